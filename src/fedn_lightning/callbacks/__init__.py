@@ -1,0 +1,1 @@
+"""Lightning callbacks: run folder, result files, end card."""

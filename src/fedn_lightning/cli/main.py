@@ -1,0 +1,85 @@
+"""Finds the command a user typed and imports only what that command needs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fedn_lightning import __version__
+from fedn_lightning.errors import FednError
+
+
+class Command(NamedTuple):
+    """A command: the module whose `main(argv)` runs it, and one line for the help."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: dict[tuple[str, ...], Command] = {
+    ("fit",): Command("fedn_lightning.cli.train", "train on a corpus: fedn fit --config experiments/synthetic.yaml"),
+    ("validate",): Command("fedn_lightning.cli.train", "score a checkpoint on the validation subjects"),
+    ("test",): Command("fedn_lightning.cli.train", "score a checkpoint on the held-out subjects"),
+    ("predict",): Command("fedn_lightning.cli.train", "write a checkpoint's detections on the held-out subjects"),
+    ("evaluate",): Command(
+        "fedn_lightning.cli.evaluate", "score anyone's predictions: --predictions P.csv --truth T.csv"
+    ),
+    ("data", "synth"): Command("fedn_lightning.cli.data_synth", "write the generated corpus"),
+    ("data", "stills"): Command("fedn_lightning.cli.data_stills", "write generated still images in AffectNet's layout"),
+    ("data", "faces"): Command("fedn_lightning.cli.data_faces", "draw a contact sheet of generated faces"),
+    ("data", "check"): Command("fedn_lightning.cli.data_check", "list what a corpus holds and what is wrong with it"),
+    ("data", "prepare"): Command("fedn_lightning.cli.data_prepare", "align the faces and write the clip store"),
+}
+
+
+def usage() -> str:
+    """The help text: every command on a line."""
+    width = max(len(" ".join(words)) for words in COMMANDS)
+    lines = [f"  {' '.join(words):<{width}}  {command.summary}" for words, command in COMMANDS.items()]
+    head = "fedn: facial-expression detection in long videos\n\nusage: fedn COMMAND [OPTIONS]; fedn COMMAND --help tells more\n"
+    return "\n".join([head, *lines])
+
+
+def find(argv: Sequence[str]) -> tuple[tuple[str, ...], Command] | None:
+    """The command that the first one or two words name, with those words; None if they name none."""
+    for length in (2, 1):
+        words = tuple(argv[:length])
+        if words in COMMANDS:
+            return words, COMMANDS[words]
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `fedn`.
+
+    Args:
+        argv: the words after `fedn`; those of the process by default.
+
+    Returns:
+        The exit code: 0 done, 2 an error the user can mend (one sentence on stderr), otherwise the command's own.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv in (["--version"], ["version"]):
+        print(f"fedn-lightning {__version__}")
+        return 0
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    found = find(argv)
+    if found is None:
+        print(f"fedn: error: there is no command {' '.join(argv[:2])!r}.\n\n{usage()}", file=sys.stderr)
+        return 2
+    words, command = found
+    try:
+        # A training command needs its own name: `fedn fit` and `fedn test` share a module.
+        rest = argv if command.module.endswith(".train") else argv[len(words) :]
+        return int(importlib.import_module(command.module).main(rest) or 0)
+    except FednError as error:
+        print(f"fedn: error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

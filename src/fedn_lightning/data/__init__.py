@@ -1,0 +1,1 @@
+"""Windows, subject splits, augmentation, datasets and the LightningDataModules."""

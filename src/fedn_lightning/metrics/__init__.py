@@ -1,0 +1,1 @@
+"""Spotting, recognition and detection scores; knows no model."""

@@ -1,0 +1,1 @@
+"""All the logic of the scores, as functions of plain values."""

@@ -1,0 +1,1 @@
+"""LightningModules: detection, and the pre-training of the face encoder."""

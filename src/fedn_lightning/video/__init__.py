@@ -1,0 +1,1 @@
+"""From video files and frame folders to aligned face crops."""
