@@ -24,7 +24,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("test",): Command("fedn_lightning.cli.train", "score a checkpoint on the held-out subjects"),
     ("predict",): Command("fedn_lightning.cli.train", "write a checkpoint's detections on the held-out subjects"),
     ("evaluate",): Command(
-        "fedn_lightning.cli.evaluate", "score anyone's predictions: --predictions P.csv --truth T.csv"
+        "fedn_lightning.cli.evaluate", "score anyone's predictions against a truth table"
     ),
     ("data", "synth"): Command("fedn_lightning.cli.data_synth", "write the generated corpus"),
     ("data", "stills"): Command("fedn_lightning.cli.data_stills", "write generated still images in AffectNet's layout"),
@@ -38,8 +38,9 @@ def usage() -> str:
     """The help text: every command on a line."""
     width = max(len(" ".join(words)) for words in COMMANDS)
     lines = [f"  {' '.join(words):<{width}}  {command.summary}" for words, command in COMMANDS.items()]
-    head = "fedn: facial-expression detection in long videos\n\nusage: fedn COMMAND [OPTIONS]; fedn COMMAND --help tells more\n"
-    return "\n".join([head, *lines])
+    head = ["fedn: facial-expression detection in long videos", "", "usage: fedn COMMAND [OPTIONS]", ""]
+    return "
+".join([*head, *lines, "", "fedn COMMAND --help tells more of one command."])
 
 
 def find(argv: Sequence[str]) -> tuple[tuple[str, ...], Command] | None:
