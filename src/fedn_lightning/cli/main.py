@@ -23,9 +23,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("validate",): Command("fedn_lightning.cli.train", "score a checkpoint on the validation subjects"),
     ("test",): Command("fedn_lightning.cli.train", "score a checkpoint on the held-out subjects"),
     ("predict",): Command("fedn_lightning.cli.train", "write a checkpoint's detections on the held-out subjects"),
-    ("evaluate",): Command(
-        "fedn_lightning.cli.evaluate", "score anyone's predictions against a truth table"
-    ),
+    ("evaluate",): Command("fedn_lightning.cli.evaluate", "score anyone's predictions against a truth table"),
     ("data", "synth"): Command("fedn_lightning.cli.data_synth", "write the generated corpus"),
     ("data", "stills"): Command("fedn_lightning.cli.data_stills", "write generated still images in AffectNet's layout"),
     ("data", "faces"): Command("fedn_lightning.cli.data_faces", "draw a contact sheet of generated faces"),
@@ -39,8 +37,7 @@ def usage() -> str:
     width = max(len(" ".join(words)) for words in COMMANDS)
     lines = [f"  {' '.join(words):<{width}}  {command.summary}" for words, command in COMMANDS.items()]
     head = ["fedn: facial-expression detection in long videos", "", "usage: fedn COMMAND [OPTIONS]", ""]
-    return "
-".join([*head, *lines, "", "fedn COMMAND --help tells more of one command."])
+    return "\n".join([*head, *lines, "", "fedn COMMAND --help tells more of one command."])
 
 
 def find(argv: Sequence[str]) -> tuple[tuple[str, ...], Command] | None:
