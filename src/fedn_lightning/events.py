@@ -165,7 +165,9 @@ class EventTable:
         end: `(N,)` float64, one past the last frame; may be fractional.
         type: `(N,)` int64, index into :data:`EXPRESSION_TYPES`.
         emotion: `(N,)` int64, class index, or :data:`NO_EMOTION`.
-        score: `(N,)` float64; truths have 1.
+        score: `(N,)` float64, confidence that this is an expression of this type; truths have 1. Spotting ranks by it.
+        emotion_score: `(N,)` float64, confidence in the emotion; 1 where none is given. Detection ranks by
+            `score * emotion_score`.
 
     Raises:
         ValueError: if the columns differ in length.
@@ -178,10 +180,13 @@ class EventTable:
     type: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     emotion: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     score: FloatArray = field(default_factory=lambda: np.empty(0, np.float64))
+    emotion_score: FloatArray = field(default_factory=lambda: np.empty(0, np.float64))
 
-    COLUMNS = ("subject", "video", "start", "end", "type", "emotion", "score")
+    COLUMNS = ("subject", "video", "start", "end", "type", "emotion", "score", "emotion_score")
 
     def __post_init__(self) -> None:
+        if len(self.emotion_score) == 0 and len(self.score) > 0:
+            object.__setattr__(self, "emotion_score", np.ones(len(self.score)))
         lengths = {name: len(getattr(self, name)) for name in self.COLUMNS}
         if len(set(lengths.values())) > 1:
             msg = f"The columns of an EventTable must have one length, got {lengths}."
@@ -196,13 +201,17 @@ class EventTable:
 
     @classmethod
     def from_rows(cls, rows: npt.ArrayLike) -> Self:
-        """Makes a table from `(N, 7)` numbers in the order of :attr:`COLUMNS`.
+        """Makes a table from `(N, 8)` numbers in the order of :attr:`COLUMNS`; `(N, 7)` leaves out `emotion_score`.
 
         >>> EventTable.from_rows([[0, 3, 10, 22, 1, -1, 0.9]]).end
         array([22.])
         """
-        grid = np.asarray(rows, np.float64).reshape(-1, len(cls.COLUMNS))
-        subject, video, start, end, kind, emotion, score = grid.T
+        grid = np.asarray(rows, np.float64)
+        if grid.size == 0:
+            return cls()
+        if grid.shape[-1] == len(cls.COLUMNS) - 1:
+            grid = np.concatenate([grid, np.ones_like(grid[..., :1])], axis=-1)
+        subject, video, start, end, kind, emotion, score, emotion_score = grid.reshape(-1, len(cls.COLUMNS)).T
         return cls(
             subject=subject.astype(np.int64),
             video=video.astype(np.int64),
@@ -211,10 +220,11 @@ class EventTable:
             type=kind.astype(np.int64),
             emotion=emotion.astype(np.int64),
             score=score,
+            emotion_score=emotion_score,
         )
 
     def to_rows(self) -> FloatArray:
-        """The `(N, 7)` float64 inverse of :meth:`from_rows`."""
+        """The `(N, 8)` float64 inverse of :meth:`from_rows`."""
         return np.stack([np.asarray(getattr(self, name), np.float64) for name in self.COLUMNS], axis=1)
 
     @classmethod
