@@ -1,0 +1,80 @@
+"""Reads spreadsheets by sheet position or name, keeping the row numbers a user sees in their own program."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from fedn_lightning.errors import AnnotationError
+
+Row = tuple[int, list[object]]
+"""A row of a sheet: its 1-based number and its cells."""
+
+
+def read_sheet(path: str | Path, sheet: int | str = 0) -> list[Row]:
+    """Reads one sheet of an .xls or .xlsx workbook.
+
+    Args:
+        path: the workbook.
+        sheet: 0-based position, or the sheet's name.
+
+    Returns:
+        The rows that hold anything, each with its 1-based row number. Numbers arrive as `float`, empty and merged
+        cells as `""`.
+
+    Raises:
+        AnnotationError: if the file is not a workbook, or has no such sheet.
+    """
+    import python_calamine  # here, so that a command which reads no workbook does not pay for it
+
+    try:
+        workbook = python_calamine.CalamineWorkbook.from_path(str(path))
+        names = workbook.sheet_names
+        name = sheet if isinstance(sheet, str) else names[sheet]
+        if name not in names:
+            raise IndexError(name)
+        # Leading empty rows must stay, or every row number in a message would be wrong.
+        rows = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
+    except IndexError:
+        which = f"named {sheet!r}" if isinstance(sheet, str) else f"number {sheet + 1}"
+        msg = f"{path} has no sheet {which}; its sheets are {', '.join(names)}. Is it the release's own workbook?"
+        raise AnnotationError(msg) from None
+    except (python_calamine.CalamineError, OSError) as error:
+        msg = f"{path} cannot be read as a spreadsheet ({error}). Unpack the release's own .xls or .xlsx file there."
+        raise AnnotationError(msg) from None
+    return [(number, list(cells)) for number, cells in enumerate(rows, start=1) if any(as_text(cell) for cell in cells)]
+
+
+def as_text(cell: object) -> str:
+    """A cell as stripped text; a whole number loses the `.0` that spreadsheets give it.
+
+    >>> as_text(15.0), as_text(" 0101 "), as_text(None)
+    ('15', '0101', '')
+    """
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).strip()
+
+
+def as_number(cell: object) -> float | None:
+    """A cell as a finite number, also where the release stores numbers as text; None if it is none.
+
+    >>> as_number("38"), as_number(2.5), as_number("n/a")
+    (38.0, 2.5, None)
+    """
+    try:
+        number = float(as_text(cell))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def pad(cells: list[object], width: int) -> list[object]:
+    """Exactly `width` cells: sheets leave out empty cells at the right end.
+
+    >>> pad([1.0], 3)
+    [1.0, '', '']
+    """
+    return (cells + [""] * width)[:width]
