@@ -1,0 +1,154 @@
+"""Non-maximum suppression of intervals: of many overlapping proposals the surest are kept.
+
+Both functions are plain NumPy: intervals live on one axis, so the few that a picked proposal can touch are found by
+bisection, and only `keep` picks are ever made.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.events import FloatArray, IntArray
+
+
+def nms(
+    start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike, iou_threshold: float = 0.2, keep: int = 200
+) -> IntArray:
+    """Keeps the surest proposals; each removes the remaining ones that overlap it too much.
+
+    Call it once per video and expression type. Proposals come by descending score (ties: input order); one is removed
+    if its IoU with a kept one is greater than the threshold.
+
+    Args:
+        start: `(N,)` first frames, half open, any unit; an array or a CPU tensor without gradient.
+        end: `(N,)` one past the last frames.
+        score: `(N,)` the greater the surer.
+        iou_threshold: greatest IoU that two kept proposals may have, in `[0, 1]`.
+        keep: greatest number of proposals kept.
+
+    Returns:
+        `(K,)` int64 positions of the kept proposals by descending score.
+
+    Raises:
+        ValueError: if the lengths differ or a value is NaN.
+
+    >>> nms([0, 1, 20], [10, 11, 30], [0.5, 0.9, 0.4])
+    array([1, 2])
+    """
+    s, e, c = _columns(start, end, score)
+    by_start = np.argsort(s, kind="stable")
+    by_score = np.argsort(-c, kind="stable")
+    rank_of_start = np.empty(len(s), np.int64)  # position by score of the proposal at a position by start
+    rank_of_start[by_score] = np.arange(len(s))
+    rank_of_start = rank_of_start[by_start]
+    sorted_start, sorted_end = s[by_start], e[by_start]
+    alive = np.ones(len(s), np.bool_)  # by score
+    first, stop = _reach(sorted_start, s[by_score], e[by_score], iou_threshold)
+    kept: list[int] = []
+    at = 0
+    while len(kept) < keep and at < len(s):
+        at += int(alive[at:].argmax())  # bool argmax stops at the first True
+        if not alive[at]:
+            break
+        pick = int(by_score[at])
+        kept.append(pick)
+        near = slice(int(first[at]), int(stop[at]))
+        overlap = _iou(sorted_start[near], sorted_end[near], s[pick], e[pick])
+        alive[rank_of_start[near][overlap > iou_threshold]] = False
+        at += 1
+    return np.asarray(kept, np.int64)
+
+
+def soft_nms(
+    start: npt.ArrayLike,
+    end: npt.ArrayLike,
+    score: npt.ArrayLike,
+    *,
+    method: Literal["gaussian", "linear"] = "gaussian",
+    sigma: float = 0.5,
+    iou_threshold: float = 0.2,
+    min_score: float = 0.001,
+    keep: int = 200,
+) -> tuple[IntArray, FloatArray]:
+    """Lowers the scores of overlapping proposals instead of removing them (Bodla et al. 2017).
+
+    The surest proposal is picked, the others' scores are multiplied by `exp(-IoU^2 / sigma)` (gaussian), or by
+    `1 - IoU` where the IoU exceeds the threshold (linear), and so on. Scores only fall, so the first `keep` picks are
+    final and no more are made.
+
+    Args:
+        start: `(N,)` first frames, half open, any unit; an array or a CPU tensor without gradient.
+        end: `(N,)` one past the last frames.
+        score: `(N,)` positive scores.
+        method: the decay.
+        sigma: width of the gaussian decay.
+        iou_threshold: IoU above which the linear decay acts.
+        min_score: proposals that fall below it are left out.
+        keep: greatest number of proposals kept.
+
+    Returns:
+        `(K,)` int64 positions in the order picked (ties: input order), and their `(K,)` float64 lowered scores,
+        descending.
+
+    Raises:
+        ValueError: if the lengths differ, a value is NaN, or the method is unknown.
+
+    >>> soft_nms([0, 0, 20], [10, 10, 30], [0.9, 0.8, 0.4], method="linear")
+    (array([0, 2]), array([0.9, 0.4]))
+    """
+    if method not in ("gaussian", "linear"):
+        msg = f"The method of soft-NMS is 'gaussian' or 'linear', got {method!r}."
+        raise ValueError(msg)
+    s, e, c = _columns(start, end, score)
+    c = c.copy()
+    picks: list[int] = []
+    scores: list[float] = []
+    while len(picks) < min(keep, len(c)):
+        pick = int(c.argmax())
+        if c[pick] < min_score:
+            break
+        picks.append(pick)
+        scores.append(float(c[pick]))
+        c[pick] = -np.inf
+        near = np.flatnonzero(np.minimum(e, e[pick]) > np.maximum(s, s[pick]))
+        overlap = _iou(s[near], e[near], s[pick], e[pick])
+        if method == "gaussian":
+            c[near] *= np.exp(-(overlap**2) / sigma)
+        else:
+            c[near] *= np.where(overlap > iou_threshold, 1 - overlap, 1.0)
+    return np.asarray(picks, np.int64), np.asarray(scores, np.float64)
+
+
+def _columns(start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike) -> tuple[FloatArray, ...]:
+    columns = tuple(np.asarray(x, np.float64).reshape(-1) for x in (start, end, score))
+    if len({len(x) for x in columns}) > 1:
+        msg = f"Starts, ends and scores must have one length, got {[len(x) for x in columns]}."
+        raise ValueError(msg)
+    if any(np.isnan(x).any() for x in columns):
+        msg = "Proposals with a NaN start, end or score cannot be suppressed: the network's outputs have diverged."
+        raise ValueError(msg)
+    return columns
+
+
+def _reach(sorted_start: FloatArray, start: FloatArray, end: FloatArray, iou: float) -> tuple[IntArray, IntArray]:
+    """The stretch of the sorted starts outside which no interval has an IoU above `iou` with `[start, end)`.
+
+    With L = end - start such an interval starts in `[end - L / iou, end - iou L]`; one frame of slack covers rounding.
+    """
+    length = end - start
+    low = end - length / iou if iou > 0 else np.full(len(end), -np.inf)
+    slack = 1e-6 * (1 + np.abs(end) + length)
+    first = np.searchsorted(sorted_start, low - slack, side="left")
+    stop = np.searchsorted(sorted_start, end - length * iou + slack, side="right")
+    return first, stop
+
+
+def _iou(start: FloatArray, end: FloatArray, a: float, b: float) -> FloatArray:
+    """IoU of `(N,)` intervals with `[a, b)`; 0 where there is no overlap. `nn` knows no metric, hence its own."""
+    shared = np.minimum(end, b) - np.maximum(start, a)
+    together = np.maximum(end, b) - np.minimum(start, a)
+    iou: FloatArray = np.maximum(shared, 0.0) / np.where(together > 0, together, 1.0)
+    return iou
