@@ -82,7 +82,7 @@ def soft_nms(
     Args:
         start: `(N,)` first frames, half open, any unit; an array or a CPU tensor without gradient.
         end: `(N,)` one past the last frames.
-        score: `(N,)` positive scores.
+        score: `(N,)` scores, 0 or more.
         method: the decay.
         sigma: width of the gaussian decay.
         iou_threshold: IoU above which the linear decay acts.
@@ -94,7 +94,7 @@ def soft_nms(
         descending.
 
     Raises:
-        ValueError: if the lengths differ, a value is NaN, or the method is unknown.
+        ValueError: if the lengths differ, a value is NaN, a score is negative, or the method is unknown.
 
     >>> soft_nms([0, 0, 20], [10, 10, 30], [0.9, 0.8, 0.4], method="linear")
     (array([0, 2]), array([0.9, 0.4]))
@@ -103,6 +103,9 @@ def soft_nms(
         msg = f"The method of soft-NMS is 'gaussian' or 'linear', got {method!r}."
         raise ValueError(msg)
     s, e, c = _columns(start, end, score)
+    if (c < 0).any():
+        msg = f"Soft-NMS multiplies scores and needs them at 0 or above, got {c.min()}: apply the sigmoid first."
+        raise ValueError(msg)
     c = c.copy()
     picks: list[int] = []
     scores: list[float] = []
@@ -113,7 +116,7 @@ def soft_nms(
         picks.append(pick)
         scores.append(float(c[pick]))
         c[pick] = -np.inf
-        near = np.flatnonzero(np.minimum(e, e[pick]) > np.maximum(s, s[pick]))
+        near = np.flatnonzero((np.minimum(e, e[pick]) > np.maximum(s, s[pick])) & (c > 0))
         overlap = _iou(s[near], e[near], s[pick], e[pick])
         if method == "gaussian":
             c[near] *= np.exp(-(overlap**2) / sigma)

@@ -1,0 +1,102 @@
+"""Average precision of detections: an expression found in time *and* given its emotion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.events import EventTable, FloatArray, IntArray
+from fedn_lightning.metrics.functional.matching import UNMATCHED, match_at
+from fedn_lightning.metrics.functional.threshold import sweep
+
+# Quotients of integers, so that each is the very number that an IoU of, say, 3/5 gives; arange would be off by one ulp.
+WIDE = tuple(k / 10 for k in range(3, 8))
+FINE = tuple(k / 100 for k in range(50, 100, 5))
+SUMMARIES: dict[str, tuple[float, ...]] = {"map@0.5": (0.5,), "map@0.3:0.7": WIDE, "map@0.5:0.95": FINE}
+"""The reported means and the IoU thresholds each runs over; the first is the headline."""
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """Average precisions.
+
+    Attributes:
+        thresholds: T IoU thresholds.
+        classes: `(C,)` int64 emotion indices that occur in the truth, ascending.
+        ap: `(T, C)` float64 average precision.
+    """
+
+    thresholds: tuple[float, ...]
+    classes: IntArray
+    ap: FloatArray
+
+    def mean(self, thresholds: Sequence[float]) -> float:
+        """Mean over the classes and the given ones of :attr:`thresholds`; NaN without a class."""
+        rows = [self.thresholds.index(t) for t in thresholds]
+        return float(self.ap[rows].mean()) if len(self.classes) else float("nan")
+
+    def per_class(self, threshold: float = 0.5) -> dict[int, float]:
+        """Average precision of each class of the truth at one threshold."""
+        row = self.ap[self.thresholds.index(threshold)]
+        return {int(c): float(ap) for c, ap in zip(self.classes, row, strict=True)}
+
+    def summary(self) -> dict[str, float]:
+        """The means of :data:`SUMMARIES`."""
+        return {name: self.mean(thresholds) for name, thresholds in SUMMARIES.items()}
+
+
+def detection_scores(
+    predictions: EventTable, truths: EventTable, thresholds: Sequence[float] | None = None
+) -> DetectionScores:
+    """ActivityNet-style average precision per class and IoU threshold.
+
+    Per class, the predictions of the whole set come by descending score; each takes the best free truth of its class
+    in its video with IoU >= t. Precision is replaced by its envelope (the best at that recall or beyond) and summed
+    over all recall steps. Predictions of equal score enter together, as no threshold can part them, so the order of
+    the rows carries no weight. The expression type is not looked at. Events without an emotion are no detections and
+    no truths here; a class that is predicted but absent from the truth disturbs no other.
+
+    Args:
+        predictions: N proposals, whatever their score; they are ranked by `score * emotion_score`.
+        truths: M truths.
+        thresholds: IoU thresholds in `(0, 1]`; those of :data:`SUMMARIES` by default.
+
+    Returns:
+        The average precisions; `classes` is empty if no truth has an emotion.
+
+    Raises:
+        ValueError: as :func:`.matching.match`.
+    """
+    steps = tuple(sorted({*WIDE, *FINE})) if thresholds is None else tuple(thresholds)
+    truths = truths[truths.emotion >= 0]
+    classes, n_truths = np.unique(truths.emotion, return_counts=True)
+    predictions = predictions[np.isin(predictions.emotion, classes)]
+    predictions = replace(predictions, score=predictions.score * predictions.emotion_score)
+    hit = match_at(predictions, truths, steps, within=("video", "emotion")) != UNMATCHED
+    ap = np.zeros((len(steps), len(classes)))
+    for column, (emotion, m) in enumerate(zip(classes, n_truths, strict=True)):
+        rows = np.flatnonzero(predictions.emotion == emotion)
+        ap[:, column] = [average_precision(predictions.score[rows], h[rows], int(m)) for h in hit]
+    return DetectionScores(steps, classes, ap)
+
+
+def average_precision(score: FloatArray, hit: npt.NDArray[np.bool_], n_truths: int) -> float:
+    """Area under the precision envelope, all points.
+
+    Args:
+        score: `(N,)` scores.
+        hit: `(N,)` whether each prediction is a true positive.
+        n_truths: number of truths, at least 1.
+
+    >>> average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]), 2)  # 1/2 x 1 + 1/2 x 2/3
+    0.8333333333333333
+    """
+    counts = sweep(score, hit, n_truths)
+    if not len(counts.tp):
+        return 0.0
+    envelope = np.maximum.accumulate(counts.precision[::-1])[::-1]
+    steps = np.diff(counts.tp, prepend=0)
+    return float(steps @ envelope / n_truths)

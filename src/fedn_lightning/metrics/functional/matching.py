@@ -1,0 +1,218 @@
+"""The one matcher: which truth each prediction takes (protocol `megc`).
+
+Predictions come by descending score (ties: earlier start, then earlier end, then input order) and each takes the
+still free truth it overlaps best (ties: earlier start, then earlier end, then input order), if the overlap reaches the
+threshold. Two consequences carry the rest of the package: a prediction with a lower score never changes what one with
+a higher score takes, so a single matching tells the counts at *every* score threshold; and both sides are used at most
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fedn_lightning.events import EventTable, FloatArray, IntArray
+from fedn_lightning.metrics.functional.interval import interval_iou
+
+UNMATCHED = -1
+"""What :func:`match` says of a prediction that took no truth."""
+
+
+class Pairs(NamedTuple):
+    """Overlapping pairs: `(P,)` int64 indices of prediction and truth, `(P,)` float64 IoU."""
+
+    prediction: IntArray
+    truth: IntArray
+    iou: FloatArray
+
+
+def match(
+    predictions: EventTable,
+    truths: EventTable,
+    iou_threshold: float = 0.5,
+    within: Sequence[str] = ("video", "type"),
+) -> IntArray:
+    """Matches predictions and truths one to one (shared protocol `megc`).
+
+    Args:
+        predictions: N events.
+        truths: M events; their scores are not looked at.
+        iou_threshold: least IoU of a true positive, in `(0, 1]`; an IoU equal to it counts.
+        within: columns in which the two must agree: `("video", "type")` for spotting, `("video",)` whatever the type,
+            `("video", "emotion")` for detection.
+
+    Returns:
+        `(N,)` int64: the row of the truth that each prediction takes, or :data:`UNMATCHED`.
+
+    Raises:
+        ValueError: if the threshold is outside `(0, 1]`, or a start, end or score is NaN.
+
+    >>> truths = EventTable.from_rows([[0, 0, 0, 10, 0, -1, 1], [0, 0, 8, 18, 0, -1, 1]])
+    >>> found = EventTable.from_rows([[0, 0, 5, 10, 0, -1, 0.4], [0, 0, 1, 11, 0, -1, 0.9], [0, 0, 9, 19, 1, -1, 0.9]])
+    >>> match(found, truths)  # the second is surer and takes truth 0; the third has the other type
+    array([-1,  0, -1])
+    """
+    taken: IntArray = match_at(predictions, truths, (iou_threshold,), within)[0]
+    return taken
+
+
+def match_at(
+    predictions: EventTable,
+    truths: EventTable,
+    iou_thresholds: Sequence[float],
+    within: Sequence[str] = ("video", "type"),
+) -> IntArray:
+    """:func:`match` at several IoU thresholds together.
+
+    Args:
+        predictions: N events.
+        truths: M events.
+        iou_thresholds: T thresholds, each in `(0, 1]`.
+        within: columns in which prediction and truth must agree.
+
+    Returns:
+        `(T, N)` int64, a row per threshold.
+
+    Raises:
+        ValueError: as :func:`match`.
+    """
+    n, m = len(predictions), len(truths)
+    result = np.full((len(iou_thresholds), n), UNMATCHED, np.int64)
+    pairs = overlapping_pairs(predictions, truths, min(iou_thresholds), within)
+    if not len(pairs.iou):
+        return result
+    # Every threshold is a world of its own, with its own copy of each prediction and truth: one pass settles all.
+    pairs, rank, by_rank = _in_order_of_choice(predictions, truths, pairs)
+    layers = [np.flatnonzero(pairs.iou >= threshold) for threshold in iou_thresholds]
+    layer = np.repeat(np.arange(len(layers)), [len(rows) for rows in layers])
+    row = np.concatenate(layers)
+    taken = _accept(layer * n + rank[row], layer * m + pairs.truth[row], len(layers) * m)
+    result[layer[taken], by_rank[rank[row[taken]]]] = pairs.truth[row[taken]]
+    return result
+
+
+def overlapping_pairs(
+    predictions: EventTable, truths: EventTable, iou_threshold: float, within: Sequence[str] = ("video", "type")
+) -> Pairs:
+    """All pairs with an IoU of at least the threshold, found by bisection: no N x M table is built.
+
+    An interval of length L that ends at e reaches IoU t only with truths that start in `[e - L/t, e - t L]`.
+
+    Args:
+        predictions: N events.
+        truths: M events.
+        iou_threshold: least IoU, in `(0, 1]`.
+        within: columns in which the two must agree.
+
+    Returns:
+        The pairs, in no particular order.
+
+    Raises:
+        ValueError: as :func:`match`.
+    """
+    _check(predictions, truths, iou_threshold)
+    if not len(predictions) or not len(truths):
+        return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    rows, group, truth_group = _groups(predictions, truths, within)
+    start, end = predictions.start[rows], predictions.end[rows]
+    # One axis for all groups: each group's truths lie in a stretch of their own, with empty margins on both sides.
+    origin, reach = truths.start.min(), float(np.ptp(truths.start)) + 1.0
+    key = truth_group * (4 * reach) + (truths.start - origin)
+    by_key = np.argsort(key, kind="stable")
+    base, slack = group * (4 * reach), 1e-6 * reach  # slack: the bounds may be rounded, the IoU below decides
+    low = np.clip(end - (end - start) / iou_threshold - origin, -reach, 2 * reach)
+    high = np.clip(end - (end - start) * iou_threshold - origin, -reach, 2 * reach)
+    first = np.searchsorted(key[by_key], base + low - slack, side="left")
+    count = np.maximum(np.searchsorted(key[by_key], base + high + slack, side="right") - first, 0)
+    prediction = np.repeat(rows, count)
+    within_row = np.arange(len(prediction)) - np.repeat(np.cumsum(count) - count, count)
+    truth = by_key[np.repeat(first, count) + within_row]
+    iou = interval_iou(
+        predictions.start[prediction], predictions.end[prediction], truths.start[truth], truths.end[truth]
+    )
+    near = iou >= iou_threshold
+    return Pairs(prediction[near], truth[near], iou[near])
+
+
+def _check(predictions: EventTable, truths: EventTable, iou_threshold: float) -> None:
+    if not 0 < iou_threshold <= 1:
+        msg = f"An IoU threshold must lie in (0, 1], got {iou_threshold}."
+        raise ValueError(msg)
+    for name, column in (
+        ("prediction start", predictions.start),
+        ("prediction end", predictions.end),
+        ("prediction score", predictions.score),
+        ("truth start", truths.start),
+        ("truth end", truths.end),
+    ):
+        bad = np.isnan(column)
+        if bad.any():
+            msg = f"Events cannot be matched: the {name} of row {int(bad.argmax())} is NaN."
+            raise ValueError(msg)
+
+
+def _groups(predictions: EventTable, truths: EventTable, within: Sequence[str]) -> tuple[IntArray, IntArray, IntArray]:
+    """Rows of the predictions whose group has a truth, their group number, and the group number of each truth."""
+    code = np.zeros(len(predictions), np.int64)
+    truth_code = np.zeros(len(truths), np.int64)
+    rows = np.ones(len(predictions), np.bool_)
+    for name in within:
+        known, inverse = np.unique(getattr(truths, name), return_inverse=True)
+        column = getattr(predictions, name)
+        place = np.minimum(np.searchsorted(known, column), len(known) - 1)
+        rows &= known[place] == column
+        code = code * len(known) + place
+        truth_code = truth_code * len(known) + inverse
+    return np.flatnonzero(rows), code[rows], truth_code
+
+
+def _in_order_of_choice(predictions: EventTable, truths: EventTable, pairs: Pairs) -> tuple[Pairs, IntArray, IntArray]:
+    """Sorts pairs by the order in which predictions choose, and each prediction's truths from best to worst.
+
+    Returns:
+        the sorted pairs, the rank of the prediction of each pair (0 chooses first), and the prediction of each rank.
+    """
+    chooser = np.unique(pairs.prediction)
+    by_rank = chooser[np.lexsort((predictions.end[chooser], predictions.start[chooser], -predictions.score[chooser]))]
+    rank = np.empty(len(predictions), np.int64)
+    rank[by_rank] = np.arange(len(by_rank))
+    order = np.lexsort(
+        (pairs.truth, truths.end[pairs.truth], truths.start[pairs.truth], -pairs.iou, rank[pairs.prediction])
+    )
+    pairs = Pairs(pairs.prediction[order], pairs.truth[order], pairs.iou[order])
+    return pairs, rank[pairs.prediction], by_rank
+
+
+def _accept(suitor: IntArray, target: IntArray, n_targets: int) -> IntArray:
+    """Lets suitors choose in turn, by rounds of proposals instead of one after the other.
+
+    All truths prefer the prediction that chooses earlier, so deferred acceptance (Gale and Shapley 1962) ends where
+    choosing in turn ends, in a few vectorised rounds.
+
+    Args:
+        suitor: `(P,)` ascending numbers, the lower the earlier; one entry per pair.
+        target: `(P,)` what the pair is with; each suitor's pairs stand from best to worst.
+        n_targets: number of targets.
+
+    Returns:
+        The positions in `suitor` of the accepted pairs, ascending.
+    """
+    at = np.flatnonzero(np.diff(suitor, prepend=-1))  # the pair each suitor proposes next
+    stop = np.append(at[1:], len(suitor))
+    nobody = len(at)
+    holder = np.full(n_targets, nobody)
+    active = np.arange(len(at))
+    while len(active):
+        wish = target[at[active]]
+        before = holder[wish]
+        np.minimum.at(holder, wish, active)
+        won = holder[wish] == active
+        displaced = before[won]
+        refused = np.concatenate([active[~won], displaced[displaced < nobody]])
+        at[refused] += 1
+        active = refused[at[refused] < stop[refused]]
+    accepted: IntArray = at[at < stop]
+    return accepted
