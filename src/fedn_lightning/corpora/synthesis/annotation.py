@@ -12,6 +12,7 @@ from fedn_lightning.corpora.synthesis import seeds
 from fedn_lightning.corpora.synthesis.acts import Act
 from fedn_lightning.corpora.synthesis.casting import Scene
 from fedn_lightning.corpora.synthesis.presets import Preset
+from fedn_lightning.corpora.synthesis.seeds import Draw
 
 ZERO_OFFSETS: Final = 44 / 300
 """Share of macro-expressions whose offset the annotation does not know and writes as 0."""
@@ -70,7 +71,7 @@ def annotate(
         for number, act in enumerate(acts[scene.index]):
             rows.append(_faithful_row(scene, act, number + 1))
             overlapping.append(bool(scene.overlaps & {number, number + 1}))
-    return tuple(_spoil(rows, overlapping, seeds.stream(seeds.CORPUS, seed, preset.key, 5)))
+    return tuple(_spoil(rows, overlapping, seeds.stream(seeds.CORPUS, seed, Draw.ANNOTATION, preset.key)))
 
 
 def _faithful_row(scene: Scene, act: Act, number: int) -> AnnotationRow:

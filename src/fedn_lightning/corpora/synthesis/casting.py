@@ -10,6 +10,7 @@ import numpy as np
 
 from fedn_lightning.corpora.synthesis import seeds
 from fedn_lightning.corpora.synthesis.presets import AGREEING, EXPERT_COUNTS, MATERIALS, TITLES, Preset
+from fedn_lightning.corpora.synthesis.seeds import Draw
 from fedn_lightning.events import ExpressionType
 
 OVERLAPPING: Final = 18 / 357
@@ -104,7 +105,7 @@ def cast(preset: Preset, seed: int) -> tuple[Scene, ...]:
         The videos by subject and code. Their numbers of macro- and micro-expressions sum to the preset's exactly, the
         expert emotions stand in CAS(ME)^2's proportions, and self-reports agree with them as often as there.
     """
-    rng = seeds.stream(seeds.CORPUS, seed, preset.key)
+    rng = seeds.stream(seeds.CORPUS, seed, Draw.CASTING, preset.key)
     videos = _choose_videos(preset, rng)
     lengths = _draw_lengths(preset, [code for _, code in videos], rng)
     typo = _choose_typo(preset, videos, rng)

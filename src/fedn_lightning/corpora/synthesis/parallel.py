@@ -9,6 +9,8 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wai
 from queue import Empty
 from typing import Any, Final, TypeVar
 
+from fedn_lightning.errors import ConfigError
+
 Task = TypeVar("Task")
 Report = Callable[[int], None]
 """Called by a piece of work with the number of units (frames, images) it has done since it called last."""
@@ -40,10 +42,16 @@ def run_all(
         total: units of all tasks, those done before included.
         done: units that an earlier, interrupted run has done.
         jobs: number of processes; 1 works in this process, None takes a process per available core.
+
+    Raises:
+        ConfigError: if `jobs` is below 1.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    if jobs is not None and jobs < 1:
+        msg = f"--jobs must be at least 1, got {jobs}."
+        raise ConfigError(msg)
     jobs = min(jobs or available_cores(), max(len(tasks), 1))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:

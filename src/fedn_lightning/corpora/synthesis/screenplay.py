@@ -13,11 +13,25 @@ from fedn_lightning.corpora.synthesis.casting import Scene
 from fedn_lightning.corpora.synthesis.distractors import Conditions, Distractor
 from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.corpora.synthesis.presets import Preset
+from fedn_lightning.corpora.synthesis.seeds import Draw
 
 GAP: Final = 12
 """Frames at least between two expressions that do not overlap, and before the first and after the last."""
 
 _REACTING: Final = 0.3  # share of expressions with a blink at their onset; of surprises twice that
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What one person does alike in all their videos.
+
+    Attributes:
+        expressiveness: 0 restrained to 1 vivid.
+        blinks_per_minute: mean rate, those that accompany expressions left out.
+    """
+
+    expressiveness: float
+    blinks_per_minute: float
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,8 @@ def plan_acts(scene: Scene, preset: Preset, seed: int) -> tuple[Act, ...]:
     Returns:
         Acts by onset, at least :data:`GAP` frames apart, but for the scene's overlaps of two to eight frames.
     """
-    rng = seeds.stream(seeds.CORPUS, seed, preset.key, 1, scene.index)
-    expressiveness = float(seeds.stream(seeds.CORPUS, seed, preset.key, 2, scene.subject).uniform(0.1, 0.9))
+    rng = seeds.stream(seeds.CORPUS, seed, Draw.ACTS, preset.key, scene.index)
+    expressiveness = _habits(scene, preset, seed).expressiveness
     lengths = [draw_length(part, rng) for part in scene.parts]
     gaps = [-int(rng.integers(2, 6)) if i in scene.overlaps else GAP for i in range(len(lengths))]
     starts = place(lengths, gaps, scene.n_frames, rng)
@@ -99,10 +113,10 @@ def write_screenplay(scene: Scene, preset: Preset, seed: int, conditions: Condit
     """
     n = scene.n_frames
     acts = plan_acts(scene, preset, seed)
-    rng = seeds.stream(seeds.CORPUS, seed, preset.key, 3, scene.index)
-    own = seeds.stream(seeds.CORPUS, seed, preset.key, 4, scene.subject)
+    rng = seeds.stream(seeds.CORPUS, seed, Draw.DISTRACTORS, preset.key, scene.index)
     reacting = [act.start for act in acts if rng.random() < _REACTING * (1 + (act.part.emotion == "surprise"))]
-    closure, blinks = distractors.blinks(n, float(own.uniform(10, 22)) * conditions.rate, reacting, rng)
+    blink_rate = _habits(scene, preset, seed).blinks_per_minute * conditions.rate
+    closure, blinks = distractors.blinks(n, blink_rate, reacting, rng)
     gaze, shifts = distractors.gaze_shifts(n, conditions.rate, rng)
     speech, bursts = distractors.speech(n, conditions.rate, rng)
     swallow, swallows = distractors.swallows(n, conditions.rate, rng)
@@ -111,6 +125,11 @@ def write_screenplay(scene: Scene, preset: Preset, seed: int, conditions: Condit
     tracks = [_perform_all(acts, n), closure, gaze, speech, swallow, pose, light]
     events = sorted([*blinks, *shifts, *bursts, *swallows, *movements], key=lambda e: (e.start, e.end, e.kind))
     return Screenplay(acts, tuple(events), Performance(*(track.astype(np.float32) for track in tracks)))
+
+
+def _habits(scene: Scene, preset: Preset, seed: int) -> Habits:
+    rng = seeds.stream(seeds.CORPUS, seed, Draw.HABITS, preset.key, scene.subject)
+    return Habits(expressiveness=float(rng.uniform(0.1, 0.9)), blinks_per_minute=float(rng.uniform(10, 22)))
 
 
 def _perform_all(acts: tuple[Act, ...], n_frames: int) -> distractors.FloatArray:

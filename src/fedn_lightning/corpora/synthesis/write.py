@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,19 +11,19 @@ from typing import Any, Final
 from fedn_lightning.corpora.synthesis import encode, seeds, truth
 from fedn_lightning.corpora.synthesis.annotation import annotate
 from fedn_lightning.corpora.synthesis.casting import Scene, cast
+from fedn_lightning.corpora.synthesis.claim import claim, finish
 from fedn_lightning.corpora.synthesis.distractors import HARD, ORDINARY
 from fedn_lightning.corpora.synthesis.encode import Form, Image
 from fedn_lightning.corpora.synthesis.parallel import Report, run_all
 from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.corpora.synthesis.presets import FPS, Preset, PresetName, find_preset
 from fedn_lightning.corpora.synthesis.screenplay import plan_acts, write_screenplay
+from fedn_lightning.corpora.synthesis.seeds import Draw
 from fedn_lightning.corpora.synthesis.workbook import WORKBOOK_NAME, write_workbook
 from fedn_lightning.errors import ConfigError
 
-CORPUS_FILE: Final = "corpus.json"
-"""What a corpus is and holds; written when the corpus is complete."""
-CLAIM_FILE: Final = "corpus.unfinished.json"
-"""The same while the corpus is being written: it lets the same command resume, and no other begin."""
+CORPUS_NAME: Final = "corpus"
+"""`corpus.json` says what a corpus is and holds; it is written when everything else is there."""
 VERSION: Final = 1
 """Raised when the same preset and seed no longer give the same files."""
 LICENCE: Final = "Generated faces, not people. Free to use, share and change (Apache-2.0); no consent is needed."
@@ -60,7 +59,7 @@ def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]
         jobs: number of processes; None takes one per core. The files do not depend on it.
 
     Returns:
-        The content of :data:`CORPUS_FILE`.
+        The content of `corpus.json`.
 
     Raises:
         ConfigError: if the preset does not exist, the seed is negative, or the folder holds something else.
@@ -70,7 +69,7 @@ def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]
         msg = f"The seed must not be negative, got {job.seed}."
         raise ConfigError(msg)
     scenes = cast(preset, job.seed)
-    _claim(out, job)
+    claim(out, CORPUS_NAME, asdict(job))
     acts = {scene.index: plan_acts(scene, preset, job.seed) for scene in scenes}
     rows = annotate(scenes, acts, preset, job.seed)
     write_workbook(out / WORKBOOK_NAME, rows, scenes)
@@ -88,7 +87,9 @@ def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]
         done=n_frames - sum(scene.n_frames for scene in missing),
         jobs=jobs,
     )
-    return _finish(out, job, preset, scenes, n_expressions=len(rows))
+    contents = _contents(job, preset, scenes)
+    finish(out, CORPUS_NAME, contents)
+    return contents
 
 
 def video_path(out: Path, scene: Scene, form: Form) -> Path:
@@ -121,7 +122,8 @@ def render(scene: Scene, preset: Preset, job: Job, performance: Performance, rep
 
     person = Identity.sample(seeds.identity_seed(seeds.CORPUS, job.seed, preset.key, scene.subject))
     renderer = FaceRenderer(person)
-    noise_seeds = seeds.stream(seeds.CORPUS, job.seed, preset.key, 6, scene.index).integers(0, 2**31, len(performance))
+    rng = seeds.stream(seeds.CORPUS, job.seed, Draw.NOISE, preset.key, scene.index)
+    noise_seeds = rng.integers(0, 2**31, len(performance))
     reported = 0
     for frame, noise_seed in enumerate(noise_seeds.tolist()):
         yield renderer.render(performance, frame, noise_seed)
@@ -131,51 +133,14 @@ def render(scene: Scene, preset: Preset, job: Job, performance: Performance, rep
     report(len(performance) - reported)
 
 
-def _claim(out: Path, job: Job) -> None:
-    """Marks the folder as this job's.
-
-    Raises:
-        ConfigError: if it holds anything that is not this job's.
-    """
-    for name in (CORPUS_FILE, CLAIM_FILE):
-        if (out / name).exists():
-            found = _read_table(out / name)
-            if any(found.get(key) != value for key, value in asdict(job).items()):
-                have, want = (
-                    ", ".join(f"{key} {table.get(key)}" for key in asdict(job)) for table in (found, asdict(job))
-                )
-                msg = f"{out / name} says: {have}. Asked for: {want}. Choose another folder for --out."
-                raise ConfigError(msg)
-            return
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        msg = f"{out} exists and holds no generated corpus; choose a new or empty folder for --out."
-        raise ConfigError(msg)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / CLAIM_FILE).write_text(json.dumps(asdict(job), indent=2) + "\n")
-
-
-def _read_table(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        msg = f"{path} cannot be read ({error}); remove it with its folder, or choose another --out."
-        raise ConfigError(msg) from error
-
-
-def _finish(out: Path, job: Job, preset: Preset, scenes: tuple[Scene, ...], n_expressions: int) -> dict[str, Any]:
-    content = {
+def _contents(job: Job, preset: Preset, scenes: tuple[Scene, ...]) -> dict[str, Any]:
+    return {
         **asdict(job),
         "licence": LICENCE,
         "fps": FPS,
         "n_subjects": len(preset.folders),
         "n_videos": len(scenes),
         "n_frames": sum(scene.n_frames for scene in scenes),
-        "n_expressions": n_expressions,
         "n_macro": preset.macros,
         "n_micro": preset.micros,
     }
-    partial_file = out / f".{CORPUS_FILE}.partial"
-    partial_file.write_text(json.dumps(content, indent=2) + "\n")
-    partial_file.replace(out / CORPUS_FILE)
-    (out / CLAIM_FILE).unlink(missing_ok=True)
-    return content
