@@ -248,7 +248,8 @@ class DetectionRecord:
         emotions: class names in the order of the `emotion` index.
         truths: annotated expressions.
         predictions: every proposal kept after suppression, whatever its score.
-        threshold: score from which a proposal counts as a prediction, chosen on validation subjects.
+        threshold: score from which a macro- and a micro-expression counts as a prediction, chosen on validation
+            subjects.
         curves: per video `(n_frames, 2)` float64, the network's macro and micro confidence in each frame.
     """
 
@@ -257,7 +258,7 @@ class DetectionRecord:
     emotions: tuple[str, ...]
     truths: EventTable
     predictions: EventTable
-    threshold: float
+    threshold: tuple[float, float]
     curves: tuple[FloatArray, ...] = ()
 
     @property

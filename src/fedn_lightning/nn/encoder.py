@@ -193,7 +193,7 @@ def load_encoder(encoder: FrameEncoder, path: str) -> None:
     ]
     if missing or wrong:
         what = "; ".join([*wrong[:3], *(f"{name} is missing" for name in missing[:3])])
-        msg = f"The checkpoint {path} does not fit the configured encoder: {what}. Set model.encoder to its depth and width."
+        msg = f"The checkpoint {path} does not fit the encoder: {what}. Set model.encoder to its depth and width."
         raise CheckpointError(msg)
     encoder.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
 

@@ -1,0 +1,92 @@
+"""Splits by subject: nobody is in two of training, validation and test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedn_lightning.errors import SplitError
+
+
+@dataclass(frozen=True)
+class SubjectSplit:
+    """The subjects of a run, each tuple sorted, none of them in two."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def find_subject(given: str | int, subjects: Sequence[str]) -> str:
+    """Finds the subject a user means; `15`, `"15"` and `s15` all mean `s15` where only it has that number.
+
+    YAML reads `07` as the number 7, so numbers are compared without leading zeros.
+
+    Raises:
+        SplitError: if none or several subjects fit.
+
+    >>> find_subject(7, ["006", "007"])
+    '007'
+    """
+    word = str(given).strip()
+    if word in subjects:
+        return word
+    digits = re.fullmatch(r"\D*0*(\d+)", word)
+    fits = [s for s in subjects if digits and (m := re.fullmatch(r"\D*0*(\d+)", s)) and m.group(1) == digits.group(1)]
+    if len(fits) == 1:
+        return fits[0]
+    what = f"could be {' or '.join(fits)}" if fits else "is not in this corpus"
+    msg = (
+        f"Subject {given!r} {what}; its subjects are {', '.join(subjects)}. Set data.test_subject or data.val_subject."
+    )
+    raise SplitError(msg)
+
+
+def split_subjects(
+    subjects: Sequence[str], test: Sequence[str | int], val: Sequence[str | int] | int, seed: int = 0
+) -> SubjectSplit:
+    """Splits subjects into training, validation and test.
+
+    Validation subjects are taken from those not held out, so that no choice (epoch, threshold) ever sees a test
+    subject. Which they are depends on the seed and the held-out subjects alone.
+
+    Args:
+        subjects: everyone in the corpus.
+        test: held-out subjects; may be empty, to train on everyone.
+        val: validation subjects by name, or how many to draw.
+        seed: of the draw.
+
+    Returns:
+        Three disjoint, sorted tuples that together are `subjects`.
+
+    Raises:
+        SplitError: if a subject is unknown or named twice, or nobody is left to train on.
+    """
+    everyone = sorted(set(subjects))
+    held_out = [find_subject(s, everyone) for s in test]
+    rest = [s for s in everyone if s not in held_out]
+    if isinstance(val, int):
+        if val >= len(rest):
+            msg = (
+                f"data.val_subject asks for {val} of the {len(rest)} subjects that are not held out "
+                f"({len(everyone)} in the corpus, {len(held_out)} in data.test_subject); nobody is left to train on."
+            )
+            raise SplitError(msg)
+        order = np.random.default_rng(np.random.SeedSequence([seed, len(held_out)])).permutation(len(everyone))
+        chosen = [everyone[i] for i in order if everyone[i] in rest][:val]
+    else:
+        chosen = [find_subject(s, everyone) for s in val]
+    both = sorted(set(held_out) & set(chosen))
+    if both:
+        msg = (
+            f"{', '.join(both)} stands in both data.test_subject and data.val_subject; a subject may be in one of them."
+        )
+        raise SplitError(msg)
+    train = [s for s in rest if s not in chosen]
+    if not train:
+        msg = "No subject is left to train on; name fewer in data.test_subject and data.val_subject."
+        raise SplitError(msg)
+    return SubjectSplit(tuple(train), tuple(sorted(set(chosen))), tuple(sorted(set(held_out))))

@@ -1,0 +1,115 @@
+"""From the head's output on many windows to the events of whole videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray
+from fedn_lightning.nn.head import HeadOutput
+from fedn_lightning.nn.slots import Slots, decode
+from fedn_lightning.nn.suppression import nms
+
+PROPOSAL_COLUMNS = ("video", "start", "end", "macro", "micro", "emotion", "emotion_score")
+"""Columns of a proposal: start and end in frames of the clip store, confidence in each type, and the emotion."""
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """How proposals of overlapping windows become the events of a video.
+
+    Attributes:
+        per_window: proposals a window may contribute, the surest (O).
+        iou: greatest IoU of two events of a type that are both kept (0.2, mark A).
+        keep: greatest number of events of a type in a video (200, mark A).
+    """
+
+    per_window: int = 50
+    iou: float = 0.2
+    keep: int = 200
+
+
+def propose(output: HeadOutput, slots: Slots, video: Tensor, start: Tensor, speed: Tensor, per_window: int) -> Tensor:
+    """The surest proposals of each window, in frames of their video.
+
+    Args:
+        output: of the head, for `B` windows.
+        slots: `N` slots of a window.
+        video: `(B,)` index of the video of each window.
+        start: `(B,)` first frame of each window, in the clip store.
+        speed: `(B,)` frames of video per frame of window.
+        per_window: how many.
+
+    Returns:
+        `(B * min(per_window, N), 7)` float64 rows of :data:`PROPOSAL_COLUMNS`. The emotion is the surest class, or -1
+        from a network without emotions.
+    """
+    confidence = output.confidence.float().sigmoid()
+    count = min(per_window, len(slots))
+    chosen = confidence.amax(-1).topk(count, dim=1).indices
+    pairs = chosen.unsqueeze(-1).expand(-1, -1, 2)
+    intervals = decode(slots, output.regression.float()).gather(1, pairs).double()
+    intervals = intervals * speed.view(-1, 1, 1) + start.view(-1, 1, 1)
+    types = confidence.gather(1, pairs).double()
+    if output.emotion.shape[-1]:
+        emotion_score, emotion = output.emotion.float().sigmoid().max(-1)
+        named = torch.stack([emotion.gather(1, chosen).double(), emotion_score.gather(1, chosen).double()], -1)
+    else:
+        named = torch.tensor([-1.0, 1.0], dtype=torch.float64, device=chosen.device).expand(*chosen.shape, 2)
+    index = video.double().view(-1, 1, 1).expand(-1, count, 1)
+    return torch.cat([index, intervals, types, named], dim=-1).flatten(0, 1)
+
+
+def events_of_video(proposals: FloatArray, n_frames: int, config: InferenceConfig) -> EventTable:
+    """Merges the proposals of one video's windows into its events.
+
+    Every proposal stands as macro- and as micro-expression with its confidence in each; within a type overlapping
+    ones are suppressed.
+
+    Args:
+        proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.
+        n_frames: length of the video; events are cut off at its ends.
+        config: suppression.
+
+    Returns:
+        Events by type and descending score, with subject 0.
+    """
+    video, start, end, *confidence, emotion, emotion_score = proposals.T
+    start, end = np.clip(start, 0, n_frames), np.clip(end, 0, n_frames)
+    tables = []
+    for kind in range(len(EXPRESSION_TYPES)):
+        visible = np.flatnonzero(end > start)
+        kept = visible[nms(start[visible], end[visible], confidence[kind][visible], config.iou, config.keep)]
+        tables.append(
+            EventTable(
+                subject=np.zeros(len(kept), np.int64),
+                video=video[kept].astype(np.int64),
+                start=start[kept],
+                end=end[kept],
+                type=np.full(len(kept), kind),
+                emotion=emotion[kept].astype(np.int64),
+                score=confidence[kind][kept],
+                emotion_score=emotion_score[kept],
+            )
+        )
+    return EventTable.concatenate(tables)
+
+
+def confidence_curves(proposals: FloatArray, n_frames: int) -> FloatArray:
+    """The greatest confidence of any proposal that covers a frame, for each type: what a timeline shows.
+
+    Args:
+        proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.
+        n_frames: length of the video.
+
+    Returns:
+        `(n_frames, 2)` float64.
+    """
+    curves = np.zeros((n_frames, len(EXPRESSION_TYPES)))
+    bounds = np.clip(np.rint(proposals[:, 1:3]), 0, n_frames).astype(np.int64)
+    for (first, last), confidence in zip(bounds, proposals[:, 3:5], strict=True):
+        np.maximum(curves[first:last], confidence, out=curves[first:last])
+    return curves

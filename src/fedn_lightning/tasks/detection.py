@@ -1,0 +1,295 @@
+"""The LightningModule that trains FEDN: joint loss, scores on whole videos, threshold chosen on validation subjects."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedn_lightning.data.dataset import truths_of
+from fedn_lightning.data.emotions import CLASSES, EmotionScheme
+from fedn_lightning.errors import CheckpointError, ConfigError
+from fedn_lightning.events import DetectionRecord, EventTable
+from fedn_lightning.metrics.detection import DetectionMeanAP
+from fedn_lightning.metrics.functional.threshold import select_threshold
+from fedn_lightning.metrics.spotting import SpottingF1
+from fedn_lightning.nn.assignment import assign
+from fedn_lightning.nn.encoder import FrameEncoder
+from fedn_lightning.nn.fedn import FEDN, NetworkConfig
+from fedn_lightning.nn.head import HeadOutput
+from fedn_lightning.nn.inference import InferenceConfig, confidence_curves, events_of_video, propose
+from fedn_lightning.nn.losses import DetectionLoss
+from fedn_lightning.nn.slots import Slots
+from fedn_lightning.tasks.encoding import EncoderConfig, encode_windows
+from fedn_lightning.tasks.optimiser import OptimiserConfig, configure
+from fedn_lightning.tasks.proposals import Proposals
+
+if TYPE_CHECKING:
+    from fedn_lightning.data.datamodule import DetectionDataModule
+
+Batch = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AssignmentConfig:
+    """Which slots must find a truth; see :func:`fedn_lightning.nn.assignment.assign`.
+
+    Attributes:
+        positive_iou: an anchor above it is positive (0.5, mark A).
+        negative_iou: an anchor below it is negative, between both ignored (0.4, A).
+        force_best: each truth's best anchor is positive whatever its IoU (O).
+    """
+
+    positive_iou: float = 0.5
+    negative_iou: float = 0.4
+    force_best: bool = True
+
+
+class DetectionTask(lightning.LightningModule):
+    """Trains FEDN on windows and scores it on whole videos.
+
+    After each validation and test epoch `record` holds what was detected beside the truth and `scores` the figures.
+    Validation chooses the score thresholds (one for macro, one for micro) that give the greatest spotting F1 on the
+    validation subjects; they are saved with the weights and used unchanged on the test subjects (selection `strict`).
+    `val/joint`, the mean of overall spotting F1 and mAP@0.5, is what checkpoints are chosen by.
+
+    Args:
+        encoder: the frame encoder.
+        network: sizes and variants of FEDN.
+        loss: weights and variants of the joint loss.
+        assignment: which slots must find a truth.
+        inference: how proposals become events.
+        optimiser: AdamW and its schedule.
+        emotion_scheme: that of the data; its classes are what the network recognises.
+        recognise: False leaves the emotion branch out: spotting alone (ablation).
+    """
+
+    def __init__(
+        self,
+        encoder: EncoderConfig = EncoderConfig(),  # noqa: B008 (frozen, so sharing these is safe)
+        network: NetworkConfig = NetworkConfig(),  # noqa: B008
+        loss: DetectionLoss = DetectionLoss(),  # noqa: B008
+        assignment: AssignmentConfig = AssignmentConfig(),
+        inference: InferenceConfig = InferenceConfig(),  # noqa: B008
+        optimiser: OptimiserConfig = OptimiserConfig(),  # noqa: B008
+        emotion_scheme: EmotionScheme = "3",
+        recognise: bool = True,
+    ) -> None:
+        super().__init__()
+        self.encoder_config, self.network_config, self.loss = encoder, network, loss
+        self.assignment, self.inference, self.optimiser_config = assignment, inference, optimiser
+        self.emotion_scheme, self.recognise = emotion_scheme, recognise
+        self.emotions = CLASSES[emotion_scheme]
+        self.encoder: FrameEncoder = encoder.build()
+        self.network = FEDN(self.encoder.feature_dim, len(self.emotions) if recognise else 0, network)
+        self.threshold: Tensor
+        self.register_buffer("threshold", torch.full((2,), 0.5, dtype=torch.float64))
+        self.proposals = Proposals()
+        self.record: DetectionRecord | None = None
+        self.scores: dict[str, float] = {}
+        self._slots: dict[int, Slots] = {}
+
+    @property
+    def encoder_frozen(self) -> bool:
+        """Whether the data module may cache frame features."""
+        return self.encoder_config.frozen
+
+    def forward(self, batch: Batch) -> HeadOutput:
+        """Detects in the windows of a batch, given as features or as pixels; the same in training and evaluation."""
+        features = batch.get("features")
+        if features is None:
+            features = encode_windows(self.encoder, batch["frames"], self.encoder_config)
+        output: HeadOutput = self.network(features)
+        return output
+
+    def slots(self, window: int) -> Slots:
+        """The slots of a window of that many frames, on this module's device."""
+        if window not in self._slots:
+            self._slots[window] = self.network.slots(window).to(self.device)
+        return self._slots[window]
+
+    def losses(self, batch: Batch, output: HeadOutput) -> dict[str, Tensor]:
+        """The parts of the joint loss and their sum, for the batch's truths."""
+        window = (batch["features"] if "features" in batch else batch["frames"]).shape[1]
+        slots, truths = self.slots(window), truths_of(batch)
+        rule = dataclasses.asdict(self.assignment)
+        return self.loss(output, slots, assign(slots, truths.interval, truths.present, truths.whole, **rule), truths)
+
+    def train(self, mode: bool = True) -> DetectionTask:
+        """Sets the mode; the encoder stays in evaluation mode, so that its BatchNorm statistics stay as pre-trained."""
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """The joint loss of a batch."""
+        parts = self.losses(batch, self(batch))
+        self._log_losses("train", parts, batch)
+        return parts["loss"]
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Logs the loss and collects proposals."""
+        self._evaluation_step(batch, "val")
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Logs the loss and collects proposals."""
+        self._evaluation_step(batch, "test")
+
+    def predict_step(self, batch: Batch, batch_index: int) -> None:
+        """Collects proposals; :attr:`record` holds the events once all windows are seen."""
+        self._propose(batch, self(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Scores the validation videos at the thresholds that suit them best, and keeps those thresholds."""
+        record = self._record("val")
+        best = select_threshold(record.predictions, record.truths, per_type=True)
+        if not self.trainer.sanity_checking:
+            self.threshold.copy_(torch.tensor(best, dtype=torch.float64))
+        self._score(dataclasses.replace(record, threshold=best), "val")
+
+    def on_test_epoch_end(self) -> None:
+        """Scores the test videos at the thresholds that validation chose."""
+        self._score(self._record("test"), "test")
+
+    def on_predict_epoch_end(self) -> None:
+        """Puts the events of all videos together."""
+        self.record = self._record("test")
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over what is trained."""
+        return configure(self.parameters(), int(self.trainer.estimated_stepping_batches), self.optimiser_config)
+
+    def setup(self, stage: str) -> None:
+        """Checks that data and network have the same classes.
+
+        Raises:
+            ConfigError: if they differ.
+        """
+        scheme = self.data.corpus_config.emotion_scheme
+        if scheme != self.emotion_scheme:
+            msg = (
+                f"model.emotion_scheme is {self.emotion_scheme!r} but data.corpus.emotion_scheme is {scheme!r}; "
+                f"the network must recognise the classes of the data."
+            )
+            raise ConfigError(msg)
+
+    @property
+    def data(self) -> DetectionDataModule:
+        """The data module of the running trainer."""
+        module: DetectionDataModule = self.trainer.datamodule  # type: ignore[attr-defined] # set by trainer.fit
+        return module
+
+    def recipe(self) -> dict[str, Any]:
+        """All that is needed to build this module again, as plain values."""
+        configs: dict[str, Any] = {
+            "encoder": dataclasses.replace(self.encoder_config, weights=None),
+            "network": self.network_config,
+            "loss": self.loss,
+            "assignment": self.assignment,
+            "inference": self.inference,
+            "optimiser": self.optimiser_config,
+        }
+        plain = {name: dataclasses.asdict(config) for name, config in configs.items()}
+        return {**plain, "emotion_scheme": self.emotion_scheme, "recognise": self.recognise}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what running the checkpoint alone needs: the network's recipe, window, crop and frame rate."""
+        data = self.data
+        checkpoint["fedn"] = {
+            "model": self.recipe(),
+            "windows": dataclasses.asdict(data.windows),
+            "crop_size": data.crops.size,
+            "fps": data.crops.fps,
+            "emotions": list(self.emotions),
+            "dataset": data.corpus_config.dataset,
+            "subjects": dataclasses.asdict(data.split),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Tells in a sentence when a checkpoint does not fit.
+
+        Raises:
+            CheckpointError: naming the first parameters that are missing or of another shape.
+        """
+        own, given = self.state_dict(), checkpoint["state_dict"]
+        wrong = [
+            f"{name} is {tuple(given[name].shape) if name in given else 'missing'} there and {tuple(value.shape)} here"
+            for name, value in own.items()
+            if name not in given or given[name].shape != value.shape
+        ]
+        if wrong:
+            more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
+            msg = (
+                f"The checkpoint does not fit the configured network: {'; '.join(wrong[:3])}{more}. "
+                f"Use the config.yaml of the run it comes from."
+            )
+            raise CheckpointError(msg)
+
+    def _evaluation_step(self, batch: Batch, stage: str) -> None:
+        output = self(batch)
+        self._log_losses(stage, self.losses(batch, output), batch)
+        self._propose(batch, output)
+
+    def _propose(self, batch: Batch, output: HeadOutput) -> None:
+        window = (batch["features"] if "features" in batch else batch["frames"]).shape[1]
+        where = (batch["video"], batch["start"], batch["speed"])
+        self.proposals.update(propose(output, self.slots(window), *where, self.inference.per_window))
+
+    def _record(self, stage: str) -> DetectionRecord:
+        """The events of all videos of a stage, in source frames, beside their truths."""
+        data, videos = self.data, self.data.videos(stage)
+        found = self.proposals.by_video(len(videos))
+        self.proposals.reset()
+        predictions, truths, lengths, curves = [], [], [], []
+        for index, (video, proposals) in enumerate(zip(videos, found, strict=True)):
+            clip = data.stored(video)
+            events = events_of_video(proposals, clip.n_frames, self.inference)
+            truths.append(data.truths(video, index))
+            predictions.append(
+                dataclasses.replace(
+                    events,
+                    subject=np.full(len(events), data.corpus.subjects.index(video.subject)),
+                    start=clip.store_to_source(events.start),
+                    end=clip.store_to_source(events.end),
+                )
+            )
+            lengths.append(clip.source_n_frames)
+            position = np.minimum(np.rint(clip.source_to_store(np.arange(clip.source_n_frames))), clip.n_frames - 1)
+            curves.append(confidence_curves(proposals, clip.n_frames)[position.astype(np.int64)])
+        macro, micro = self.threshold.tolist()
+        return DetectionRecord(
+            videos=tuple(videos),
+            n_frames=tuple(lengths),
+            emotions=self.emotions,
+            truths=EventTable.concatenate(truths),
+            predictions=EventTable.concatenate(predictions),
+            threshold=(macro, micro),
+            curves=tuple(curves),
+        )
+
+    def _score(self, record: DetectionRecord, stage: str) -> None:
+        """Computes, keeps and logs the figures of a record."""
+        rows = [torch.from_numpy(table.to_rows()) for table in (record.predictions, record.truths)]
+        # Every process has gathered all proposals already, so the metrics must not be summed over processes again.
+        spotting = SpottingF1(record.threshold, sync_on_compute=False)
+        detection = DetectionMeanAP(self.emotions, sync_on_compute=False)
+        for metric in (spotting, detection):
+            metric.update(*rows)
+        self.record = record
+        self.scores = {name: float(value) for m in (spotting, detection) for name, value in m.compute().items()}
+        f1, mean_ap = (self.scores[name] for name in ("overall_f1", "map@0.5"))
+        parts = [0.0 if np.isnan(f1) else f1, *([] if np.isnan(mean_ap) or not self.recognise else [mean_ap])]
+        logged = {"joint": float(np.mean(parts)), "map@0.5": mean_ap}
+        logged |= {name: self.scores[name] for name in ("overall_f1", "macro_f1", "micro_f1")}
+        self.log_dict({f"{stage}/{name}": value for name, value in logged.items()}, prog_bar=stage == "val")
+
+    def _log_losses(self, stage: str, parts: dict[str, Tensor], batch: Batch) -> None:
+        named = {
+            f"{stage}/{name if name == 'loss' else name + '_loss'}": value.detach() for name, value in parts.items()
+        }
+        self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch["video"]), sync_dist=True)
