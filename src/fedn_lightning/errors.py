@@ -21,6 +21,10 @@ class FaceNotFoundError(VideoError):
     """No face was found in a video; the message names the file and the frames that were looked at."""
 
 
+class StoreError(FednError):
+    """A clip store is missing, truncated or full; the message names the store and the video."""
+
+
 class SplitError(FednError):
     """The requested subjects cannot be split into training, validation and test."""
 

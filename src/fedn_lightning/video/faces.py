@@ -1,0 +1,134 @@
+"""Finds the face of a video by OpenCV's cascades, which travel in its package.
+
+A cascade's answer jumps by several pixels from frame to frame, a hundred times a micro-expression's motion. So no
+single answer is used: the eyes are looked for in frames spread over the whole video, and their median is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.errors import FaceNotFoundError
+
+Grey = npt.NDArray[np.uint8]
+
+SEARCH_HEIGHT = 480
+"""Pictures are searched at no more rows than this: cascades are slow and need no more."""
+
+LEAST_FACE = 0.2
+"""Smallest face looked for, as a part of the picture's shorter side."""
+
+BOX_EYES = ((0.31, 0.39), (0.69, 0.39))
+"""Where the eyes lie in the face cascade's box (ours, median over generated and photographed faces)."""
+
+EYE_TOLERANCE = 0.14
+"""Farthest an eye may be found from its usual place in the box, as a part of the box's side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face in one picture, in source pixels.
+
+    Attributes:
+        box: x, y, width, height of the face cascade's box.
+        left: centre of the eye on the left of the picture.
+        right: centre of the eye on the right.
+        eyes_seen: whether both eyes were found by themselves; else they are placed by the box.
+    """
+
+    box: tuple[float, float, float, float]
+    left: tuple[float, float]
+    right: tuple[float, float]
+    eyes_seen: bool
+
+
+def find_face(grey: Grey) -> Face | None:
+    """The largest face of a picture.
+
+    Args:
+        grey: `(H, W)` uint8.
+
+    Returns:
+        The face in the picture's own pixels, or None.
+    """
+    shrink = min(1.0, SEARCH_HEIGHT / grey.shape[0])
+    small = grey
+    if shrink < 1:
+        small = np.asarray(cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
+    least = round(min(small.shape) * LEAST_FACE)
+    boxes = _cascade("haarcascade_frontalface_alt2").detectMultiScale(small, 1.1, 4, minSize=(least, least))
+    if not len(boxes):
+        return None
+    x, y, side, _ = max(boxes, key=lambda box: box[2])
+    eyes = [_find_eye(small, (x, y, side), place) for place in BOX_EYES]
+    placed = [eye or (x + fx * side, y + fy * side) for eye, (fx, fy) in zip(eyes, BOX_EYES, strict=True)]
+    left, right = ((ex / shrink, ey / shrink) for ex, ey in placed)
+    box = (x / shrink, y / shrink, side / shrink, side / shrink)
+    return Face(box, left, right, eyes_seen=all(eyes))
+
+
+def find_video_face(pictures: Sequence[Grey], numbers: Sequence[int], path: str) -> Face:
+    """The one face of a video: the median over its pictures.
+
+    Args:
+        pictures: grey `(H, W)` uint8, spread over the video.
+        numbers: their frame numbers, for the message.
+        path: the video, for the message.
+
+    Returns:
+        Median box and eyes. Pictures in which both eyes were seen count alone if there are at least three.
+
+    Raises:
+        FaceNotFoundError: if no picture shows a face.
+    """
+    faces = [face for face in map(find_face, pictures) if face]
+    if not faces:
+        shown = ", ".join(str(number) for number in numbers)
+        msg = (
+            f"{path}: no face was found in the frames looked at ({shown}). If the release is already cropped, "
+            "set align: none; otherwise give the face's box (boxes: a table of video, x, y, width, height)."
+        )
+        raise FaceNotFoundError(msg)
+    sure = [face for face in faces if face.eyes_seen]
+    return median_face(sure if len(sure) >= min(3, len(faces)) else faces)
+
+
+def median_face(faces: Sequence[Face]) -> Face:
+    """The median of each coordinate over several faces."""
+    box = np.median([face.box for face in faces], axis=0)
+    left, right = (np.median([getattr(face, side) for face in faces], axis=0) for side in ("left", "right"))
+    return Face(tuple(box), tuple(left), tuple(right), eyes_seen=all(face.eyes_seen for face in faces))
+
+
+def _find_eye(grey: Grey, box: tuple[int, int, int], place: tuple[float, float]) -> tuple[float, float] | None:
+    """The eye nearest to its usual place in a face's box; None if there is none near."""
+    x, y, side = box
+    reach = 0.22 * side
+    centre = np.array([x + place[0] * side, y + place[1] * side])
+    top, left = np.maximum((centre - reach).astype(int)[::-1], 0)
+    bottom, right = (centre + reach).astype(int)[::-1]
+    window = grey[top:bottom, left:right]
+    least = max(4, round(0.12 * side))
+    found = _cascade("haarcascade_eye").detectMultiScale(window, 1.05, 3, minSize=(least, least))
+    centres = [np.array([left + ex + (w - 1) / 2, top + ey + (h - 1) / 2]) for ex, ey, w, h in found]
+    near = [point for point in centres if np.hypot(*(point - centre)) <= EYE_TOLERANCE * side]
+    if not near:
+        return None
+    # The cascade answers several times around an eye; the mean of its answers is steadier than the best one.
+    mean = np.mean(near, axis=0)
+    return float(mean[0]), float(mean[1])
+
+
+@cache
+def _cascade(name: str) -> Any:
+    """A cascade out of OpenCV's own package."""
+    from cv2 import data
+
+    return cv2.CascadeClassifier(f"{data.haarcascades}{name}.xml")

@@ -1,0 +1,294 @@
+"""The clip store: one memory-mapped array of face crops per video, and beside it the record of how it was made.
+
+A video's record is written last and in one step, so a video is in the store whole or not at all; a kill at any moment
+leaves no half video that could be trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.errors import StoreError
+from fedn_lightning.video import timing
+from fedn_lightning.video.sources import Frames
+
+FORMAT = 1
+"""Version of the record; a store of another version is built anew."""
+
+HEADER_BYTES = 128
+"""Length of a .npy header for any number of frames: numpy pads it so that the count may be corrected later."""
+
+_PRINT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """How frames become crops: what must be equal for a stored video to be used again.
+
+    Attributes:
+        crop_size: side of the square crop in pixels.
+        fps: working frame rate; a source within 0.5 % of it is not resampled.
+        align: `video` (one transform per video), `track` (following slow head motion) or `none` (the whole picture,
+            for releases that are already cropped).
+        gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, or `error`.
+        boxes: digest of the face boxes given by hand, empty without.
+    """
+
+    crop_size: int = 128
+    fps: float = 30.0
+    align: str = "video"
+    gaps: str = "repeat"
+    boxes: str = ""
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """A video in the store. Reading `frames[a:b]` maps the pages of that window and nothing else.
+
+    Attributes:
+        key: the video's key in its corpus.
+        path: the .npy file.
+        fps: frames per second of the store.
+        n_frames: number of stored frames.
+        source_path: file or folder it was made from.
+        source_fps: frames per second of the source.
+        source_n_frames: number of frames decoded from the source.
+        transform: `(2, 3)` float64, source pixels to crop pixels; the first frame's under `align="track"`.
+        spec: how it was made.
+        record: the whole record.
+    """
+
+    key: str
+    path: str
+    fps: float
+    n_frames: int
+    source_path: str
+    source_fps: float
+    source_n_frames: int
+    transform: npt.NDArray[np.float64]
+    spec: CropSpec
+    record: dict[str, Any]
+
+    @cached_property
+    def frames(self) -> Frames:
+        """`(n_frames, S, S, 3)` uint8 RGB, memory-mapped read-only."""
+        return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
+
+    @cached_property
+    def _times(self) -> npt.NDArray[np.float64] | None:
+        times = self.record["source_times"]
+        return None if times is None else np.asarray(times, np.float64)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickled memory map would carry the whole video to the worker.
+        return {name: value for name, value in self.__dict__.items() if name != "frames"}
+
+    def source_to_store(self, frame: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Source frame positions (interval ends) -> stored frame positions, both 0-based and fractional."""
+        return timing.source_to_store(frame, self.source_fps, self.fps, self._times)
+
+    def store_to_source(self, frame: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Inverts :meth:`source_to_store`."""
+        return timing.store_to_source(frame, self.source_fps, self.fps, self._times)
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any], folder: Path) -> Self:
+        """Makes it from a record; the array's name in the record is relative to `folder`."""
+        return cls(
+            key=record["key"],
+            path=str(folder / record["array"]),
+            fps=record["fps"],
+            n_frames=record["n_frames"],
+            source_path=record["source"]["path"],
+            source_fps=record["source_fps"],
+            source_n_frames=record["source_n_frames"],
+            transform=np.asarray(record["transform"], np.float64),
+            spec=CropSpec(**record["spec"]),
+            record=record,
+        )
+
+
+class ClipStore:
+    """The prepared videos of a corpus.
+
+    Args:
+        root: the store's folder.
+
+    Raises:
+        StoreError: if there is no store.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            msg = f"There is no clip store in {self.root.absolute()}. fedn data prepare writes one."
+            raise StoreError(msg)
+        found = (read_record(path) for path in sorted(self.root.glob("*.json")))
+        self._videos = {r["key"]: StoredVideo.from_record(r, self.root) for r in found if r}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._videos
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+    def __iter__(self) -> Iterator[StoredVideo]:
+        return iter(self._videos.values())
+
+    def video(self, key: str) -> StoredVideo:
+        """A stored video by the key it has in its corpus.
+
+        Raises:
+            StoreError: if it is not in the store, or its array is not as long as it should be.
+        """
+        if key not in self._videos:
+            msg = (
+                f"{key} is not in the clip store {self.root}. Run fedn data prepare; it reports why a video is missing."
+            )
+            raise StoreError(msg)
+        video = self._videos[key]
+        if not is_whole(video):
+            msg = f"{video.path} of {key} is truncated or of another size. Run fedn data prepare to build it again."
+            raise StoreError(msg)
+        return video
+
+    def missing(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Those of `keys` that are not in the store."""
+        return tuple(key for key in keys if key not in self._videos)
+
+
+def file_name(key: str) -> str:
+    """A safe and unique file name, without suffix, for a video's key.
+
+    >>> file_name("s15/15_0101disgustingteeth")
+    's15_15_0101disgustingteeth-b3acf6f5'
+    """
+    # Keys hold what users call their files: spaces, dots, slashes, any alphabet. The digest keeps them apart.
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", key)[:80].strip("_")
+    return f"{safe}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
+def fingerprint(path: str | Path) -> dict[str, Any]:
+    """What identifies a source: its path, size, time of change, and a digest of its first and last mebibyte.
+
+    A folder is digested by the names and sizes of its files. Whole files are not: a corpus holds up to 100 GB.
+    """
+    path = Path(path)
+    digest = hashlib.sha256()
+    if path.is_dir():
+        with os.scandir(path) as entries:
+            files = sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries if e.is_file())
+        for name, size, _ in files:
+            digest.update(f"{name}\0{size}\0".encode())
+        return _print(path, sum(f[1] for f in files), max((f[2] for f in files), default=0), digest.hexdigest())
+    state = path.stat()
+    with path.open("rb") as file:
+        digest.update(file.read(_PRINT_BYTES))
+        file.seek(max(0, state.st_size - _PRINT_BYTES))
+        digest.update(file.read(_PRINT_BYTES))
+    return _print(path, state.st_size, state.st_mtime_ns, digest.hexdigest())
+
+
+def _print(path: Path, size: int, modified: int, digest: str) -> dict[str, Any]:
+    return {"path": str(path), "bytes": size, "modified_ns": modified, "sha256_ends": digest}
+
+
+def is_current(video: StoredVideo, spec: CropSpec, source: dict[str, Any]) -> bool:
+    """Whether a stored video is whole, made as `spec` asks, and from the source as it is now.
+
+    A source that was only moved or touched is the same source.
+    """
+    same = all(video.record["source"][part] == source[part] for part in ("bytes", "sha256_ends"))
+    return same and video.spec == spec and is_whole(video)
+
+
+def is_whole(video: StoredVideo) -> bool:
+    """Whether the array has the length its record says."""
+    path, size = Path(video.path), video.spec.crop_size
+    return path.is_file() and path.stat().st_size == HEADER_BYTES + video.n_frames * size * size * 3
+
+
+def checksum(path: str | Path) -> int:
+    """CRC-32 of a stored array's pixels, to find damage that its length does not show."""
+    crc = 0
+    with Path(path).open("rb") as file:
+        file.seek(HEADER_BYTES)
+        while chunk := file.read(_PRINT_BYTES):
+            crc = zlib.crc32(chunk, crc)
+    return crc
+
+
+class ArrayWriter:
+    """Writes a video's crops under a temporary name; :meth:`commit` puts array and record in place.
+
+    Plain writes, not a memory map: on a full disk a memory map kills the process instead of raising.
+
+    Args:
+        root: the store's folder.
+        key: the video's key.
+        size: side of the crops in pixels.
+    """
+
+    def __init__(self, root: Path, key: str, size: int) -> None:
+        self.array, self.record = root / f"{file_name(key)}.npy", root / f"{file_name(key)}.json"
+        self.size, self.n_frames, self.crc = size, 0, 0
+        self._part = self.array.with_suffix(f".{os.getpid()}.part")
+
+    def __enter__(self) -> Self:
+        self._file = self._part.open("wb")
+        self._header()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+    def write(self, crops: Frames) -> None:
+        """Appends `(T, S, S, 3)` uint8."""
+        data = np.ascontiguousarray(crops, np.uint8)
+        self._file.write(data.data)
+        self.crc = zlib.crc32(data.data, self.crc)
+        self.n_frames += len(data)
+
+    def commit(self, record: dict[str, Any]) -> None:
+        """Puts the array and then its record in place."""
+        self._file.seek(0)
+        self._header()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.replace(self.array)
+        whole = {**record, "format": FORMAT, "array": self.array.name, "n_frames": self.n_frames, "crc32": self.crc}
+        part = self.record.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps(whole, indent=1), encoding="utf-8")
+        part.replace(self.record)
+
+    def _header(self) -> None:
+        shape = (self.n_frames, self.size, self.size, 3)
+        np.lib.format.write_array_header_1_0(self._file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A record; None if it is not one of this version."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("format") == FORMAT else None
+
+
+def spec_record(spec: CropSpec) -> dict[str, Any]:
+    """A spec as plain values for a record."""
+    return asdict(spec)

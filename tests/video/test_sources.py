@@ -1,0 +1,164 @@
+import pickle
+
+import numpy as np
+import pytest
+
+from fedn_lightning.errors import ConfigError, VideoError
+from fedn_lightning.video.exact import PyAVSource, survey
+from fedn_lightning.video.sources import FolderSource, open_video
+from lookalikes.movies import numbered, read_number, write_frames, write_movie
+
+N = 150
+B_FRAMES = {"g": "30", "bf": "3", "b_strategy": "0"}
+FILES = {
+    "h264.mp4": ("libx264", {"g": "30", "bf": "0"}),
+    "h264-b.mp4": ("libx264", B_FRAMES),
+    "open-gop.mp4": ("libx264", {**B_FRAMES, "x264-params": "open-gop=1:keyint=30:bframes=3:log-level=-1"}),
+    "open-gop.mkv": ("libx264", {**B_FRAMES, "x264-params": "open-gop=1:keyint=30:bframes=3:log-level=-1"}),
+    "hevc.mp4": ("libx265", {"x265-params": "keyint=30:bframes=3:open-gop=1:log-level=none"}),
+    "h264-b.avi": ("libx264", B_FRAMES),
+    "h264.avi": ("libx264", {"g": "30", "bf": "0"}),
+    "mjpeg.avi": ("mjpeg", {}),
+    "mpeg4-b.avi": ("mpeg4", {"g": "30", "bf": "2"}),
+}
+
+
+def numbers(images):
+    return [read_number(image) for image in images]
+
+
+@pytest.fixture(scope="module")
+def movies(tmp_path_factory):
+    root = tmp_path_factory.mktemp("movies")
+    for name, (codec, options) in FILES.items():
+        write_movie(root / name, map(numbered, range(N)), codec=codec, options=options)
+    write_movie(root / "200fps.mp4", map(numbered, range(N)), fps=200.0)
+    write_movie(root / "variable.mp4", map(numbered, range(N)), times=[33 * i + 40 * (i // 10) for i in range(N)])
+    return root
+
+
+@pytest.mark.parametrize("name", [*FILES, "200fps.mp4", "variable.mp4"])
+def test_every_frame_is_the_one_asked_for(movies, name):
+    source = open_video(movies / name, reader="pyav")
+    assert source.n_frames == N
+    assert (source.height, source.width) == numbered(0).shape[:2]
+    assert numbers(image for batch in source.iterate(32) for image in batch) == list(range(N))
+    for start, stop in ((0, 1), (29, 31), (61, 64), (95, 110), (N - 3, N)):
+        assert numbers(source.frames(start, stop)) == list(range(start, stop)), (start, stop)
+
+
+@pytest.mark.parametrize("name", [*FILES, "200fps.mp4", "variable.mp4"])
+def test_decord_is_right_from_the_first_frame_on(movies, name):
+    source = open_video(movies / name)
+    assert source.n_frames == N
+    assert numbers(source.frames(0, 40)) == list(range(40))
+    assert numbers(image for batch in source.iterate(32) for image in batch) == list(range(N))
+
+
+@pytest.mark.parametrize("name", ["h264.mp4", "h264-b.mp4", "mjpeg.avi"])
+def test_decord_jumps_rightly_in_common_files(movies, name):
+    source = open_video(movies / name)
+    for start in (95, 31, 0, 140):
+        assert numbers(source.frames(start, start + 5)) == list(range(start, start + 5))
+
+
+def test_rates_and_times_come_from_the_file(movies):
+    assert open_video(movies / "200fps.mp4", reader="pyav").fps == 200
+    seen = survey(str(movies / "h264.avi"), samples=4)
+    assert (seen.n_frames, seen.fps, seen.variable, seen.height, seen.width) == (N, 30, False, 48, 112)
+    assert seen.times[30] == pytest.approx(1.0, abs=0.01)
+    assert 4 <= len(seen.samples) <= 8
+    picked = [read_number(np.repeat(s[..., None], 3, 2)) for s in seen.samples]
+    assert picked == list(seen.sampled)
+    assert not any(survey(str(movies / name)).variable for name in FILES)
+    uneven = survey(str(movies / "variable.mp4"))
+    assert uneven.variable
+    assert uneven.times[20] == pytest.approx(33e-3 * 20 + 80e-3, abs=1e-3)
+
+
+def test_sources_travel_to_other_processes(movies):
+    for reader in ("decord", "pyav"):
+        source = open_video(movies / "h264.mp4", reader=reader)
+        source.frames(0, 1)
+        assert numbers(pickle.loads(pickle.dumps(source)).frames(5, 7)) == [5, 6]
+
+
+def test_frames_that_do_not_exist_are_refused(movies):
+    for reader in ("decord", "pyav"):
+        with pytest.raises(VideoError, match=r"h264\.mp4 has frames 0 to 149; frames 149 to 150 were asked for"):
+            open_video(movies / "h264.mp4", reader=reader).frames(149, 151)
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    with pytest.raises(VideoError, match="There is no video"):
+        open_video(tmp_path / "none.avi")
+    (tmp_path / "text.avi").write_text("not a video")
+    for reader in ("decord", "pyav"):
+        with pytest.raises(VideoError, match=r"text\.avi cannot be opened as a video"):
+            _ = open_video(tmp_path / "text.avi", reader=reader).n_frames
+    with pytest.raises(ConfigError, match="reader is 'vlc'"):
+        open_video(tmp_path / "text.avi", reader="vlc")
+    with pytest.raises(VideoError, match="say at which rate"):
+        open_video(tmp_path)
+    with pytest.raises(VideoError, match="holds no numbered image"):
+        open_video(tmp_path, fps=30)
+
+
+def test_a_truncated_file_is_told_from_a_whole_one(movies, tmp_path):
+    data = (movies / "mjpeg.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(VideoError, match=r"cut\.avi (breaks off|is damaged|cannot be decoded)"):
+        survey(str(tmp_path / "cut.avi"))
+
+
+def test_folders_are_sorted_by_number_and_start_at_their_first(tmp_path):
+    write_frames(tmp_path, map(numbered, range(12)), "img{}.jpg", first=995)
+    source = FolderSource(str(tmp_path), 30.0)
+    assert source.n_frames == 12
+    assert numbers(source.frames(0, 12)) == list(range(12)), "1000 comes after 999"
+    assert numbers(i for batch in source.iterate(5) for i in batch) == list(range(12))
+
+
+def test_gaps_repeat_the_frame_before_or_are_refused(tmp_path):
+    write_frames(tmp_path, map(numbered, range(8)), first=0)
+    for number in (3, 4):
+        (tmp_path / f"img{number:03d}.jpg").unlink()
+    source = FolderSource(str(tmp_path), 30.0)
+    assert source.n_frames == 8
+    assert source.missing.tolist() == [3, 4]
+    assert numbers(source.frames(0, 8)) == [0, 1, 2, 2, 2, 5, 6, 7]
+    assert numbers(source.frames(4, 6)) == [2, 5]
+    with pytest.raises(VideoError, match="no image for frame 3, and gaps is error"):
+        FolderSource(str(tmp_path), 30.0, gaps="error").frames(2, 6)
+
+
+def test_broken_images_are_named(tmp_path):
+    write_frames(tmp_path, map(numbered, range(4)))
+    source = FolderSource(str(tmp_path), 30.0)
+    (tmp_path / "img002.jpg").write_bytes(b"")
+    with pytest.raises(VideoError, match=r"img002\.jpg is empty"):
+        source.frames(0, 4)
+    (tmp_path / "img002.jpg").write_bytes(b"no image")
+    with pytest.raises(VideoError, match=r"img002\.jpg is not a readable image"):
+        source.frames(0, 4)
+    write_frames(tmp_path, [numbered(0, height=24)], first=2)
+    with pytest.raises(VideoError, match=r"img002\.jpg is 112x24; the video's first frame 112x48"):
+        source.frames(0, 4)
+
+
+def test_two_images_of_one_number_are_refused(tmp_path):
+    write_frames(tmp_path, map(numbered, range(2)))
+    write_frames(tmp_path, map(numbered, range(2)), "img_{}.jpg")
+    with pytest.raises(VideoError, match="Two images claim frame 1"):
+        FolderSource(str(tmp_path), 30.0)
+
+
+def test_names_with_spaces_and_other_alphabets_are_read(tmp_path):
+    write_movie(tmp_path / "日本 ..é" / "a b.mp4", map(numbered, range(3)))
+    folder = tmp_path / "日本 ..é"
+    assert numbers(PyAVSource(str(folder / "a b.mp4")).frames(0, 3)) == [0, 1, 2]
+    (folder / "frames").mkdir()
+    import cv2
+
+    cv2.imencode(".png", numbered(7))[1].tofile(folder / "frames" / "ü 1.png")
+    assert numbers(FolderSource(str(folder / "frames"), 30.0).frames(0, 1)) == [7]
