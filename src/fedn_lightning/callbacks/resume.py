@@ -1,0 +1,80 @@
+"""On resume the configuration wins over the checkpoint's optimiser settings, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+Group = dict[str, Any]
+
+
+class ConfiguredOptimizer(Callback):
+    """Puts the configured learning rate, weight decay and so on back after a checkpoint has restored its own.
+
+    PyTorch's optimisers save their settings together with their momenta, so that a resumed run would silently go on
+    with the checkpoint's learning rate whatever the configuration says. A schedule keeps its place: the current rate is
+    scaled by the ratio of the configured and the saved base rate.
+
+    Args:
+        tell: receives one sentence per setting that differs.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.tell = tell
+        self._configured: list[list[Group]] = []
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remembers the configured settings; the optimisers exist, the checkpoint is restored afterwards."""
+        self._configured = [[_settings(group) for group in optimizer.param_groups] for optimizer in trainer.optimizers]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compares with what the checkpoint has restored."""
+        if trainer.ckpt_path is None:
+            return
+        for optimizer, configured in zip(trainer.optimizers, self._configured, strict=True):
+            rates = []
+            for group, wanted in zip(optimizer.param_groups, configured, strict=True):
+                for change in restore(group, wanted):
+                    self.tell(f"resuming: {change}; the configuration wins.")
+                rates.append(group.get("initial_lr", group["lr"]))
+            for scheduler in trainer.lr_scheduler_configs:
+                if getattr(scheduler.scheduler, "optimizer", None) is optimizer:
+                    set_base_rates(scheduler.scheduler, rates)
+
+
+def _settings(group: Group) -> Group:
+    return {key: value for key, value in group.items() if key != "params"}
+
+
+def restore(group: Group, wanted: Group) -> list[str]:
+    """Sets a parameter group to the configured settings.
+
+    Args:
+        group: the optimiser's group as the checkpoint left it; changed in place.
+        wanted: the settings of the configuration.
+
+    Returns:
+        A clause for each setting that differed.
+    """
+    changes = []
+    base = "initial_lr" if "initial_lr" in group and "initial_lr" in wanted else "lr"
+    if group[base] != wanted[base]:
+        changes.append(f"learning rate {wanted[base]:g}, in the checkpoint {group[base]:g}")
+        scale = wanted[base] / group[base] if group[base] else 1.0
+        group["lr"] = wanted["lr"] if base == "lr" else group["lr"] * scale
+        group[base] = wanted[base]
+    for key, value in wanted.items():
+        if key not in ("lr", "initial_lr") and group.get(key) != value:
+            changes.append(f"{key} {value}, in the checkpoint {group.get(key)}")
+            group[key] = value
+    return changes
+
+
+def set_base_rates(scheduler: Any, rates: list[float]) -> None:
+    """Gives a schedule, and the schedules it is made of, the configured base rates."""
+    for part in getattr(scheduler, "_schedulers", []):
+        set_base_rates(part, rates)
+    if hasattr(scheduler, "base_lrs"):
+        scheduler.base_lrs = list(rates)

@@ -1,0 +1,55 @@
+"""The one folder that a run writes to."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+
+class RunFolder:
+    """A folder that belongs to one run.
+
+    Nothing of an earlier run is ever deleted or mixed in: an earlier folder of that name is renamed by the time of
+    its last change. A run that fails before it has produced anything gives its folder back.
+
+    Args:
+        path: the folder.
+        resume: whether the run continues the one in the folder, which then stays where it is.
+    """
+
+    def __init__(self, path: str | Path, resume: bool = False) -> None:
+        self.path = Path(path)
+        self.resume = resume
+        self.aside: Path | None = None
+
+    def open(self) -> Path | None:
+        """Makes the folder.
+
+        Returns:
+            Where an earlier run was moved to, None if there was none.
+        """
+        if not self.resume and self.path.is_dir() and any(self.path.iterdir()):
+            self.aside = _free_name(self.path)
+            self.path.rename(self.aside)
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self.aside
+
+    def abandon(self) -> None:
+        """Undoes :meth:`open`: removes what this run wrote and puts an earlier run back. A resumed run stays."""
+        if self.resume:
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.aside is not None:
+            self.aside.rename(self.path)
+            self.aside = None
+
+
+def _free_name(path: Path) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(path.stat().st_mtime))
+    candidate = path.with_name(f"{path.name}.{stamp}")
+    number = 2
+    while candidate.exists():
+        candidate = path.with_name(f"{path.name}.{stamp}-{number}")
+        number += 1
+    return candidate

@@ -1,0 +1,349 @@
+"""`fedn fit`, `validate`, `test` and `predict`: one experiment file, one run folder, one result.
+
+A run writes to one folder alone: `config.yaml`, `env.txt`, `metrics.csv`, `checkpoints/`, then `predictions.csv`,
+`truth.csv`, `videos.csv`, `timelines/`, `curves.png`, `wandb/`, and at last `result.json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jsonargparse import set_parsing_settings
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import (
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ProgressBar,
+    RichModelSummary,
+)
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf.errors import OmegaConfBaseException
+
+from fedn_lightning.callbacks.progress import RunProgress
+from fedn_lightning.callbacks.results import WriteResults
+from fedn_lightning.callbacks.resume import ConfiguredOptimizer
+from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
+from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_checkpoint
+from fedn_lightning.cli.messages import explain, note
+from fedn_lightning.cli.run_folder import RunFolder
+from fedn_lightning.errors import CheckpointError, ConfigError, FednError
+from fedn_lightning.reports.card import print_card
+from fedn_lightning.tracking.csv_log import RunLog
+from fedn_lightning.tracking.wandb import (
+    WandbSettings,
+    define_summaries,
+    identify,
+    resolve_mode,
+    run_of,
+    start,
+    wandb_session,
+)
+
+RUNS = Path("runs")
+"""Default parent of the run folders, in the current folder."""
+
+CLASS_MODULES = (
+    "fedn_lightning.tasks.detection",
+    "fedn_lightning.tasks.encoder",
+    "fedn_lightning.data.datamodule",
+    "fedn_lightning.data.stills",
+)
+"""Imported before parsing, so that an experiment can name their classes without a path."""
+
+
+@dataclass
+class CheckpointSettings:
+    """Which epoch is kept as `checkpoints/best.ckpt`.
+
+    Attributes:
+        monitor: a metric of the validation subjects, e.g. `val/f1`; the last epoch is taken if none is given.
+        mode: whether more or less of it is better.
+    """
+
+    monitor: str | None = None
+    mode: Literal["max", "min"] = "max"
+
+
+def put_int_first(trainer_class: type[Trainer] = Trainer) -> None:
+    """Makes `limit_val_batches: 1` mean one batch, not 100 %.
+
+    The parser tries the types of a union in order. `typing` keeps unions in a cache in which `float | int` and
+    `int | float` are equal, so which order `Trainer` got depends on what was imported before it. Unions made with `|`
+    are not cached. Can go when Lightning writes its annotations so.
+    """
+    annotations = trainer_class.__init__.__annotations__
+    for name in ("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches"):
+        annotations[name] = int | float | None
+    annotations["overfit_batches"] = int | float
+
+
+class FednParser(LightningArgumentParser):
+    """A parser whose errors are one sentence, without sixty lines of usage before it."""
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        """Raises :class:`ConfigError`; parsers that only try a value (`exit_on_error=False`) fail as the base does."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        known = {option.lstrip("-") for option in self._option_string_actions}
+        raise ConfigError(explain(message, known)) from ex
+
+
+class FednCLI(LightningCLI):
+    """LightningCLI with a run folder, W&B, and a result at the end of `fit`."""
+
+    run_folder: RunFolder
+    results: WriteResults | None = None
+
+    def __init__(self, exits: contextlib.ExitStack, argv: Sequence[str]) -> None:
+        self.exits = exits
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=7,
+            parser_class=FednParser,
+            parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "fedn"},
+            auto_configure_optimizers=False,
+            args=list(argv),
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses the given words; the base class warns whenever `sys.argv` holds words as well."""
+        self.config = parser.parse_args(args)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds the keys that belong to a run as a whole."""
+        parser.add_argument("--experiment", type=str, default="fedn", help="Name of the experiment.")
+        parser.add_argument(
+            "--run_dir", type=str | None, default=None, help="The run's folder; runs/EXPERIMENT by default."
+        )
+        parser.add_argument(
+            "--test_after_fit", type=bool, default=True, help="End `fit` with a test of the best checkpoint."
+        )
+        parser.add_class_arguments(CheckpointSettings, "checkpoint")
+        parser.add_class_arguments(WandbSettings, "wandb")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser.set_defaults(weights_only=True)
+        if subcommand == "predict":
+            parser.set_defaults(return_predictions=False)  # outputs of a whole corpus would pile up in memory
+        if subcommand in ("validate", "test"):
+            parser.set_defaults(verbose=False)  # the card says it better
+        return parser
+
+    @property
+    def settings(self) -> Any:
+        """The parsed configuration of the command."""
+        return self.config[self.config["subcommand"]]
+
+    def _parse_ckpt_path(self) -> None:
+        """The configuration wins over the hyperparameters in a checkpoint, unlike in the base class; says so."""
+        settings, command = self.settings, self.config["subcommand"]
+        base = Path(settings.run_dir or RUNS / settings.experiment)
+        if command != "fit" and settings.ckpt_path is None:
+            best = base / "checkpoints" / "best.ckpt"
+            if not best.is_file():
+                msg = f"There is no checkpoint: {best} does not exist; give one with --ckpt_path."
+                raise CheckpointError(msg)
+            settings.ckpt_path = str(best)
+            note(f"using {best}")
+        resume = False
+        if settings.ckpt_path is not None:
+            content = read_checkpoint(settings.ckpt_path)
+            for difference in describe_differences(content, settings.model):
+                note(f"{difference}; the configuration wins.")
+            resume = command == "fit" and base.resolve() in Path(settings.ckpt_path).resolve().parents
+        folder = base if command == "fit" else base / command
+        self.run_folder = RunFolder(folder, resume)
+        settings.run_dir = str(base)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Opens the run folder and gives the trainer its loggers and callbacks."""
+        config = self._get(self.config_init, "trainer")
+        if config.get("fast_dev_run"):
+            return super().instantiate_trainer(**kwargs)
+        aside = self.run_folder.open()
+        self.exits.push(self._leave)
+        if aside is not None:
+            note(f"an earlier run in {self.run_folder.path} was kept as {aside}")
+        folder = str(self.run_folder.path)
+        self.save_config_callback, self.save_config_kwargs = SaveRunConfig, {"folder": folder}
+        if config.get("logger") in (None, True):
+            kwargs["logger"] = self._loggers()
+        config["callbacks"] = [*_as_list(config.get("callbacks")), *self._callbacks(config, kwargs.get("logger"))]
+        if config.get("plugins") is None and SLURMEnvironment.detect():
+            # Requeueing would restart a fold from the newest checkpoint it finds, which may be another fold's.
+            kwargs["plugins"] = [SLURMEnvironment(auto_requeue=False)]
+        kwargs.setdefault("default_root_dir", config.get("default_root_dir") or folder)
+        return super().instantiate_trainer(**kwargs)
+
+    def _leave(self, kind: type[BaseException] | None, *_: Any) -> None:
+        """Gives the folder back if the user's mistake ended the run before anything was learned or written."""
+        mistake = kind is not None and issubclass(kind, FednError)
+        path = self.run_folder.path
+        if mistake and not (path / "result.json").exists() and not any(path.glob("checkpoints/*.ckpt")):
+            self.run_folder.abandon()
+
+    def _loggers(self) -> list[Logger]:
+        """The CSV log first: the first logger's folder is where Lightning puts its own files."""
+        settings = self.settings
+        wandb: WandbSettings = self._get(self.config_init, "wandb")
+        mode = resolve_mode(wandb.mode)
+        loggers: list[Logger] = [RunLog(self.run_folder.path)]
+        self.exits.enter_context(wandb_session(self.run_folder.path, mode))
+        if mode != "disabled":
+            plain = plain_config(self._parser(self.subcommand), settings)
+            identity = identify(wandb, plain, settings.experiment, str(self.subcommand))
+            loggers.append(start(wandb, identity, self.run_folder.path, mode))
+            define_summaries(run_of(loggers), settings.checkpoint.monitor, settings.checkpoint.mode)
+        return loggers
+
+    def _callbacks(self, config: Any, loggers: Any) -> list[Callback]:
+        self.results = WriteResults(str(self.run_folder.path))
+        callbacks: list[Callback] = [self.results]
+        if self.subcommand == "fit":
+            callbacks += [self._best_checkpoint(), ConfiguredOptimizer(note)]
+            callbacks += [LearningRateMonitor()] if loggers else []
+        given = _as_list(config.get("callbacks"))
+        if config.get("enable_progress_bar") is not False and not any(isinstance(c, ProgressBar) for c in given):
+            callbacks.append(RunProgress())
+        if config.get("enable_model_summary") is not False:
+            callbacks.append(RichModelSummary(max_depth=1))
+        return callbacks
+
+    def _best_checkpoint(self) -> ModelCheckpoint:
+        settings = self.settings.checkpoint
+        return ModelCheckpoint(
+            dirpath=self.run_folder.path / "checkpoints",
+            filename="best",
+            monitor=settings.monitor,
+            mode=settings.mode,
+            save_last=True,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+
+    def instantiate_classes(self) -> None:
+        """Builds data module, network and trainer; a value that a constructor refuses is the configuration's fault."""
+        try:
+            super().instantiate_classes()
+        except (TypeError, ValueError) as error:
+            msg = f"The configuration cannot work: {_one_line(error)}."
+            raise ConfigError(msg) from error
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except (RuntimeError, ValueError) as error:
+            if self.settings.ckpt_path is None or not re.search(r"(loading|loaded) state.?dict", str(error)):
+                raise
+            raise explain_failure(self.settings.ckpt_path, error) from error
+
+    def after_fit(self) -> None:
+        """Scores the best checkpoint: on the held-out subjects, or on the validation subjects if told so."""
+        if self.results is None or self.trainer.interrupted:
+            return  # a trial run of a few batches writes nothing
+        best = getattr(self.trainer.checkpoint_callback, "best_model_path", "") or None
+        score = self.trainer.test if self.settings.test_after_fit else self.trainer.validate
+        score(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turns the libraries' errors about a configuration into the project's own."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        where = f' of "{key.partition(".")[2] or key}"' if key else ""
+        reason = str(error).splitlines()[0].rstrip(".")
+        msg = f"A reference ${{...}}{where} in the configuration cannot be resolved: {reason}."
+        raise ConfigError(msg) from error
+    except MisconfigurationException as error:
+        msg = f"{_one_line(error)}."
+        raise ConfigError(msg) from error
+
+
+def qualify_references(argv: Sequence[str]) -> list[str]:
+    """Makes `${key}` on the command line mean the same as in a file.
+
+    The parser keeps a command's keys under the command's name and resolves references from the top.
+
+    >>> qualify_references(["fit", "--run_dir", "runs/${experiment}", "--x", "${oc.env:HOME}"])
+    ['fit', '--run_dir', 'runs/${fit.experiment}', '--x', '${oc.env:HOME}']
+    """
+    command, *words = argv
+    return [command, *(re.sub(r"\$\{(?=[A-Za-z_][\w.\[\]]*\})", f"${{{command}.", word) for word in words)]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs `fedn fit|validate|test|predict`.
+
+    Args:
+        argv: the command and its options.
+
+    Returns:
+        0, or 143 where the system asked the process to end.
+
+    Raises:
+        FednError: for every mistake in configuration, data or checkpoint.
+    """
+    _quieten()
+    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+    put_int_first()
+    for module in CLASS_MODULES:
+        importlib.import_module(module)
+    try:
+        with contextlib.ExitStack() as exits, plain_errors():
+            cli = FednCLI(exits, qualify_references(argv))
+    except SIGTERMException:
+        return 143  # Lightning would exit with 0, as if the run were complete
+    _report(cli)
+    return 0
+
+
+def _quieten() -> None:
+    """Leaves out notices that a user of this program cannot act on."""
+    # Advice to add loading workers: windows of cached features are served faster without (see data.num_workers).
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # A resumed run writes where it wrote before.
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    # Lightning 2.6 uses a name that torch 2.13 has deprecated; goes with a later Lightning.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+    # Devices, advertisements and restored paths, at every start; the warnings of the same loggers stay.
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _report(cli: FednCLI) -> None:
+    """Prints the end card."""
+    if cli.results is None or cli.results.result is None or not cli.trainer.is_global_zero:
+        return
+    result, folder = cli.results.result, cli.run_folder.path
+    files = sorted(path.name for path in folder.iterdir())
+    following = f"fedn evaluate --predictions {folder}/predictions.csv --truth {folder}/truth.csv --per-subject"
+    print_card(result, str(folder), files, following if "spotting" in result else "")

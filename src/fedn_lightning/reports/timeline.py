@@ -1,0 +1,197 @@
+"""A picture of one video: what was annotated, what was found, and how sure the network was in each frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, IntArray
+from fedn_lightning.metrics.functional.matching import UNMATCHED, match
+from fedn_lightning.metrics.functional.threshold import at_threshold
+from fedn_lightning.reports.files import write_atomically
+
+ROW_SECONDS = 60.0
+"""A longer video is drawn in several rows, or half a second of micro-expression would be a hair's breadth."""
+
+HEADER = 0.98
+"""Inches above the first row: video, counts, legend."""
+
+INK, FAINT, MISSED = "#22262b", "#8b929a", "#c9ced4"
+# Distinct also for colour-blind readers (Okabe and Ito 2008); unknown class names take the rest in order.
+EMOTION_COLOURS = {
+    "negative": "#d55e00", "positive": "#009e73", "surprise": "#0072b2", "anger": "#d55e00", "happiness": "#009e73",
+    "disgust": "#b59a00", "fear": "#8a4fbf", "sadness": "#56b4e9", "contempt": "#cc79a7", "repression": "#a0522d",
+    "others": "#7d858e",
+}  # fmt: skip
+SPARE_COLOURS = ("#56b4e9", "#b59a00", "#cc79a7", "#8a4fbf", "#a0522d", "#7d858e")
+TYPE_COLOURS = {"macro": "#3b4a5c", "micro": "#d1495b"}
+LANES = ("macro truth", "macro found", "micro truth", "micro found")
+
+
+def emotion_colours(emotions: tuple[str, ...]) -> dict[str, str]:
+    """A colour for each class name, the same in every picture."""
+    spare = iter(SPARE_COLOURS * (1 + len(emotions) // len(SPARE_COLOURS)))
+    return {name: EMOTION_COLOURS.get(name) or next(spare) for name in emotions}
+
+
+def draw_timeline(record: DetectionRecord, video: int) -> Figure:
+    """Draws one video of a record.
+
+    Truths and predictions lie in lanes by type and have the colour of their emotion. A prediction that found a truth
+    (IoU >= 0.5, protocol `megc`) is solid, a false alarm is hatched; a truth that nothing found is pale with a
+    coloured rim. Below, the network's confidence in each frame and the threshold.
+
+    Args:
+        record: truths, proposals and curves.
+        video: position in `record.videos`.
+
+    Returns:
+        A figure with the time in seconds.
+    """
+    length = record.n_frames[video] / record.videos[video].fps
+    n_rows = max(1, int(np.ceil(length / ROW_SECONDS - 1e-9)))
+    shown = length / n_rows
+    figure = Figure(figsize=(14, HEADER + 3.1 * n_rows), dpi=110, facecolor="white")
+    FigureCanvasAgg(figure)
+    height = figure.get_figheight()
+    figure.subplots_adjust(left=0.075, right=0.985, top=1 - HEADER / height, bottom=0.5 / height)
+    grid = figure.add_gridspec(n_rows, 1, hspace=0.16)
+    truths = record.truths[record.truths.video == video]
+    found = at_threshold(record.predictions, record.threshold)
+    found = found[found.video == video]
+    hits = match(found, truths)
+    for row in range(n_rows):
+        pair = grid[row].subgridspec(2, 1, height_ratios=[1.15, 1.0], hspace=0.1)
+        lanes = figure.add_subplot(pair[0])
+        curve = figure.add_subplot(pair[1], sharex=lanes)
+        _draw_lanes(lanes, record, video, (truths, found, hits))
+        _draw_curve(curve, record, video)
+        lanes.set_xlim(row * shown, (row + 1) * shown)
+        lanes.tick_params(labelbottom=False)
+        if row == n_rows - 1:
+            curve.set_xlabel("seconds", color=INK)
+    _draw_title(figure, record, video, (truths, found, hits))
+    return figure
+
+
+Events = tuple[EventTable, EventTable, IntArray]
+
+
+def _draw_lanes(axis: Any, record: DetectionRecord, video: int, events: Events) -> None:
+    truths, found, hits = events
+    colours = emotion_colours(record.emotions)
+    fps = record.videos[video].fps
+    taken = set(hits[hits != UNMATCHED].tolist())
+    for index in range(len(truths)):
+        style: dict[str, Any] = {} if index in taken else {"alpha": 0.35}
+        _bar(axis, truths, index, fps, 2 * int(truths.type[index]), _colour(truths, index, record, colours), style)
+    for index in range(len(found)):
+        style = {} if hits[index] != UNMATCHED else {"hatch": "//////"}
+        _bar(axis, found, index, fps, 2 * int(found.type[index]) + 1, _colour(found, index, record, colours), style)
+    axis.set_ylim(len(LANES) - 0.4, -0.6)
+    axis.set_yticks(range(len(LANES)), LANES, fontsize=9)
+    axis.axhline(1.5, color=MISSED, linewidth=0.8)
+    _clean(axis, ("left", "bottom"))
+    axis.tick_params(axis="both", length=0)
+    axis.grid(axis="x", color="#eceef0", linewidth=0.8)
+    axis.set_axisbelow(True)
+
+
+def _colour(table: EventTable, index: int, record: DetectionRecord, colours: dict[str, str]) -> str:
+    emotion = int(table.emotion[index])
+    return colours[record.emotions[emotion]] if emotion >= 0 else FAINT
+
+
+def _bar(axis: Any, table: EventTable, index: int, fps: float, lane: int, colour: str, style: dict[str, Any]) -> None:
+    start, width = table.start[index] / fps, (table.end[index] - table.start[index]) / fps
+    face = {"facecolor": colour, **style} if "hatch" not in style else {"facecolor": "white", "hatch": style["hatch"]}
+    axis.barh(lane, width, left=start, height=0.72, linewidth=0, **face, edgecolor=colour)
+    # The rim is drawn apart, as `alpha` would fade it as well; it also keeps the shortest event visible.
+    axis.barh(lane, width, left=start, height=0.72, facecolor="none", edgecolor=colour, linewidth=1.1)
+
+
+def _draw_curve(axis: Any, record: DetectionRecord, video: int) -> None:
+    fps = record.videos[video].fps
+    if record.curves:
+        curve = record.curves[video]
+        seconds = (np.arange(len(curve)) + 0.5) / fps
+        for column, kind in enumerate(EXPRESSION_TYPES):
+            axis.fill_between(seconds, curve[:, column], color=TYPE_COLOURS[kind], alpha=0.13, linewidth=0)
+            axis.plot(seconds, curve[:, column], color=TYPE_COLOURS[kind], linewidth=1.2, label=kind)
+    if np.isfinite(record.threshold):
+        axis.axhline(record.threshold, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
+        axis.annotate(
+            f"threshold {record.threshold:.2f}", (1.0, record.threshold), xycoords=("axes fraction", "data"),
+            xytext=(-3, 3), textcoords="offset points", ha="right", fontsize=8, color=INK,
+        )  # fmt: skip
+    axis.set_ylim(0, 1.02)
+    axis.set_yticks([0, 0.5, 1])
+    axis.set_ylabel("confidence", fontsize=9, color=INK)
+    _clean(axis, ("left", "bottom"))
+    axis.grid(axis="x", color="#eceef0", linewidth=0.8)
+    axis.set_axisbelow(True)
+
+
+def _clean(axis: Any, kept: tuple[str, ...]) -> None:
+    for side, spine in axis.spines.items():
+        spine.set_visible(side in kept)
+        spine.set_color(MISSED)
+    axis.tick_params(colors=INK, labelsize=9)
+
+
+def _draw_title(figure: Figure, record: DetectionRecord, video: int, events: Events) -> None:
+    truths, found, hits = events
+    height = figure.get_figheight()
+    top = 1 - 0.12 / height
+    name = record.videos[video]
+    figure.text(0.012, top, f"subject {name.subject}   {name.name}", fontsize=13, weight="bold", color=INK, va="top")
+    figure.text(0.012, top - 0.27 / height, summary(truths, found, hits), fontsize=10, color="#555c64", va="top")
+    colours = emotion_colours(record.emotions)
+    handles = [Patch(color=colours[emotion], label=emotion) for emotion in record.emotions]
+    handles += [Patch(facecolor=FAINT, label="not analysed")] if (truths.emotion < 0).any() else []
+    handles += [
+        Patch(facecolor="white", edgecolor=INK, hatch="//////", label="false alarm"),
+        Patch(facecolor=MISSED, edgecolor=INK, label="missed"),
+    ]
+    handles += [Patch(color=TYPE_COLOURS[kind], label=f"{kind} confidence") for kind in EXPRESSION_TYPES]
+    figure.legend(
+        handles=handles, loc="upper left", ncols=len(handles), frameon=False, fontsize=9, handlelength=1.4,
+        columnspacing=1.3, handletextpad=0.5, borderpad=0, borderaxespad=0, labelcolor=INK,
+        bbox_to_anchor=(0.012, top - 0.56 / height),
+    )  # fmt: skip
+
+
+def summary(truths: EventTable, found: EventTable, hits: IntArray) -> str:
+    """One line on a video: how many of each type were found, and the false alarms.
+
+    Args:
+        truths: M truths of the video.
+        found: N predictions from the threshold on.
+        hits: `(N,)` the truth each prediction took, or :data:`UNMATCHED`.
+    """
+    matched = hits[hits != UNMATCHED]
+    parts = []
+    for index, kind in enumerate(EXPRESSION_TYPES):
+        total = int((truths.type == index).sum())
+        parts.append(f"{int((truths.type[matched] == index).sum())} of {total} {kind} found")
+    alarms = len(found) - len(matched)
+    return ", ".join([*parts, f"{alarms} false alarm{'' if alarms == 1 else 's'}"])
+
+
+def save_timeline(record: DetectionRecord, video: int, path: str | Path) -> Path:
+    """Draws one video into a PNG file, atomically."""
+    figure = draw_timeline(record, video)
+    return write_atomically(path, lambda temporary: figure.savefig(temporary))
+
+
+def save_timelines(record: DetectionRecord, folder: str | Path) -> list[Path]:
+    """Draws every video of a record into `<folder>/<subject>_<video>.png`."""
+    return [
+        save_timeline(record, index, Path(folder) / f"{video.subject}_{video.name}.png".replace("/", "_"))
+        for index, video in enumerate(record.videos)
+    ]

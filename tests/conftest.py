@@ -1,0 +1,36 @@
+"""What all tests share: an environment without network, a display or a second thread."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Set before any test module imports a library that reads them.
+os.environ["WANDB_MODE"] = "offline"
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it looks for updates on the network
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["OMP_NUM_THREADS"] = "1"  # two test workers on two cores
+_WANDB = tempfile.mkdtemp(prefix="fedn-tests-wandb-")
+for _kind in ("CACHE", "CONFIG"):
+    os.environ[f"WANDB_{_kind}_DIR"] = _WANDB
+
+# Stand-ins that several tests, and the child processes of some, import by name.
+SUPPORT = str(Path(__file__).parent / "support")
+sys.path.insert(0, SUPPORT)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SUPPORT, os.environ.get("PYTHONPATH")]))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    if "torch" in sys.modules:  # a test without torch must not pay for its import
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture
+def conf() -> Path:
+    """The folder of tiny experiment files."""
+    return Path(__file__).parent / "conf"
