@@ -1,0 +1,85 @@
+"""What lies between a face and its picture: the colour and evenness of the light, and the sensor's noise."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.corpora.synthesis.canvas import Float32Array, Uint8Array
+
+NOISE_TILES: Final = 5
+NOISE_MARGIN: Final = 96
+"""Tiles of noise are that much wider and higher than the picture, so that a random offset makes a new pattern."""
+
+NOISE_SPREAD: Final = 30.0
+"""Standard deviation of the stored noise; scaled down when added, so that it has no steps."""
+
+LIGHT_ONE: Final = 190
+"""8-bit value of the light map that changes nothing; the brightest is 255 / 190."""
+
+
+@lru_cache(maxsize=4)
+def _noise_tiles(height: int, width: int) -> Uint8Array:
+    """`(tiles, height + margin, width + margin, 3)`, noise around 128: mostly grey, partly coloured, a little blurred."""
+    rng = np.random.default_rng(20_250_410)
+    tiles = np.empty((NOISE_TILES, height + NOISE_MARGIN, width + NOISE_MARGIN, 3), np.uint8)
+    for tile in tiles:
+        noise = rng.standard_normal(tile.shape, np.float32)
+        noise = 0.62 * noise + 0.78 * rng.standard_normal((*tile.shape[:2], 1), np.float32)
+        noise = cv2.GaussianBlur(noise, (0, 0), 0.45)
+        tile[:] = np.clip(noise * (NOISE_SPREAD / noise.std()) + 128.5, 0, 255)
+    return tiles
+
+
+def noise_pattern(height: int, width: int, seed: int, frame: int) -> Uint8Array:
+    """The noise of one frame, a function of seed and frame alone.
+
+    Returns:
+        `(height, width, 3)` uint8 around 128, a view that must not be written to.
+    """
+    tiles = _noise_tiles(height, width)
+    tile, top, left = np.random.default_rng([seed, frame]).integers(0, (len(tiles), NOISE_MARGIN, NOISE_MARGIN))
+    return tiles[tile, top : top + height, left : left + width]
+
+
+def light_row(width: int, light: Float32Array) -> Uint8Array | None:
+    """The evenness and colour of the light along a row.
+
+    Args:
+        width: of the picture in px.
+        light: `(3,)`: gain (not applied here), horizontal gradient, colour temperature.
+
+    Returns:
+        `(width, 3)` uint8 with :data:`LIGHT_ONE` for no change, or None if the light is even and white.
+    """
+    _, gradient, warmth = (float(v) for v in light)
+    if not gradient and not warmth:
+        return None
+    across = 1 + 0.22 * gradient * np.linspace(-1, 1, width, dtype=np.float32)
+    tint = 1 + warmth * np.array([0.07, 0.0, -0.09], np.float32)
+    return np.asarray(np.clip(across[:, None] * tint * LIGHT_ONE + 0.5, 0, 255), np.uint8)
+
+
+def expose(picture: Uint8Array, light: Uint8Array | None, gain: float, noise: Uint8Array, spread: float) -> None:
+    """Lights a picture and adds noise, in place.
+
+    Args:
+        picture: `(rows, columns, 3)` uint8.
+        light: map of the same shape around :data:`LIGHT_ONE`, or None.
+        gain: brightness of the light, 1 changes nothing.
+        noise: pattern of the same shape, from :func:`noise_pattern`.
+        spread: standard deviation of the noise in grey levels.
+    """
+    if light is not None:
+        cv2.multiply(picture, light, dst=picture, scale=1 / LIGHT_ONE)
+    share = spread / NOISE_SPREAD
+    cv2.addWeighted(picture, gain, noise, share, -128 * share, dst=picture)
+
+
+def to_crop(image: npt.NDArray[np.uint8], transform: npt.NDArray[np.float64], size: int) -> Uint8Array:
+    """A picture-sized map seen through a similarity transform (picture px to crop px)."""
+    return np.asarray(cv2.warpAffine(image, transform, (size, size), borderMode=cv2.BORDER_REFLECT_101), np.uint8)

@@ -1,0 +1,125 @@
+"""Where every point of the picture comes from in one frame: skin moved by muscles, then the head moved as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import cv2
+import numpy as np
+
+from fedn_lightning.corpora.synthesis.action_units import AU_CODES
+from fedn_lightning.corpora.synthesis.anatomy import Anatomy
+from fedn_lightning.corpora.synthesis.canvas import Canvas, Float32Array, ramp
+from fedn_lightning.corpora.synthesis.muscles import half_fields
+from fedn_lightning.corpora.synthesis.performance import Performance
+from fedn_lightning.corpora.synthesis.relief import head_relief
+
+FIELD_STEP: Final = 4
+"""Fields are kept at every fourth pixel: muscles move skin smoothly."""
+
+MOVES_NOTHING: Final = 1e-4
+"""Intensities below this leave no trace in 8-bit pixels and are skipped."""
+
+TURNING_DEPTH: Final = 35.0
+"""Relief (face units) of the points that stay where they are when the head turns; nearer ones move with the nose."""
+
+
+class HeadMotion:
+    """The displacement of one face, as coarse fields `(rows, columns, 2)` float32 px over its head rectangle.
+
+    A field tells for a point of the picture how far away the texture lies that is seen there: `source = point + field`.
+
+    Args:
+        anatomy: the face.
+        head: the rectangle that moves; sides must be multiples of :data:`FIELD_STEP`.
+    """
+
+    def __init__(self, anatomy: Anatomy, head: Canvas) -> None:
+        self.canvas = head.coarse(FIELD_STEP)
+        self.units = [half_fields(anatomy, self.canvas, code) for code in AU_CODES]
+        jaw, rounding, swallow = (sum(half_fields(anatomy, self.canvas, m)) for m in ("jaw", "rounding", "swallow"))
+        self.jaw, self.rounding, self.swallow = (np.asarray(f, np.float32) for f in (jaw, rounding, swallow))
+        self._pose_basis = _pose_basis(anatomy, self.canvas)
+        self._pivot = head.to_pixels((0, anatomy.identity.skull.chin_y + 8))
+        rows, columns = self.canvas.shape
+        self._columns = np.ascontiguousarray(np.broadcast_to(np.arange(columns, dtype=np.float32), (rows, columns)))
+        self._rows = np.ascontiguousarray(np.broadcast_to(np.arange(rows, dtype=np.float32)[:, None], (rows, columns)))
+
+    def _weighted(self, performance: Performance, frame: int) -> Iterator[tuple[Float32Array, float]]:
+        """The fields that act in a frame, with their intensities."""
+        for halves, intensities in zip(self.units, performance.action_units[frame], strict=True):
+            for field, intensity in zip(halves, intensities, strict=True):
+                if intensity > MOVES_NOTHING:
+                    yield field, float(intensity)
+        others = (*performance.speech[frame], performance.swallow[frame])
+        for field, intensity in zip((self.jaw, self.rounding, self.swallow), others, strict=True):
+            if intensity > MOVES_NOTHING:
+                yield field, float(intensity)
+
+    def skin(self, performance: Performance, frame: int) -> Float32Array | None:
+        """How far the skin has come at every point of the resting head (point minus source); None if nothing acts."""
+        total: Float32Array | None = None
+        for field, intensity in self._weighted(performance, frame):
+            if total is None:
+                total = field * np.float32(intensity)
+            else:
+                cv2.scaleAdd(field, intensity, total, dst=total)
+        return total
+
+    def pose(self, performance: Performance, frame: int) -> Float32Array:
+        """Field of the head's pose alone: where a point of the picture lies on the resting head."""
+        coefficients = _pose_coefficients(performance.pose[frame], self._pivot, self.canvas.scale)
+        return np.asarray(self._pose_basis @ coefficients, np.float32).reshape(*self.canvas.shape, 2)
+
+    def total(self, performance: Performance, frame: int, pose: Float32Array | None = None) -> Float32Array:
+        """Field of pose and skin together; `pose` may be given if it is known."""
+        pose = self.pose(performance, frame) if pose is None else pose
+        skin = self.skin(performance, frame)
+        if skin is None:
+            return pose
+        # Muscles move the resting head, so their field is read where the pose leads.
+        x = self._columns + pose[..., 0] / FIELD_STEP
+        y = self._rows + pose[..., 1] / FIELD_STEP
+        return np.asarray(pose - cv2.remap(skin, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+    def arrive(self, sources: Float32Array, field: Float32Array) -> Float32Array:
+        """Where points of the texture are seen: the inverse of `source = point + field`.
+
+        Args:
+            sources: `(K, 2)` px of the whole picture.
+            field: a coarse field, as :meth:`total` gives it.
+
+        Returns:
+            `(K, 2)` float32 px, exact to about a thousandth.
+        """
+        points = sources.astype(np.float32)
+        corner = np.array([self.canvas.left, self.canvas.top], np.float32)
+        for _ in range(12):
+            at = (points - corner + 0.5) / FIELD_STEP - 0.5
+            found = cv2.remap(field, at[None, :, 0].copy(), at[None, :, 1].copy(), cv2.INTER_LINEAR)
+            points = sources - found[0]
+        return np.asarray(points, np.float32)
+
+
+def _pose_basis(anatomy: Anatomy, canvas: Canvas) -> Float32Array:
+    """`(rows * columns, 4)`: x, y, 1 and relief, each faded out away from the head."""
+    chin = anatomy.identity.skull.chin_y
+    fade = (1 - ramp(np.abs(canvas.x), 132, 190)) * (1 - ramp(canvas.y, chin + 18, 476)) * ramp(canvas.y, 6, 48)
+    head = canvas.polygon(anatomy.outline)
+    relief = canvas.blur(head_relief(anatomy, canvas, head), 6)
+    pixels_x = canvas.left + (np.arange(canvas.shape[1], dtype=np.float32)[None] + 0.5) * canvas.step - 0.5
+    pixels_y = canvas.top + (np.arange(canvas.shape[0], dtype=np.float32)[:, None] + 0.5) * canvas.step - 0.5
+    basis = [pixels_x * fade, pixels_y * fade, fade, (relief - TURNING_DEPTH) * fade]
+    return np.stack([np.broadcast_to(b, canvas.shape).ravel() for b in basis], axis=1).astype(np.float32)
+
+
+def _pose_coefficients(pose: Float32Array, pivot: Float32Array, scale: float) -> Float32Array:
+    """`(4, 2)`, how much of each basis map the x and y of the pose field hold."""
+    shift_x, shift_y, roll, yaw, pitch, size = (float(v) for v in pose)
+    cos, sin = np.cos(np.deg2rad(roll)) / size, np.sin(np.deg2rad(roll)) / size
+    # source = pivot + R(-roll) (point - shift - pivot) / size
+    linear = np.array([[cos, sin], [-sin, cos]])
+    offset = pivot - linear @ (pivot + np.array([shift_x, shift_y]))
+    turn = -scale * np.sin(np.deg2rad([yaw, pitch]))
+    return np.stack([linear[:, 0] - (1, 0), linear[:, 1] - (0, 1), offset, turn]).astype(np.float32)
