@@ -126,7 +126,7 @@ def rise_and_fall(
         float64 values between 0 and 1, of the shape of `t`.
 
     >>> rise_and_fall(np.arange(-2, 9), 0, 3, 4, 6).round(2).tolist()
-    [0.0, 0.0, 0.03, 0.36, 0.82, 1.0, 1.0, 0.59, 0.03, 0.0, 0.0]
+    [0.0, 0.0, 0.03, 0.36, 0.8, 1.0, 1.0, 0.59, 0.03, 0.0, 0.0]
     """
     rising = _START + (1 - _START) * (t - onset) / max(full - onset, 1)
     falling = _START + (1 - _START) * (offset - t) / max(offset - fading, 1)

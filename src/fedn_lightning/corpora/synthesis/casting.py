@@ -146,18 +146,17 @@ def apportion(total: int, weights: Sequence[float], at_most: Sequence[int] | Non
     caps = np.full(len(weights), total) if at_most is None else np.asarray(at_most)
     shares = np.zeros(len(weights), np.int64)
     free = caps > 0
-    while True:
-        exact = np.where(free, weights, 0.0) / np.sum(np.asarray(weights)[free]) * (total - shares[~free].sum())
+    while free.any():
+        open_weights = np.where(free, weights, 0.0)
+        exact = open_weights / open_weights.sum() * (total - shares[~free].sum())
         full = free & (exact >= caps)
         if not full.any():
+            shares[free] = np.floor(exact[free]).astype(np.int64)
+            largest = np.argsort(np.floor(exact) - exact, kind="stable")
+            shares[largest[: total - int(shares.sum())]] += 1
             break
         shares[full] = caps[full]
         free &= ~full
-        if not free.any():
-            return [int(share) for share in shares]
-    shares[free] = np.floor(exact[free]).astype(np.int64)
-    order = np.argsort(np.floor(exact) - exact, kind="stable")
-    shares[order[: total - int(shares.sum())]] += 1
     return [int(share) for share in shares]
 
 
