@@ -44,14 +44,15 @@ def write_text(path: str | Path, text: str) -> Path:
 
 def write_json(path: str | Path, value: Any) -> Path:
     """Writes JSON atomically; a number that is not defined (NaN, infinity) becomes null, as JSON has no other word."""
-    return write_text(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+    return write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value made of what JSON knows: numbers of numpy and torch become Python's, NaN and infinity None."""
     if isinstance(value, dict):
-        return {str(key): _plain(child) for key, child in value.items()}
+        return {str(key): plain(child) for key, child in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(child) for child in value]
+        return [plain(child) for child in value]
     if hasattr(value, "item"):  # numbers of numpy and torch
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -67,11 +69,11 @@ class SpottingScores:
         type_agnostic: matched anew whatever the type, for readers who only ask whether something was there.
 
     >>> print(SpottingScores(Counts(2, 1, 0), Counts(), Counts(2, 1, 0), Counts(2, 1, 0)))
-                     TP    FP    FN  precision  recall      F1
-    macro             2     1     0     0.6667  1.0000  0.8000
-    micro             0     0     0          -       -       -
-    overall           2     1     0     0.6667  1.0000  0.8000
-    type_agnostic     2     1     0     0.6667  1.0000  0.8000
+                        TP       FP       FN  precision  recall      F1
+    macro                2        1        0     0.6667  1.0000  0.8000
+    micro                0        0        0          -       -       -
+    overall              2        1        0     0.6667  1.0000  0.8000
+    type_agnostic        2        1        0     0.6667  1.0000  0.8000
     """
 
     macro: Counts
@@ -93,7 +95,7 @@ class SpottingScores:
         return type(self)(*(getattr(self, g) + getattr(other, g) for g in self.groups()))
 
     def __str__(self) -> str:
-        head = f"{'':<13}{'TP':>6}{'FP':>6}{'FN':>6}  precision  recall      F1"
+        head = f"{'':<13}{'TP':>9}{'FP':>9}{'FN':>9}  precision  recall      F1"
         return "\n".join([head, *(_line(group, getattr(self, group)) for group in self.groups())])
 
 
@@ -112,19 +114,80 @@ def show(value: float, digits: int = 4) -> str:
 
 
 def _line(group: str, counts: Counts) -> str:
-    numbers = f"{counts.tp:>6}{counts.fp:>6}{counts.fn:>6}"
+    numbers = f"{counts.tp:>9}{counts.fp:>9}{counts.fn:>9}"
     return f"{group:<13}{numbers}{show(counts.precision):>11}{show(counts.recall):>8}{show(counts.f1):>8}"
 
 
-def spotting_scores(predictions: EventTable, truths: EventTable, iou_threshold: float = 0.5) -> SpottingScores:
-    """Scores spotting by the protocol `megc`: one-to-one, IoU on inclusive frames, everything pooled.
+@dataclass(frozen=True, slots=True)
+class Spotted:
+    """What a matching rule makes of one pool of predictions and truths.
+
+    Attributes:
+        counts: as the rule counts; in compatibility protocols they need not add up to the number of predictions.
+        prediction: `(A,)` int64, rows of the predictions of the true positives.
+        truth: `(A,)` int64, rows of their truths.
+    """
+
+    counts: Counts
+    prediction: IntArray
+    truth: IntArray
+
+
+Rule = Callable[[EventTable, EventTable], Spotted]
+"""Matches predictions with truths, video by video, without a look at the type."""
+
+
+def one_to_one(predictions: EventTable, truths: EventTable, iou_threshold: float = 0.5) -> Spotted:
+    """The rule of the protocol `megc`: each prediction and each truth is used once (see :mod:`.matching`).
+
+    Args:
+        predictions: N events.
+        truths: M events.
+        iou_threshold: least IoU of a true positive.
+    """
+    taken = match(predictions, truths, iou_threshold, within=("video",))
+    rows = np.flatnonzero(taken != UNMATCHED)
+    hits = len(rows)
+    return Spotted(Counts(hits, len(predictions) - hits, len(truths) - hits), rows, taken[rows])
+
+
+def spot_groups(predictions: EventTable, truths: EventTable, rule: Rule = one_to_one) -> dict[str, Spotted]:
+    """Applies a rule to macro, to micro, and to everything whatever the type; overall is the sum of the first two.
+
+    Args:
+        predictions: N events of any number of videos, also of videos without a truth.
+        truths: M events.
+        rule: what counts as a true positive.
+
+    Returns:
+        For each of :meth:`SpottingScores.groups` the outcome; its rows are those of the tables given.
+
+    Raises:
+        ValueError: if a type is neither macro nor micro, or as :func:`.matching.match`.
+    """
+    _check_types(predictions.type, "prediction")
+    _check_types(truths.type, "truth")
+    macro, micro = (_spot_type(predictions, truths, kind, rule) for kind in range(len(EXPRESSION_TYPES)))
+    overall = Spotted(
+        macro.counts + micro.counts,
+        np.concatenate([macro.prediction, micro.prediction]),
+        np.concatenate([macro.truth, micro.truth]),
+    )
+    return {"macro": macro, "micro": micro, "overall": overall, "type_agnostic": rule(predictions, truths)}
+
+
+def spotting_scores(
+    predictions: EventTable, truths: EventTable, iou_threshold: float = 0.5, rule: Rule | None = None
+) -> SpottingScores:
+    """Scores spotting, by default by the protocol `megc`: one-to-one, IoU on inclusive frames, everything pooled.
 
     Every prediction given counts: apply the score threshold first (:func:`.threshold.at_threshold`).
 
     Args:
         predictions: N events of any number of videos, also of videos without a truth.
         truths: M events.
-        iou_threshold: least IoU of a true positive.
+        iou_threshold: least IoU of a true positive; not used with a rule, which has its own.
+        rule: another protocol's rule (:mod:`.protocols`).
 
     Returns:
         Counts for macro, micro, both, and whatever the type.
@@ -132,34 +195,19 @@ def spotting_scores(predictions: EventTable, truths: EventTable, iou_threshold: 
     Raises:
         ValueError: if a type is neither macro nor micro, or as :func:`.matching.match`.
     """
-    typed = match(predictions, truths, iou_threshold)
-    agnostic = match(predictions, truths, iou_threshold, within=("video",))
-    macro, micro = counts_by_type(predictions.type, truths.type, predictions.type[typed != UNMATCHED])
-    everything = _counts(len(predictions), len(truths), int((agnostic != UNMATCHED).sum()))
-    return SpottingScores(macro=macro, micro=micro, overall=macro + micro, type_agnostic=everything)
+    groups = spot_groups(predictions, truths, rule or partial(one_to_one, iou_threshold=iou_threshold))
+    return SpottingScores(**{name: spotted.counts for name, spotted in groups.items()})
 
 
-def counts_by_type(predicted: IntArray, true: IntArray, hit: IntArray) -> list[Counts]:
-    """Counts for each of :data:`EXPRESSION_TYPES`.
-
-    Args:
-        predicted: `(N,)` types of the predictions.
-        true: `(M,)` types of the truths.
-        hit: `(A,)` types of the true positives.
-
-    Raises:
-        ValueError: if a type is not an index of :data:`EXPRESSION_TYPES`.
-    """
-    n_types = len(EXPRESSION_TYPES)
-    for name, column in (("prediction", predicted), ("truth", true)):
-        bad = (column < 0) | (column >= n_types)
-        if bad.any():
-            row = int(bad.argmax())
-            msg = f"The type of {name} row {row} is {int(column[row])}; 0 is macro, 1 is micro."
-            raise ValueError(msg)
-    n, m, a = (np.bincount(column, minlength=n_types).tolist() for column in (predicted, true, hit))
-    return [_counts(*each) for each in zip(n, m, a, strict=True)]
+def _spot_type(predictions: EventTable, truths: EventTable, kind: int, rule: Rule) -> Spotted:
+    mine, true = np.flatnonzero(predictions.type == kind), np.flatnonzero(truths.type == kind)
+    spotted = rule(predictions[mine], truths[true])
+    return Spotted(spotted.counts, mine[spotted.prediction], true[spotted.truth])
 
 
-def _counts(n_predictions: int, n_truths: int, hits: int) -> Counts:
-    return Counts(tp=hits, fp=n_predictions - hits, fn=n_truths - hits)
+def _check_types(column: IntArray, name: str) -> None:
+    bad = (column < 0) | (column >= len(EXPRESSION_TYPES))
+    if bad.any():
+        row = int(bad.argmax())
+        msg = f"The type of {name} row {row} is {int(column[row])}; 0 is macro, 1 is micro."
+        raise ValueError(msg)

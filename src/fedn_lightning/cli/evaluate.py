@@ -1,0 +1,195 @@
+"""`fedn evaluate`: scores anyone's predictions against a truth table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from typing import TYPE_CHECKING
+
+from fedn_lightning.errors import ConfigError, PredictionFileError
+
+if TYPE_CHECKING:
+    from fedn_lightning.event_files import EventFile, Names
+    from fedn_lightning.metrics.functional.threshold import Threshold
+    from fedn_lightning.reports.evaluation import Report, Selection
+
+PROTOCOL_NAMES = ("megc", "megc2020", "strs_metric", "exclusive")
+
+_COLUMNS = """
+Files are CSV with a header; frames are inclusive, the first frame is 1:
+  predictions  subject, video, onset, offset, type [, emotion, score, emotion_score]   type: macro | micro
+  truth        subject, video, onset, offset, type [, emotion]
+  videos       subject, video, n_frames, fps
+Challenge files are read as they are: vid, pred_onset, pred_offset, type (me | mae), or
+subject, video, onset, offset, emotion (micro-expressions). docs/protocols.md explains the protocols.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(
+        prog="fedn evaluate",
+        description="Scores predictions: spotting, recognition, STRS and detection mAP.",
+        epilog=_COLUMNS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--predictions", required=True, metavar="P.csv", help="what was found")
+    p.add_argument("--truth", required=True, metavar="T.csv", help="what was there")
+    p.add_argument("--videos", metavar="V.csv", help="every video there is; gives false alarms per minute")
+    p.add_argument("--protocol", choices=PROTOCOL_NAMES, default="megc", help="what counts as a hit (default: megc)")
+    choice = p.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--threshold", type=float, nargs="+", metavar="T", help="count predictions from this score on; two: macro micro"
+    )
+    choice.add_argument(
+        "--select",
+        choices=("strict", "published"),
+        help="choose the threshold by F1: on --validation files, or on these predictions ('selected on test data')",
+    )
+    p.add_argument("--validation", nargs=2, metavar=("P.csv", "T.csv"), help="files of other subjects, for strict")
+    p.add_argument("--per-type", action="store_true", help="choose a threshold each for macro and micro")
+    p.add_argument("--ignore-emotion", nargs="*", default=["others"], metavar="NAME", help="not analysed (others)")
+    p.add_argument("--per-subject", action="store_true", help="also every subject's counts")
+    p.add_argument("--bootstrap", type=int, default=0, metavar="N", help="95 %% intervals from N draws of subjects")
+    p.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    p.add_argument("--lenient", action="store_true", help="set unusable rows aside, count and report them")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.add_argument("--html", metavar="OUT", help="write a page with tables and operating curves")
+    return p
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command.
+
+    Args:
+        argv: the words after `fedn evaluate`.
+
+    Returns:
+        0.
+
+    Raises:
+        FednError: if a file, a row or a combination of options cannot be used.
+    """
+    options = parser().parse_args(argv)
+    _check(options)
+    report = make_report(options)
+    # Imported here: --help needs no numpy.
+    from fedn_lightning.reports.evaluation import to_json, to_text
+
+    print(json.dumps(to_json(report), indent=2) if options.json else to_text(report))
+    if options.html:
+        from fedn_lightning.reports.evaluation_page import write_page
+
+        try:
+            write_page(options.html, report)
+        except OSError as error:
+            msg = f"The page {options.html} cannot be written: {error.strerror or error}."
+            raise ConfigError(msg) from error
+        print(f"wrote {options.html}", file=sys.stderr)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    if (options.select == "strict") != (options.validation is not None):
+        msg = (
+            "--select strict and --validation P.csv T.csv belong together: strict chooses the threshold on those files."
+        )
+        raise ConfigError(msg)
+    if options.per_type and not options.select:
+        msg = "--per-type says how --select chooses; with --threshold give two numbers, macro and micro."
+        raise ConfigError(msg)
+    if options.threshold and (len(options.threshold) > 2 or any(math.isnan(t) for t in options.threshold)):
+        msg = f"--threshold takes one number, or two (macro micro), got {options.threshold}."
+        raise ConfigError(msg)
+    if options.bootstrap < 0:
+        msg = f"--bootstrap takes the number of draws, 0 or more, got {options.bootstrap}."
+        raise ConfigError(msg)
+
+
+def make_report(options: argparse.Namespace) -> Report:
+    """Reads the files and scores them as the options say."""
+    from fedn_lightning.event_files import read_events, read_videos
+    from fedn_lightning.metrics.functional.bootstrap import bootstrap_intervals
+    from fedn_lightning.metrics.functional.curves import operating_curves
+    from fedn_lightning.metrics.functional.evaluation import evaluate, spotting_by_subject
+    from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+    from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores
+    from fedn_lightning.metrics.functional.threshold import at_threshold
+    from fedn_lightning.reports.evaluation import Report
+
+    names = _names(options)
+    minutes = read_videos(options.videos, names) if options.videos else math.nan
+    truths = read_events(options.truth, names, truth=True, lenient=options.lenient)
+    predictions = read_events(options.predictions, names, lenient=options.lenient)
+    selection = select(options, predictions, truths, names)
+    found, wanted, protocol = predictions.events, truths.events, PROTOCOLS[options.protocol]
+    per_subject = None
+    if options.per_subject:
+        counted = spotting_by_subject(at_threshold(found, selection.threshold), wanted, protocol)
+        nothing = SpottingScores(*(Counts() for _ in SpottingScores.groups()))
+        per_subject = {name: counted.get(i, nothing) for name, i in sorted(names.subjects.items())}
+    intervals = None
+    if options.bootstrap:
+        intervals = bootstrap_intervals(
+            found, wanted, protocol, selection.threshold, draws=options.bootstrap, seed=options.seed
+        )
+    return Report(
+        evaluation=evaluate(found, wanted, protocol, selection.threshold),
+        selection=selection,
+        predictions=predictions,
+        truths=truths,
+        emotions=tuple(names.emotions),
+        n_videos=len(names.videos),
+        curves=operating_curves(found, wanted, minutes),
+        per_subject=per_subject,
+        intervals=intervals,
+        draws=options.bootstrap,
+    )
+
+
+def select(options: argparse.Namespace, predictions: EventFile, truths: EventFile, names: Names) -> Selection:
+    """The score threshold, as the options say."""
+    from fedn_lightning.metrics.functional.threshold import select_threshold
+    from fedn_lightning.reports.evaluation import Selection
+
+    if options.threshold:
+        fixed: Threshold = options.threshold[0] if len(options.threshold) == 1 else tuple(options.threshold)
+        return Selection("fixed", fixed, f"threshold {_shown(fixed)}, given")
+    if options.select == "published":
+        best = select_threshold(predictions.events, truths.events, per_type=options.per_type)
+        return Selection("published", best, f"threshold {_shown(best)}, selected on test data")
+    if options.select == "strict":
+        best, subjects = _on_validation(options, names)
+        return Selection("strict", best, f"threshold {_shown(best)}, chosen on {subjects} validation subjects")
+    return Selection("none", -math.inf, "every prediction counts")
+
+
+def _on_validation(options: argparse.Namespace, names: Names) -> tuple[Threshold, int]:
+    from fedn_lightning.event_files import read_events
+    from fedn_lightning.metrics.functional.threshold import select_threshold
+
+    theirs = _names(options)
+    path, truth_path = options.validation
+    truths = read_events(truth_path, theirs, truth=True, lenient=options.lenient)
+    predictions = read_events(path, theirs, lenient=options.lenient)
+    both = sorted(set(theirs.subjects) & set(names.subjects))
+    if both:
+        msg = (
+            f"Subject {both[0]} is in the validation files ({path}, {truth_path}) and among the test subjects: "
+            "a threshold chosen on test subjects is not strict. Use --select published to choose it there and say so."
+        )
+        raise PredictionFileError(msg)
+    return select_threshold(predictions.events, truths.events, per_type=options.per_type), len(theirs.subjects)
+
+
+def _names(options: argparse.Namespace) -> Names:
+    from fedn_lightning.event_files import Names
+
+    return Names(not_analysed=tuple(name.strip().lower() for name in options.ignore_emotion))
+
+
+def _shown(threshold: Threshold) -> str:
+    values = threshold if isinstance(threshold, tuple) else (threshold,)
+    return " / ".join("none (no threshold finds a truth)" if math.isinf(v) else f"{v:.4g}" for v in values)

@@ -1,0 +1,93 @@
+"""Names and spellings in files of events, and the indices they get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fedn_lightning.events import NO_EMOTION
+
+ChallengeFormat = Literal["megc", "str"]
+"""The spotting challenge's file, the spot-then-recognise challenge's."""
+
+Format = Literal["fedn", "megc", "str"]
+"""This project's CSV, or a challenge file."""
+
+CHALLENGE_COLUMNS: dict[ChallengeFormat, tuple[str, ...]] = {
+    "megc": ("vid", "pred_onset", "pred_offset", "type"),
+    "str": ("subject", "video", "onset", "offset", "emotion"),
+}
+"""Columns of the challenge files, in their order."""
+
+SCORES = ("score", "emotion_score")
+"""Optional columns of predictions."""
+
+TYPES = {"macro": 0, "micro": 1, "mae": 0, "me": 1, "macro-expression": 0, "micro-expression": 1}
+"""Spellings of the expression type, lower case."""
+
+NOT_ANALYSED = ("others",)
+"""Emotion names that are expressions without an analysed class, unless a caller says otherwise."""
+
+
+@dataclass
+class Names:
+    """Names met in files, each with its index; shared by all files that are scored together.
+
+    Attributes:
+        subjects: index of each subject.
+        videos: index of each (subject, video).
+        emotions: index of each analysed emotion.
+        not_analysed: emotion names that count as no emotion.
+        closed_by: the video list that names every video there is; None if files may name new ones.
+    """
+
+    subjects: dict[str, int] = field(default_factory=dict)
+    videos: dict[tuple[str, str], int] = field(default_factory=dict)
+    emotions: dict[str, int] = field(default_factory=dict)
+    not_analysed: tuple[str, ...] = NOT_ANALYSED
+    closed_by: str | None = None
+    _by_vid: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def video(self, subject: str | None, video: str) -> tuple[int, int]:
+        """Indices of subject and video; new ones are added unless a video list has closed the names.
+
+        Args:
+            subject: None in a file without subjects: the video is then looked up by its name alone.
+            video: its name.
+
+        Raises:
+            ValueError: with the reason, if the video is not listed or its name alone is ambiguous.
+        """
+        key = self._find(video) if subject is None else (subject.strip(), video.strip())
+        if not key[1]:
+            msg = "the video has no name"
+            raise ValueError(msg)
+        if key not in self.videos:
+            if self.closed_by is not None:
+                msg = f"video {key[1]!r} of subject {key[0]!r} is not listed in {self.closed_by}"
+                raise ValueError(msg)
+            self.add(key)
+        return self.subjects[key[0]], self.videos[key]
+
+    def add(self, key: tuple[str, str]) -> None:
+        """Gives a new (subject, video) its indices."""
+        subject, video = key
+        self.subjects.setdefault(subject, len(self.subjects))
+        self.videos[key] = len(self.videos)
+        for vid in {video, f"{subject}_{video}", f"{subject}/{video}"}:
+            self._by_vid.setdefault(vid, []).append(key)
+
+    def _find(self, vid: str) -> tuple[str, str]:
+        keys = self._by_vid.get(vid.strip(), [(vid.strip(), vid.strip())])
+        if len(keys) > 1:
+            subjects = ", ".join(sorted(subject for subject, _ in keys)[:3])
+            msg = f"video {vid!r} exists for several subjects ({subjects} ...); write it as subject_video"
+            raise ValueError(msg)
+        return keys[0]
+
+    def emotion(self, name: str) -> int:
+        """Index of an emotion, :data:`NO_EMOTION` for an empty name or one that is not analysed."""
+        name = name.strip().lower()
+        if not name or name in self.not_analysed:
+            return NO_EMOTION
+        return self.emotions.setdefault(name, len(self.emotions))
