@@ -1,0 +1,17 @@
+import pytest
+
+from fedn_lightning.corpora.synthesis.performance import Performance
+from lookalikes.faces import actor
+
+
+@pytest.fixture(scope="session")
+def face():
+    """A generated face to film."""
+    return actor()
+
+
+@pytest.fixture
+def still_face(face):
+    """A picture `(480, 640, 3)` of the motionless face, and its landmarks `(K, 2)`."""
+    performance = Performance.neutral(1)
+    return face.render(performance, 0, 0), face.landmarks(performance, 0)

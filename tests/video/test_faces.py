@@ -1,0 +1,39 @@
+import cv2
+import numpy as np
+import pytest
+
+from fedn_lightning.errors import FaceNotFoundError
+from fedn_lightning.video.faces import Face, find_face, find_video_face, median_face
+from lookalikes.faces import eyes_of
+
+
+@pytest.mark.parametrize("shrink", [1.0, 0.5])
+def test_the_eyes_of_a_face_are_found(still_face, shrink):
+    picture, landmarks = still_face
+    grey = cv2.cvtColor(cv2.resize(picture, None, fx=shrink, fy=shrink), cv2.COLOR_RGB2GRAY)
+    face = find_face(grey)
+    assert face.eyes_seen
+    left, right = eyes_of(landmarks * shrink)
+    distance = right[0] - left[0]
+    assert np.hypot(*(face.left - left)) < 0.1 * distance
+    assert np.hypot(*(face.right - right)) < 0.1 * distance
+
+
+def test_the_median_forgets_a_wrong_picture(still_face):
+    picture, _ = still_face
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    blank = np.zeros_like(grey)
+    moved = np.roll(grey, 60, axis=1)
+    face = find_video_face([grey, blank, grey, moved, grey], range(5), "v.avi")
+    assert face.left == pytest.approx(find_face(grey).left)
+
+
+def test_pictures_without_seen_eyes_do_not_count_beside_others():
+    sure = Face((0, 0, 9, 9), (2, 3), (6, 3), eyes_seen=True)
+    assert median_face([sure, Face((0, 0, 9, 9), (4, 5), (8, 5), eyes_seen=True)]).left == (3, 4)
+
+
+def test_no_face_names_the_frames():
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320), np.uint8)
+    with pytest.raises(FaceNotFoundError, match=r"v\.avi: no face was found in the frames looked at \(0, 40\).*align"):
+        find_video_face([noise, noise], [0, 40], "v.avi")
