@@ -34,7 +34,7 @@ def make_record(subject: str = "05", n_frames: int = 300, score: float = 0.8) ->
         emotions=("negative", "positive", "surprise"),
         truths=EventTable.from_rows(truths),
         predictions=EventTable.from_rows(proposals),
-        threshold=0.5,
+        threshold=(0.5, 0.5),
         curves=(curve, np.zeros((n_frames, 2))),
     )
 

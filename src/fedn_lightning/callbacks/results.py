@@ -65,7 +65,9 @@ class WriteResults(Callback):
             write_tables(record, self.folder)
             self._write_timelines(trainer, record, split)
         else:
-            result = {"split": split, "scores": scores_of(pl_module)}
+            # A task that keeps no figures has logged them.
+            logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
+            result = {"split": split, "scores": scores_of(pl_module) or logged}
         log_scores(trainer.loggers, flatten(result, f"{split}/"))
         for logger in trainer.loggers:
             logger.save()  # the curves are drawn from the log

@@ -47,21 +47,32 @@ def describe_differences(content: dict[str, Any], model: Any) -> list[str]:
     """Where the configuration of the model differs from that in a checkpoint.
 
     Args:
-        content: the checkpoint.
+        content: the checkpoint; a task leaves its arguments in `fedn.model`, Lightning in `hyper_parameters`.
         model: the parsed configuration of the model, with `class_path` and `init_args`.
 
     Returns:
-        A clause per differing argument, by name.
+        A clause per differing argument, by name. Where the encoder's weights came from is no difference: the
+        checkpoint holds them.
     """
-    saved = {key: value for key, value in content.get("hyper_parameters", {}).items() if not key.startswith("_")}
+    saved = _flat(content.get("fedn", {}).get("model") or content.get("hyper_parameters", {}))
     arguments = model.get("init_args") or {}
-    configured = arguments.as_dict() if hasattr(arguments, "as_dict") else dict(arguments)
-    both = sorted(saved.keys() & configured.keys())
+    configured = _flat(arguments.as_dict() if hasattr(arguments, "as_dict") else dict(arguments))
     return [
         f"model.{name} is {configured[name]!r}, in the checkpoint {saved[name]!r}"
-        for name in both
-        if saved[name] != configured[name]
+        for name in sorted(saved.keys() & configured.keys())
+        if saved[name] != configured[name] and not name.endswith("encoder.weights")
     ]
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, child in value.items():
+        if isinstance(child, dict):
+            flat.update(_flat(child, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = list(child) if isinstance(child, tuple) else child
+    return flat
 
 
 def explain_failure(path: str | Path, error: Exception) -> CheckpointError:

@@ -19,7 +19,13 @@ _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']+)':\s*(?P<re
 _GIVEN = re.compile(r"^Given value: (?P<value>.*)$", re.DOTALL)
 _EXPECTED = re.compile(r"^Expected an? (?P<type>.+?)(\. Got value: (?P<value>.*))?$")
 _NO_OPTION = re.compile(r"^Option '(?P<name>[^']+)' is not accepted$")
-_NO_KEY = re.compile(r"^(?:.*\b)?(?:Key|key|group|option) ['\"](?P<name>[^'\"]+)['\"] is not (?:expected|accepted).*$")
+_NO_KEY = re.compile(
+    r"^(?:Subcommand '\w+' does not accept option '(?P<option>[^']+)'"
+    r"|(?:.*\b)?(?:Key|key|group|option) ['\"](?P<name>[^'\"]+)['\"] is not (?:expected|accepted)).*$"
+)
+_REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
+_REFERENCE = re.compile(r"^Interpolation key '\.*(?:(?:fit|validate|test|predict)\.)?(?P<name>[^']+)' not found")
+_MONITOR = re.compile(r"ModelCheckpoint\(monitor='(?P<name>[^']+)'\).*returned metrics: \[(?P<known>[^\]]*)\]")
 _NO_CLASS = re.compile(r"^Expected a dot import path string: (?P<value>.*)$")
 
 
@@ -92,7 +98,11 @@ def _sentence(key: str, class_path: str, given: str, complaints: list[str], know
         hint = did_you_mean(match["name"], arguments_of(class_path))
         return f'There is no configuration key "{key}.{match["name"]}": {owner} has no such argument{hint}'
     if match := _NO_KEY.match(first):
-        return f'There is no configuration key "{match["name"]}"{did_you_mean(match["name"], known_keys)}'
+        name = match["option"] or match["name"]
+        return f'There is no configuration key "{name}"{did_you_mean(name, known_keys)}'
+    if match := _REQUIRED.match(first):
+        names = " and ".join(name.split(".")[-1] for name in reversed(match["names"].split(", ")))
+        return f"No {names} given; name an experiment, e.g. --config experiments/synthetic.yaml."
     if first.startswith("unrecognized arguments: "):
         option = first.split(": ", 1)[1]
         name = option.split()[0].split("=")[0].lstrip("-")
@@ -105,3 +115,27 @@ def _sentence(key: str, class_path: str, given: str, complaints: list[str], know
         return f"{subject} must be {' or '.join(dict.fromkeys(types))}, not {value}."
     text = "; ".join(" ".join(line.split()) for line in complaints).rstrip(".")
     return f"{subject}: {text}." if key else f"{text}."
+
+
+def explain_reference(key: str | None, message: str) -> str:
+    """Makes one sentence of an interpolation that cannot be resolved.
+
+    >>> explain_reference("fit.run_dir", "Interpolation key '.experimen' not found (resolved to 'fit.experimen')")
+    'The configuration key "run_dir" refers to ${experimen}, which does not exist.'
+    """
+    name = (key or "").partition(".")[2] or key
+    subject = f'The configuration key "{name}"' if name else "The configuration"
+    first = message.splitlines()[0] if message else "unknown reason"
+    if match := _REFERENCE.match(first):
+        return f"{subject} refers to ${{{match['name']}}}, which does not exist."
+    return f"{subject} holds a reference that cannot be resolved: {first.rstrip('.')}."
+
+
+def explain_setup(message: str) -> str:
+    """Makes one sentence of the trainer's complaint about its settings."""
+    line = " ".join(message.split())
+    if match := _MONITOR.search(line):
+        known = ", ".join(sorted(name.strip().strip("'") for name in match["known"].split(",")))
+        subject = f'The configuration key "checkpoint.monitor" names "{match["name"]}"'
+        return f"{subject}, which is not logged; logged are {known}."
+    return f"{line.rstrip('.!')}."

@@ -13,6 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,14 +30,16 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from fedn_lightning.callbacks.progress import RunProgress
 from fedn_lightning.callbacks.results import WriteResults
 from fedn_lightning.callbacks.resume import ConfiguredOptimizer
 from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
 from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_checkpoint
-from fedn_lightning.cli.messages import explain, note
+from fedn_lightning.cli.messages import explain, explain_reference, explain_setup, note
 from fedn_lightning.cli.run_folder import RunFolder
 from fedn_lightning.errors import CheckpointError, ConfigError, FednError
 from fedn_lightning.reports.card import print_card
@@ -96,8 +99,13 @@ class FednParser(LightningArgumentParser):
         """Raises :class:`ConfigError`; parsers that only try a value (`exit_on_error=False`) fail as the base does."""
         if not self.exit_on_error:
             super().error(message, ex)
-        known = {option.lstrip("-") for option in self._option_string_actions}
-        raise ConfigError(explain(message, known)) from ex
+        raise ConfigError(explain(message, self.known_keys())) from ex
+
+    def known_keys(self) -> set[str]:
+        """All keys of this parser and of the commands below it."""
+        keys = {option.lstrip("-") for option in self._option_string_actions}
+        below = [action.choices for action in self._actions if isinstance(action.choices, dict)]
+        return keys.union(*(parser.known_keys() for commands in below for parser in commands.values()))
 
 
 class FednCLI(LightningCLI):
@@ -176,10 +184,8 @@ class FednCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         if config.get("fast_dev_run"):
             return super().instantiate_trainer(**kwargs)
-        aside = self.run_folder.open()
+        self.run_folder.open()
         self.exits.push(self._leave)
-        if aside is not None:
-            note(f"an earlier run in {self.run_folder.path} was kept as {aside}")
         folder = str(self.run_folder.path)
         self.save_config_callback, self.save_config_kwargs = SaveRunConfig, {"folder": folder}
         if config.get("logger") in (None, True):
@@ -197,6 +203,8 @@ class FednCLI(LightningCLI):
         path = self.run_folder.path
         if mistake and not (path / "result.json").exists() and not any(path.glob("checkpoints/*.ckpt")):
             self.run_folder.abandon()
+        elif self.run_folder.aside is not None:
+            note(f"the earlier run in {path} was kept as {self.run_folder.aside}")
 
     def _loggers(self) -> list[Logger]:
         """The CSV log first: the first logger's folder is where Lightning puts its own files."""
@@ -242,7 +250,7 @@ class FednCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (TypeError, ValueError) as error:
-            msg = f"The configuration cannot work: {_one_line(error)}."
+            msg = f"The configuration cannot work: {' '.join(str(error).split()).rstrip('.')}."
             raise ConfigError(msg) from error
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -268,24 +276,15 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".")
-
-
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
     """Turns the libraries' errors about a configuration into the project's own."""
     try:
         yield
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None)
-        where = f' of "{key.partition(".")[2] or key}"' if key else ""
-        reason = str(error).splitlines()[0].rstrip(".")
-        msg = f"A reference ${{...}}{where} in the configuration cannot be resolved: {reason}."
-        raise ConfigError(msg) from error
+        raise ConfigError(explain_reference(getattr(error, "full_key", None), str(error))) from error
     except MisconfigurationException as error:
-        msg = f"{_one_line(error)}."
-        raise ConfigError(msg) from error
+        raise ConfigError(explain_setup(str(error))) from error
 
 
 def qualify_references(argv: Sequence[str]) -> list[str]:
@@ -298,6 +297,24 @@ def qualify_references(argv: Sequence[str]) -> list[str]:
     """
     command, *words = argv
     return [command, *(re.sub(r"\$\{(?=[A-Za-z_][\w.\[\]]*\})", f"${{{command}.", word) for word in words)]
+
+
+def check_files(argv: Sequence[str]) -> None:
+    """Names the file and line of a syntax error, which the parser does not.
+
+    Raises:
+        ConfigError: if a file given by `--config` is not YAML.
+    """
+    words = [part for word in argv for part in word.split("=", 1)]
+    for path in (Path(value) for option, value in pairwise(words) if option in ("--config", "-c")):
+        try:
+            if path.is_file():
+                OmegaConf.load(path)
+        except YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f", line {mark.line + 1}" if mark else ""
+            msg = f"{path}{line}, is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
+            raise ConfigError(msg) from error
 
 
 def main(argv: Sequence[str]) -> int:
@@ -317,6 +334,7 @@ def main(argv: Sequence[str]) -> int:
     put_int_first()
     for module in CLASS_MODULES:
         importlib.import_module(module)
+    check_files(argv)
     try:
         with contextlib.ExitStack() as exits, plain_errors():
             cli = FednCLI(exits, qualify_references(argv))
@@ -332,6 +350,8 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # A resumed run writes where it wrote before.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    # A test needs the weights of a checkpoint, not the state of the callbacks that wrote it.
+    warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided")
     # Lightning 2.6 uses a name that torch 2.13 has deprecated; goes with a later Lightning.
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
     # Devices, advertisements and restored paths, at every start; the warnings of the same loggers stay.

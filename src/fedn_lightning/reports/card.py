@@ -67,17 +67,19 @@ def detection_table(detection: dict[str, Any]) -> Table:
 
 
 def explain_choice(result: dict[str, Any]) -> str:
-    """Says which threshold was used and on whom it was chosen."""
+    """Says which thresholds were used and on whom they were chosen."""
     if result["selection"] != STRICT:
         chosen = "selected on test data: compare only with papers that do the same"
     elif result.get("split") == VALIDATION:
         chosen = "chosen on these very subjects: not a result to report"
     else:
         chosen = "chosen on validation subjects, never on these"
-    threshold = result["threshold"]
-    if threshold is None or math.isinf(threshold):
-        return f"threshold: none finds an expression, so nothing is predicted; {chosen}"
-    return f"threshold {threshold:.3f}, {chosen}; protocol {result['protocol']}, IoU >= 0.5"
+    # An infinite threshold: none found an expression of that type, so none is predicted.
+    both = [
+        f"{kind} {'none' if value is None or math.isinf(value) else f'{value:.3f}'}"
+        for kind, value in result["threshold"].items()
+    ]
+    return f"score thresholds {', '.join(both)}, {chosen}; protocol {result['protocol']}, IoU >= 0.5"
 
 
 def render_card(result: dict[str, Any], folder: str, files: Sequence[str], next_command: str = "") -> RenderableType:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fedn_lightning.events import DetectionRecord
+from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord
 from fedn_lightning.metrics.functional.detection import detection_scores
 from fedn_lightning.metrics.functional.spotting import spotting_scores
 from fedn_lightning.metrics.functional.threshold import at_threshold
 
 PROTOCOL = "megc"
 STRICT = "strict"
-"""Every choice, here the epoch and the threshold, was made on validation subjects."""
+"""Every choice, here the epoch and the thresholds, was made on validation subjects."""
 
 
 TEST, VALIDATION = "test", "validation"
@@ -22,12 +22,12 @@ def result_of(record: DetectionRecord, selection: str = STRICT, split: str = TES
     """Scores a record by the default protocol.
 
     Args:
-        record: truths, all proposals, and the threshold from which a proposal counts for spotting.
-        selection: how the threshold was chosen, `strict` or `published`.
+        record: truths, all proposals, and the thresholds from which a proposal counts for spotting.
+        selection: how the thresholds were chosen, `strict` or `published`.
         split: whose subjects these are, `test` or `validation`.
 
     Returns:
-        `protocol`, `selection`, `split`, `threshold`, `subjects`, `n_videos`, `n_truths`, then
+        `protocol`, `selection`, `split`, `threshold.{macro,micro}`, `subjects`, `n_videos`, `n_truths`, then
         `spotting.{macro,micro,overall,type_agnostic}.{tp,fp,fn,precision,recall,f1}` and
         `detection.{map@0.5,map@0.3:0.7,map@0.5:0.95,per_class}`, where `per_class` is the average precision at IoU
         0.5 by class name. Undefined numbers are NaN.
@@ -39,7 +39,7 @@ def result_of(record: DetectionRecord, selection: str = STRICT, split: str = TES
         "protocol": PROTOCOL,
         "selection": selection,
         "split": split,
-        "threshold": record.threshold,
+        "threshold": dict(zip(EXPRESSION_TYPES, record.threshold, strict=True)),
         "subjects": list(record.subjects),
         "n_videos": len(record.videos),
         "n_truths": len(record.truths),

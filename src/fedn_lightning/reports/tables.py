@@ -66,7 +66,7 @@ def video_rows(record: DetectionRecord) -> list[list[str]]:
 def write_tables(record: DetectionRecord, folder: str | Path, with_truth: bool = True) -> list[Path]:
     """Writes `predictions.csv`, `proposals.csv`, `videos.csv` and `truth.csv`.
 
-    `predictions.csv` holds what the network claims, the proposals from the record's threshold on: score it as it is.
+    `predictions.csv` holds what the network claims, the proposals from the record's thresholds on: score it as it is.
     `proposals.csv` holds every proposal, which mAP and operating curves need.
 
     Args:

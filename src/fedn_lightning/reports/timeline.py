@@ -123,18 +123,26 @@ def _draw_curve(axis: Any, record: DetectionRecord, video: int) -> None:
         for column, kind in enumerate(EXPRESSION_TYPES):
             axis.fill_between(seconds, curve[:, column], color=TYPE_COLOURS[kind], alpha=0.13, linewidth=0)
             axis.plot(seconds, curve[:, column], color=TYPE_COLOURS[kind], linewidth=1.2, label=kind)
-    if np.isfinite(record.threshold):
-        axis.axhline(record.threshold, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-        axis.annotate(
-            f"threshold {record.threshold:.2f}", (1.0, record.threshold), xycoords=("axes fraction", "data"),
-            xytext=(-3, 3), textcoords="offset points", ha="right", fontsize=8, color=INK,
-        )  # fmt: skip
+    for kind, threshold in zip(EXPRESSION_TYPES, record.threshold, strict=True):
+        if np.isfinite(threshold):
+            _draw_threshold(axis, kind, threshold)
     axis.set_ylim(0, 1.02)
     axis.set_yticks([0, 0.5, 1])
     axis.set_ylabel("confidence", fontsize=9, color=INK)
     _clean(axis, ("left", "bottom"))
     axis.grid(axis="x", color="#eceef0", linewidth=0.8)
     axis.set_axisbelow(True)
+
+
+def _draw_threshold(axis: Any, kind: str, threshold: float) -> None:
+    axis.axhline(threshold, color=TYPE_COLOURS[kind], linewidth=0.9, linestyle=(0, (4, 3)))
+    # Macro above its line and micro below, so that two equal thresholds stay readable.
+    up = kind == EXPRESSION_TYPES[0]
+    axis.annotate(
+        f"{kind} threshold {threshold:.2f}", (1.0, threshold), xycoords=("axes fraction", "data"),
+        xytext=(-3, 3 if up else -3), textcoords="offset points", ha="right", va="bottom" if up else "top",
+        fontsize=8, color=TYPE_COLOURS[kind],
+    )  # fmt: skip
 
 
 def _clean(axis: Any, kept: tuple[str, ...]) -> None:
