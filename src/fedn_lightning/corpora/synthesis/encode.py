@@ -16,8 +16,8 @@ generated faces at 640x480, one core; the signal is a smile of intensity 0.2 (ab
 | MPEG-4 part 2, q 2, no B-frames | 750 | 4.6 | 40.6 | 0.92 | 0.77 | yes |
 | MPEG-4 part 2, q 5, no B-frames | 830 | 1.3 | 38.1 | 0.81 | 1.15 | yes |
 
-Frames that predict one another (MPEG-4) are a sixth of the size, but shrink faint movements, which is what the corpus is
-about, and take longer. So the frames are compressed one by one by libjpeg, at the quality set in bold.
+Frames that predict one another (MPEG-4) take a sixth of the space, but shrink faint movements, which is what the corpus
+is about, and take longer. So the frames are compressed one by one by libjpeg, at the quality set in bold.
 """
 
 from __future__ import annotations

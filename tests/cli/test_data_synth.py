@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+
+from fedn_lightning.cli.main import main
+
+
+def test_stills_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["data", "stills", "--out", str(tmp_path), "--identities", "2", "--per-identity", "1", "--size", "32"]
+
+    assert main([*words, "--jobs", "1"]) == 0
+    assert "1 stills to train on, 1 of other people to validate on" in capsys.readouterr().out
+    assert main([*words, "--seed", "5"]) == 2
+    assert "stills.json says: seed 0" in capsys.readouterr().err
+
+
+def test_a_corpus_is_not_written_among_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine").write_text("")
+
+    assert main(["data", "synth", "--preset", "tiny", "--out", str(tmp_path)]) == 2
+    assert "holds nothing that this command began" in capsys.readouterr().err
+
+
+def test_an_unknown_preset_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["data", "synth", "--preset", "huge", "--out", str(tmp_path)])
+    assert "invalid choice: 'huge'" in capsys.readouterr().err
