@@ -241,17 +241,19 @@ class DecordSource:
         check_range(self.path, start, stop, self.n_frames)
         if start == stop:
             return np.empty((0, self.height, self.width, 3), np.uint8)
+        out = self._batch(start, stop)
+        # decord would decode on to the end of the file in the background, at full memory cost.
+        self._open().seek(0)
+        return out
+
+    def _batch(self, start: int, stop: int) -> Frames:
         import decord
 
-        reader = self._open()
         try:
-            out = np.asarray(reader.get_batch(range(start, stop)).asnumpy(), np.uint8)
-            # decord would decode on to the end of the file in the background, at full memory cost.
-            reader.seek(0)
+            return np.asarray(self._open().get_batch(range(start, stop)).asnumpy(), np.uint8)
         except decord.DECORDError as error:
             msg = f"{self.path} cannot be decoded in frames {start} to {stop - 1}: {_first_line(error)}."
             raise VideoError(msg) from None
-        return out
 
     def iterate(self, batch: int = 32) -> Iterator[Frames]:
         """All frames, `batch` at a time, by PyAV (see the class); scaled to `size` if one is set."""
@@ -259,6 +261,17 @@ class DecordSource:
 
         for images in PyAVSource(self.path).iterate(batch):
             yield images if self.size is None else np.stack([cv2.resize(i, self.size[::-1]) for i in images])
+
+    def key_frames(self) -> list[int]:
+        """Numbers of the frames that can be decoded by themselves, as decord takes them from the container."""
+        return [int(number) for number in self._open().get_key_indices()]
+
+    def contiguous(self, batch: int = 64) -> Iterator[Frames]:
+        """All frames by decord itself, never jumping: right in every file, but see the class about memory."""
+        self.close()
+        for start in range(0, self.n_frames, batch):
+            yield self._batch(start, min(start + batch, self.n_frames))
+        self.close()
 
     def close(self) -> None:
         """Drops the reader and what it has decoded ahead."""
@@ -272,6 +285,8 @@ class DecordSource:
         if self._reader is None:
             import decord
 
+            # Native code would print a line for every frame it conceals; what goes wrong is raised or verified.
+            decord.logging.set_level(decord.logging.FATAL)
             height, width = self.size or (-1, -1)
             try:
                 # One thread: a second gains 5 % on windows and takes more than a gigabyte.
