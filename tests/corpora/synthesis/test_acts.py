@@ -38,6 +38,12 @@ def test_movement_is_visible_from_onset_to_offset_and_nowhere_else(rise: int, ho
     assert t[visible].tolist() == list(range(offset + 1))
 
 
+def test_a_part_of_the_course_is_a_part_of_the_whole() -> None:
+    whole = rise_and_fall(np.arange(60), 3, 12, 30, 50, 0.15)
+
+    assert (whole[5:20] == rise_and_fall(np.arange(5, 20), 3, 12, 30, 50, 0.15)).all()
+
+
 def test_ramps_are_smooth() -> None:
     curve = rise_and_fall(np.arange(-20, 80), 0, 12, 25, 50)
 

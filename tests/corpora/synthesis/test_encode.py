@@ -47,7 +47,7 @@ def test_a_movement_of_one_pixel_survives_compression(tmp_path: Path) -> None:
     seen = (decoded[-1][part].astype(float) - decoded[0][part]).ravel()
 
     assert 0.8 < moved @ seen / (moved @ moved) < 1.05  # how much of the movement is kept
-    assert np.corrcoef(moved, seen)[0, 1] > 0.9
+    assert np.corrcoef(moved, seen)[0, 1] > 0.85
 
 
 def test_equal_frames_are_equal_files(tmp_path: Path) -> None:

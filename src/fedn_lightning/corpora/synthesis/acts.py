@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,7 +40,6 @@ _UPPER_FACE: Final = frozenset({"1", "2", "4", "5", "6", "7", "9"})
 _PARTIAL: Final = 0.35  # share of micro-expressions in which half of the units take part
 _ONE_SIDED: Final = 0.30  # share of micro-expressions seen almost only in one half of the face
 _DEEPEST_SAG: Final = 0.15  # share of the peak
-_START: Final = float(np.arccos(1 - 2 * VISIBLE) / np.pi)  # phase of a raised cosine at which it is VISIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class Move:
         right: likewise in the right half.
         onset: first frame in which it is visible.
         full: first frame at its peak.
-        fading: last frame at its peak.
+        fading: last frame of the plateau.
         offset: last frame in which it is visible.
-        sag: how far the intensity dips between :attr:`full` and :attr:`fading`, as a share of the peak.
+        sag: how far the intensity sinks between :attr:`full` and :attr:`fading`, as a share of the peak.
     """
 
     code: str
@@ -112,15 +112,15 @@ class Act:
 def rise_and_fall(
     t: npt.NDArray[np.int64], onset: int, full: int, fading: int, offset: int, sag: float = 0.0
 ) -> FloatArray:
-    """The course of one muscle's contraction: raised-cosine ramps of unequal length around a plateau.
+    """The course of one muscle's contraction: unequal raised-cosine ramps around a plateau that sinks a little.
 
     Args:
         t: frames, any whole numbers.
         onset: first frame with a value of at least :data:`VISIBLE`.
         full: first frame with the value 1.
-        fading: last frame with the value 1.
+        fading: last frame of the plateau.
         offset: last frame with a value of at least :data:`VISIBLE`.
-        sag: depth of a dip in the middle of the plateau.
+        sag: by how much the plateau has sunk at its end.
 
     Returns:
         float64 values between 0 and 1, of the shape of `t`.
@@ -128,11 +128,17 @@ def rise_and_fall(
     >>> rise_and_fall(np.arange(-2, 9), 0, 3, 4, 6).round(2).tolist()
     [0.0, 0.0, 0.03, 0.36, 0.8, 1.0, 1.0, 0.59, 0.03, 0.0, 0.0]
     """
-    rising = _START + (1 - _START) * (t - onset) / max(full - onset, 1)
-    falling = _START + (1 - _START) * (offset - t) / max(offset - fading, 1)
-    ramp = 0.5 - 0.5 * np.cos(np.pi * np.clip(np.minimum(rising, falling), 0, 1))
-    between = np.clip((t - full) / max(fading - full, 1), 0, 1)
-    return np.asarray(ramp * (1 - sag * np.sin(np.pi * between) ** 2))
+    sag = sag if fading > full else 0.0
+    level = 1 - sag * np.clip((t - full) / max(fading - full, 1), 0, 1)
+    start, end = _phase(VISIBLE), _phase(VISIBLE / (1 - sag))
+    rising = start + (1 - start) * (t - onset) / max(full - onset, 1)
+    falling = end + (1 - end) * (offset - t) / max(offset - fading, 1)
+    return np.asarray(level * (0.5 - 0.5 * np.cos(np.pi * np.clip(np.minimum(rising, falling), 0, 1))))
+
+
+def _phase(value: float) -> float:
+    """Where, between 0 and 1, a raised cosine has reached a value."""
+    return math.acos(1 - 2 * value) / math.pi
 
 
 def draw_length(part: Part, rng: np.random.Generator) -> int:
@@ -200,7 +206,7 @@ def _partial(units: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...
 def _macro_timings(length: int, n_units: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """`(n_units, 4)` onset, full, fading, offset: a quick rise, a plateau, a slower fall, each unit at its own time."""
     last = length - 1
-    rise = rng.uniform(0.20, 0.42)
+    rise = rng.uniform(0.25, 0.48)
     hold = rng.uniform(0.05, 0.35)
     lag = min(4, length // 8)
     onset = _apart(n_units, lag, rng)
