@@ -119,10 +119,10 @@ class Anatomy:
     def outline(self) -> Float32Array:
         """`(N, 2)`, the closed outline of the head from the chin round the crown, ears and hair left out."""
         skull = self.identity.skull
-        shares = np.array([0.0, 0.02, 0.085, 0.22, 0.36, 0.55, 0.75, 0.95, 1.08, 1.15, 1.17])
+        shares = np.array([0.0, 0.02, 0.085, 0.22, 0.36, 0.55, 0.75, 0.95, 1.06, 1.12, 1.14])
         widths = np.array(
             [0, skull.chin * 0.75, skull.chin * 1.35, skull.jaw, (skull.jaw + skull.cheek) / 2 + 0.012, skull.cheek,
-             skull.temple, skull.temple * 0.86, skull.temple * 0.6, skull.temple * 0.28, 0]
+             skull.temple, skull.temple * 0.91, skull.temple * 0.70, skull.temple * 0.40, 0]
         )  # fmt: skip
         # Chord length as parameter keeps the curve round at chin and crown, where y is no function of x.
         chord = np.concatenate([[0], np.cumsum(np.hypot(np.diff(shares), np.diff(widths)))])
@@ -138,7 +138,7 @@ class Anatomy:
         """The `y` of the line where closed lips meet, for any `x`; level beyond the corners."""
         mouth = self.identity.mouth
         t = np.clip(np.asarray(x, np.float32) / (mouth.width / 2), -1, 1)
-        wave = 1.1 * np.cos(3 * np.pi * t) * (1 - t**2)
+        wave = 0.7 * np.cos(3 * np.pi * t) * (1 - t**2)
         return np.asarray(self.mouth_y + mouth.corners * t**2 + wave, np.float32)
 
     def lid_line(self, x: npt.ArrayLike, side: int) -> Float32Array:

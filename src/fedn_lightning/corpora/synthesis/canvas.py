@@ -81,6 +81,15 @@ class Canvas:
         x1, y1 = min(int(x1), self.width // align * align), min(int(y1), self.height // align * align)
         return Canvas(self.height, self.width, y0, x0, y1 - y0, x1 - x0)
 
+    def near(self, x: float, y: float, reach_x: float, reach_y: float) -> tuple[Canvas, tuple[slice, slice]]:
+        """The rectangle around a point that lies within this one, and where it lies in this one's arrays."""
+        other = self.around(x - reach_x, y - reach_y, x + reach_x, y + reach_y)
+        top, left = max(other.top, self.top), max(other.left, self.left)
+        bottom = min(other.top + other.rows, self.top + self.rows)
+        right = min(other.left + other.columns, self.left + self.columns)
+        part = Canvas(self.height, self.width, top, left, bottom - top, right - left)
+        return part, (slice(top - self.top, bottom - self.top), slice(left - self.left, right - self.left))
+
     def coarse(self, step: int) -> Canvas:
         """The same rectangle sampled every `step` px; rows and columns must be multiples of it."""
         return Canvas(self.height, self.width, self.top, self.left, self.rows, self.columns, step)

@@ -43,8 +43,8 @@ class Bulge(NamedTuple):
 
 
 _NASOLABIAL = ((3, 0), (8, 8), (14, 20), (19, 34))
-_FOREHEAD_INNER = ((-16, 0), (-6, 1), (6, -1), (18, -4))
-_FOREHEAD_OUTER = ((-26, -2), (-14, -2), (0, 1), (12, 6))
+_FOREHEAD_INNER = ((-24, 1), (-10, 3), (4, 2), (18, -1), (34, -2))
+_FOREHEAD_OUTER = ((-44, -2), (-28, -2), (-12, 0), (2, 5), (12, 10))
 
 
 def _shifted(path: tuple[tuple[float, float], ...], y: float) -> tuple[tuple[float, float], ...]:
@@ -53,10 +53,10 @@ def _shifted(path: tuple[tuple[float, float], ...], y: float) -> tuple[tuple[flo
 
 FURROWS: Final[dict[str, tuple[Crease | Bulge, ...]]] = {
     "1": tuple(
-        Crease("brow_inner", _shifted(_FOREHEAD_INNER, y), d, 1.7) for y, d in ((-18, 34), (-31, 38), (-44, 26))
+        Crease("brow_inner", _shifted(_FOREHEAD_INNER, y), d, 1.5) for y, d in ((-20, 36), (-33, 40), (-45, 30))
     ),
     "2": tuple(
-        Crease("brow_outer", _shifted(_FOREHEAD_OUTER, y), d, 1.7) for y, d in ((-19, 30), (-32, 34), (-45, 20))
+        Crease("brow_outer", _shifted(_FOREHEAD_OUTER, y), d, 1.5) for y, d in ((-20, 34), (-33, 36), (-45, 24))
     ),
     "4": (
         Crease("brow_inner", ((-8, -14), (-9, -2), (-7, 9)), 62, 1.8, (4.0, 0)),
@@ -192,7 +192,9 @@ def _draw(canvas: Canvas, mark: Crease | Bulge, origin: tuple[float, float], sid
         canvas.strokes([line + np.array((side * mark.ridge[0], mark.ridge[1]), np.float32)], 2), mark.width * 1.5
     )
     strength = mark.depth * mark.width * 1.8
-    return np.asarray(-strength * valley + 0.45 * strength * ridge, np.float32)
+    # A fold is deepest in its middle and runs out towards its ends.
+    centre, reach = path.mean(0), 0.42 * np.ptp(path, axis=0) + 4 * size
+    return np.asarray((0.5 * ridge - valley) * strength * canvas.bump(*centre, *reach), np.float32)
 
 
 def _rounded(path: Float32Array) -> Float32Array:

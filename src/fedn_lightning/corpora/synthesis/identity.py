@@ -28,6 +28,9 @@ SKIN_TONES: Final[tuple[Colour, ...]] = (
 )
 """From light to dark; an identity's tone lies between two of them."""
 
+DARK_SKIN: Final = 200
+"""Skin whose red lies below this goes with dark hair and eyes."""
+
 HAIR_TONES: Final[tuple[Colour, ...]] = (
     (26, 22, 20),
     (44, 32, 26),
@@ -40,7 +43,7 @@ HAIR_TONES: Final[tuple[Colour, ...]] = (
 )
 """Black, dark brown, brown, light brown, dark blond, blond, red, grey."""
 
-IRIS_TONES: Final[tuple[Colour, ...]] = ((58, 36, 24), (86, 54, 30), (104, 84, 46), (82, 100, 66), (84, 112, 138))
+IRIS_TONES: Final[tuple[Colour, ...]] = ((58, 36, 24), (86, 54, 30), (104, 84, 46), (94, 102, 76), (96, 118, 138))
 """Dark brown, brown, hazel, green, blue."""
 
 
@@ -51,8 +54,15 @@ def _mix(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def _jitter(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
-    """The colour with every channel moved by up to `spread`."""
-    red, green, blue = (float(c + rng.uniform(-spread, spread)) for c in colour)
+    """The colour made brighter or darker by up to `spread`, and a little more or less so in each channel."""
+    common = rng.uniform(-spread, spread)
+    red, green, blue = (float(max(c + common + rng.uniform(-spread, spread) / 3, 4)) for c in colour)
+    return red, green, blue
+
+
+def _dye(rng: np.random.Generator, grey: float) -> Colour:
+    """A colour of cloth about as bright as `grey`."""
+    red, green, blue = (float(max(grey * (1 + rng.uniform(-0.32, 0.32)), 8)) for _ in range(3))
     return red, green, blue
 
 
@@ -79,7 +89,7 @@ class Skull:
             height=rng.uniform(254, 288),
             temple=width * rng.uniform(0.93, 0.99),
             cheek=width,
-            jaw=width * rng.uniform(0.76, 0.90),
+            jaw=width * rng.uniform(0.72, 0.86),
             chin=width * rng.uniform(0.36, 0.52),
             lean=rng.uniform(-3, 3),
             brow_ridge=rng.uniform(1.5, 5.5),
@@ -103,10 +113,11 @@ class Eyes:
     iris_radius: float
 
     @classmethod
-    def sample(cls, rng: np.random.Generator) -> Self:
-        """Draws eyes."""
+    def sample(cls, rng: np.random.Generator, skin_tone: Colour) -> Self:
+        """Draws eyes; dark skin goes with dark eyes."""
         width = rng.uniform(38, 45)
-        iris = IRIS_TONES[rng.choice(len(IRIS_TONES), p=(0.34, 0.26, 0.14, 0.1, 0.16))]
+        shares = (0.6, 0.3, 0.1, 0.0, 0.0) if skin_tone[0] < DARK_SKIN else (0.2, 0.24, 0.18, 0.14, 0.24)
+        iris = IRIS_TONES[rng.choice(len(IRIS_TONES), p=shares)]
         return cls(
             level=rng.uniform(0.56, 0.585),
             half_distance=rng.uniform(41, 46.5),
@@ -242,7 +253,7 @@ class Hair:
     @classmethod
     def sample(cls, rng: np.random.Generator, skin_tone: Colour) -> Self:
         """Draws hair; dark skin goes with dark hair."""
-        dark = skin_tone[0] < 185
+        dark = skin_tone[0] < DARK_SKIN
         shares = (0.5, 0.3, 0.14, 0.02, 0.0, 0.0, 0.0, 0.04) if dark else (0.2, 0.2, 0.2, 0.12, 0.09, 0.07, 0.05, 0.07)
         styles: tuple[HairStyle, ...] = ("bald", "buzz", "short", "parted", "fringe", "long", "tied")
         beards: tuple[BeardStyle, ...] = ("none", "stubble", "moustache", "goatee", "full")
@@ -281,7 +292,7 @@ class Outfit:
         return cls(
             glasses=frames[rng.choice(3, p=(0.76, 0.12, 0.12))],
             glasses_tone=_jitter(rng, (48, 42, 40), 30),
-            clothes=_jitter(rng, (dark, dark, dark) if rng.random() < 0.6 else (light, light, light), 25),
+            clothes=_dye(rng, dark if rng.random() < 0.6 else light),
             neckline=necklines[rng.choice(3)],
             wall=_jitter(rng, (grey, grey, grey), 10),
             light_side=rng.uniform(-0.7, 0.7),
@@ -317,7 +328,7 @@ class Identity:
         skin = Skin.sample(rng)
         return cls(
             skull=Skull.sample(rng),
-            eyes=Eyes.sample(rng),
+            eyes=Eyes.sample(rng, skin.tone),
             brows=Brows.sample(rng),
             nose=Nose.sample(rng),
             mouth=Mouth.sample(rng),

@@ -36,14 +36,12 @@ class Pull(NamedTuple):
 PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     # Frontalis, medial and lateral part.
     "1": (
-        Pull("brow_inner", (4, -1), (-1.0, -9.5), (17, 15)),
-        Pull("brow_inner", (4, -30), (0, -4.5), (20, 20)),
-        Pull("brow_middle", (-4, 14), (0, -2.0), (16, 8)),
+        Pull("brow_inner", (4, -1), (-1.0, -8.6), (17, 16)),
+        Pull("brow_inner", (4, -32), (0, -4.0), (20, 20)),
     ),
     "2": (
-        Pull("brow_outer", (-12, -1), (1.0, -9.5), (19, 15)),
-        Pull("brow_outer", (-12, -30), (0, -4.5), (22, 20)),
-        Pull("brow_outer", (-14, 14), (0, -2.5), (16, 8)),
+        Pull("brow_outer", (-12, -1), (1.0, -8.6), (19, 16)),
+        Pull("brow_outer", (-12, -32), (0, -4.0), (22, 20)),
     ),
     # Corrugator, depressor supercilii and procerus.
     "4": (
@@ -68,23 +66,23 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     "9": (
         Pull("nose_tip", (12, -20), (1.0, -7.0), (11, 15)),
         Pull("nose_wing", (0, 3), (2.5, -7.5), (12, 12)),
-        Pull("upper_lip", (20, 2), (0, -5.5), (17, 12)),
+        Pull("upper_lip", (14, 2), (0, -5.0), (20, 12)),
         Pull("brow_inner", (0, 4), (-3.5, 5.0), (15, 13)),
         Pull("lower_lid", (-8, 12), (0, -2.2), (18, 8)),
         Pull("cheek", (-24, -2), (0, -4.0), (14, 18)),
     ),
     # Levator labii superioris.
     "10": (
-        Pull("upper_lip", (18, 2), (1.0, -8.5), (17, 11)),
-        Pull("nose_wing", (4, 4), (3.0, -4.5), (12, 12)),
+        Pull("upper_lip", (12, 2), (1.0, -6.5), (22, 11)),
+        Pull("nose_wing", (4, 4), (3.0, -4.5), (13, 12)),
         Pull("cheek", (-20, 16), (0, -4.5), (16, 16)),
     ),
     # Zygomaticus major.
     "12": (
-        Pull("mouth_corner", (2, -1), (10.0, -11.0), (17, 15)),
+        Pull("mouth_corner", (1, -1), (10.5, -11.5), (13.5, 15)),
         Pull("mouth_corner", (17, -30), (3.0, -6.0), (21, 18)),
-        Pull("upper_lip", (15, 4), (3.0, -1.0), (14, 10)),
-        Pull("lower_lip", (15, -3), (3.0, -1.5), (14, 10)),
+        Pull("upper_lip", (14, 4), (3.0, -2.5), (15, 10)),
+        Pull("lower_lip", (14, -3), (3.0, -2.0), (15, 10)),
     ),
     # Buccinator.
     "14": (
@@ -93,7 +91,7 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     ),
     # Depressor anguli oris.
     "15": (
-        Pull("mouth_corner", (0, 1), (2.0, 10.5), (15, 13)),
+        Pull("mouth_corner", (0, 1), (2.0, 10.5), (13, 14)),
         Pull("mouth_corner", (3, 20), (2.0, 5.0), (16, 14)),
     ),
     # Mentalis.
@@ -177,7 +175,18 @@ def displacement_field(anatomy: Anatomy, canvas: Canvas, motion: str, side: int)
         bump = canvas.bump(x, y, pull.spread[0] * size, pull.spread[1] * size)
         field[..., 0] += bump * motion_x
         field[..., 1] += bump * motion_y
-    return field * (half_weight(canvas, side)[..., None] * np.float32(canvas.scale))
+    share = half_weight(canvas, side) * _around_eyes(anatomy, canvas) * np.float32(canvas.scale)
+    return field * share[..., None]
+
+
+def _around_eyes(anatomy: Anatomy, canvas: Canvas) -> Float32Array:
+    """`(rows, columns)`, 0 over the eyeballs, which no facial muscle moves, rising to 1 around them."""
+    eyes = anatomy.identity.eyes
+    x = (np.abs(canvas.x) - eyes.half_distance) / (eyes.width / 2 + 12)
+    above = anatomy.identity.brows.height + 2
+    y = (canvas.y - anatomy.eye_y) / np.where(canvas.y < anatomy.eye_y, above, 20)
+    # The whole way from lid to brow is stretched, so that a raised brow never tears the fold of the lid.
+    return ramp(np.hypot(x, y), 0.30, 1.08)
 
 
 def half_fields(anatomy: Anatomy, canvas: Canvas, motion: str) -> tuple[Float32Array, Float32Array]:

@@ -61,14 +61,15 @@ class Opening:
             skin, np.ascontiguousarray(source_x), source_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         depth = y - top
-        hole = np.clip(np.minimum(depth, bottom - y) + 0.5, 0, 1)
-        lit = np.clip(0.45 + depth * (0.55 / self.shadow), 0.45, 1)
-        keep = 1 - hole
+        # Never more than the gap itself, so that the corners, where both edges meet, stay shut.
+        hole = np.clip(np.minimum(np.minimum(depth, bottom - y) + 0.5, rise + fall), 0, 1)
+        cv2.blendLinear(moved, behind, (1 - hole).astype(np.float32), hole.astype(np.float32), dst=skin)
+        shade = 1 - hole * np.clip(0.55 - depth * (0.55 / self.shadow), 0, 0.55)
         if self.fringe:
-            lash = np.maximum(1 - np.abs(depth + 0.3) / self.fringe, 0) * (self.upper > 0)
-            dark = 1 - 0.8 * lash
-            keep, lit = keep * dark, lit * dark
-        cv2.blendLinear(moved, behind, keep.astype(np.float32), (hole * lit).astype(np.float32), dst=skin)
+            lash = np.maximum(1 - np.abs(depth + 0.4) / self.fringe, 0) * np.sqrt(self.upper)
+            shade = shade * (1 - 0.85 * lash)
+        grey = (255 * shade + 0.5).astype(np.uint8)
+        cv2.multiply(skin, cv2.merge([grey, grey, grey]), dst=skin, scale=1 / 255)
 
     def _pull(self, y: Float32Array, distance: Float32Array, reach: float, *, rising: bool) -> Float32Array:
         """The source row of every pixel on one side of the slit; beyond its edge, the edge itself."""
@@ -101,7 +102,7 @@ def eye_opening(anatomy: Anatomy, whole: Canvas, side: int) -> Opening:
         lower=lower.astype(np.float32),
         reach_up=reach_up * s,
         reach_down=reach_down * s,
-        fringe=2.1 * s,
+        fringe=2.6 * s,
         shadow=6.0 * s,
     )
 
@@ -140,7 +141,7 @@ class Eyeball:
         form = np.clip(1 - 0.42 * np.abs(t) ** 2.2, 0, 1) * (1 - 0.10 * canvas.bump(x, anatomy.eye_y + 5, 30, 3))
         veins = 1 - 0.02 * np.abs(canvas.clouds(rng, 3))
         tone = 0.5 + 0.5 * anatomy.identity.skin.tone[0] / 240
-        white = np.array([214, 204, 198], np.float32) * tone
+        white = np.array([205, 193, 184], np.float32) * tone
         sclera = white * (form * veins)[..., None]
         caruncle = np.asarray(np.exp(-(((t + 0.95) / 0.13) ** 2)) + np.zeros(canvas.shape), np.float32)
         pink = np.array([186, 122, 110], np.float32) * tone
@@ -190,14 +191,11 @@ def paint_mouth_cavity(anatomy: Anatomy, opening: Opening) -> Uint8Array:
     tongue = canvas.bump(0, y0 + 27, half * 0.55, 9)
     image += (np.array([150, 72, 70], np.float32) - image) * (0.75 * tongue)[..., None]
     arch = np.clip(canvas.x / (half * 0.92), -1, 1)
-    edge = y0 + 5.5 - 3.2 * arch**2 - 0.5 * np.cos(canvas.x * 2 * np.pi / 8.2)
+    edge = y0 + 5.5 - 3.2 * arch**2 - 0.3 * np.cos(canvas.x * 2 * np.pi / 8.2)
     teeth = (1 - ramp(canvas.y, edge - 0.9, edge + 0.9)) * (1 - ramp(np.abs(arch), 0.80, 0.98))
     gaps = 1 - 0.22 * np.exp(-((np.sin(canvas.x * np.pi / 8.2) / 0.16) ** 2))
     round_shade = (1 - 0.55 * arch**2) * gaps * (0.90 + 0.02 * (canvas.y - y0))
     tone = 0.65 + 0.35 * anatomy.identity.skin.tone[0] / 240
     ivory = np.array([226, 218, 202], np.float32) * tone * round_shade[..., None]
     image += (ivory - image) * teeth[..., None]
-    lower_edge = y0 + 21 + 2.5 * arch**2
-    lower = ramp(canvas.y, lower_edge - 0.9, lower_edge + 0.9) * (1 - ramp(np.abs(arch), 0.55, 0.8))
-    image += (ivory * 0.62 - image) * (0.0 * lower)[..., None]
     return np.clip(image, 0, 255).astype(np.uint8)

@@ -49,7 +49,7 @@ def _midface(anatomy: Anatomy, canvas: Canvas) -> Float32Array:
     skull, h = anatomy.identity.skull, anatomy.height
     form = 5 * canvas.bump(0, anatomy.level(0.82), 0.22 * h, 0.1 * h)
     form += 5 * canvas.bump(0, anatomy.level(0.055), 0.075 * h, 0.042 * h)
-    form -= 3.5 * canvas.bump(0, anatomy.level(0.115), 0.09 * h, 0.018 * h)
+    form -= 2.4 * canvas.bump(0, anatomy.level(0.115), 0.09 * h, 0.018 * h)
     for side in (-1, 1):
         form += skull.cheekbone * canvas.bump(side * 0.25 * h, anatomy.level(0.46), 0.085 * h, 0.055 * h)
         form += 3.5 * canvas.bump(side * 0.19 * h, anatomy.level(0.36), 0.08 * h, 0.08 * h)
@@ -72,18 +72,19 @@ def _eye_region(anatomy: Anatomy, canvas: Canvas, side: int) -> Float32Array:
 def _nose(anatomy: Anatomy, canvas: Canvas) -> Float32Array:
     """Bridge, tip and wings."""
     nose = anatomy.identity.nose
-    top, base = anatomy.eye_y - 12, anatomy.nose_y
-    along = (canvas.y - top) / (base - 6 - top)
-    inside = ramp(along, -0.15, 0.25) * (1 - ramp(canvas.y, base - 7, base + 4))
-    middle = nose.bend * np.clip(along, 0, 1)
-    width = nose.bridge_width + 4.0 * np.clip(along, 0, 1) ** 2
-    height = nose.bridge_height * (0.55 + 0.75 * np.clip(along, 0, 1)) * inside
-    form = height * np.exp(-0.5 * ((canvas.x - middle) / width) ** 2)
-    form = form + nose.tip * canvas.bump(nose.bend, base - 10, 10.5, 8.5)
+    top, base = anatomy.eye_y - 14, anatomy.nose_y
+    along = np.clip((canvas.y - top) / (base - 8 - top), -0.2, 1.1)
+    down = np.clip(along, 0, 1)
+    floor = canvas.y + 4.5 * ((canvas.x - nose.bend) / (nose.width * 0.30)) ** 2
+    inside = ramp(along, -0.2, 0.3) * (1 - ramp(floor, base - 7, base + 5))
+    width = nose.bridge_width + 4.5 * down**2
+    height = nose.bridge_height * (0.42 + 0.50 * down) * inside
+    form = height * np.exp(-0.5 * ((canvas.x - nose.bend * down) / width) ** 2)
+    form = form + nose.tip * 0.85 * canvas.bump(nose.bend, base - 11, 11.5, 9.5)
     for side in (-1, 1):
-        wing = nose.bend + side * (nose.width / 2 - 6)
-        form = form + 7.5 * canvas.bump(wing, base - 8, 6.0, 6.5)
-        form = form - 3.0 * canvas.bump(nose.bend + side * (nose.width / 2 + 4), base - 7, 3.5, 8)
+        wing = nose.bend + side * (nose.width / 2 - 7)
+        form = form + 6.0 * canvas.bump(wing, base - 8, 6.5, 6.5)
+        form = form - 1.6 * canvas.bump(nose.bend + side * (nose.width / 2 + 5), base - 8, 4.5, 9)
     return np.asarray(form, np.float32)
 
 
@@ -121,6 +122,6 @@ def light(anatomy: Anatomy, canvas: Canvas, relief: Float32Array, grain: Float32
     occlusion = np.clip(1 - 0.035 * np.clip(hollow, 0, None), 0.6, 1)
     near = canvas.blur(relief, 3.5) - relief
     occlusion = occlusion * np.clip(1 - 0.09 * np.clip(near, -1.2, None), 0.6, 1.1)
-    diffuse = (0.42 * length + 0.16 * sky + 0.52 * wrapped) * occlusion
+    diffuse = (0.45 * length + 0.17 * sky + 0.46 * wrapped) * occlusion
     gloss = np.clip(facing, 0, 1) ** 18
     return Shading(np.asarray(diffuse, np.float32), np.asarray(gloss, np.float32))

@@ -1,0 +1,61 @@
+"""Measures how fast faces are painted and rendered on one core: `python tests/bench/bench_render.py`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from fedn_lightning.corpora.synthesis.action_units import AU_CODES, AU_INDEX, EMOTION_UNITS
+from fedn_lightning.corpora.synthesis.identity import Identity
+from fedn_lightning.corpora.synthesis.performance import Performance
+from fedn_lightning.corpora.synthesis.renderer import FaceRenderer
+
+FRAMES = 300
+IDENTITIES = 12
+
+
+def lively_performance(n_frames: int) -> Performance:
+    """Every distractor at work, and an emotion in a third of the frames."""
+    rng = np.random.default_rng(0)
+    play = Performance.neutral(n_frames)
+    play.pose[:, :5] += rng.normal(0, 2, (n_frames, 5))
+    play.gaze[:] = rng.uniform(-1, 1, (n_frames, 2))
+    play.blink[::20] = 0.7
+    play.light[:] += rng.normal(0, 0.05, (n_frames, 3))
+    play.speech[: n_frames // 3] = 0.3
+    emotions = [alternatives[0] for alternatives in EMOTION_UNITS.values()]
+    for frame in range(0, n_frames, 3):
+        for code in emotions[frame % len(emotions)]:
+            play.action_units[frame, AU_INDEX[code]] = 0.7
+    return play
+
+
+def per_second(call: Callable[[int], object], repeats: int) -> float:
+    """Calls a second, after one call to warm up."""
+    call(0)
+    start = time.process_time()
+    for index in range(repeats):
+        call(index)
+    return repeats / (time.process_time() - start)
+
+
+def main() -> None:
+    """Prints the figures."""
+    cv2.setNumThreads(1)
+    play = lively_performance(FRAMES)
+    paint = per_second(lambda i: FaceRenderer(Identity.sample(i)), IDENTITIES)
+    people = [FaceRenderer(Identity.sample(seed)) for seed in range(4)]
+    whole = per_second(lambda i: people[i * 4 // FRAMES].render(play, i, 0), FRAMES)
+    transform = np.array([[0.52, 0.0, -102.0], [0.0, 0.52, -84.0]])
+    crop = per_second(lambda i: people[i * 4 // FRAMES].render_crop(play, i, 0, 128, transform), FRAMES)
+    print(f"{len(AU_CODES)} action units, one core (CPU time, so that other work does not count)")
+    print(f"paint an identity   {1000 / paint:7.1f} ms")
+    print(f"render 640x480      {whole:7.0f} frames per CPU second")
+    print(f"render_crop 128     {crop:7.0f} frames per CPU second")
+
+
+if __name__ == "__main__":
+    main()
