@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `fedn`; those of the process by default.
 
     Returns:
-        The exit code: 0 done, 2 an error the user can mend (one sentence on stderr), otherwise the command's own.
+        The exit code: 0 done, 2 an error the user can mend (one sentence on stderr), 130 interrupted from the
+        keyboard, otherwise the command's own.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv in (["--version"], ["version"]):
@@ -77,6 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FednError as error:
         print(f"fedn: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("fedn: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ is about, and take longer. So the frames are compressed one by one by libjpeg, a
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, Literal
@@ -76,9 +77,9 @@ def write_video(path: Path, frames: Iterable[Image], quality: int) -> None:
     """
     import av
 
-    partial = _partial(path)
     # bitexact leaves the muxer's version out of the file.
-    with av.open(str(partial), "w", format="avi", options={"fflags": "+bitexact"}) as container:
+    options = {"fflags": "+bitexact"}
+    with _growing(path) as partial, av.open(str(partial), "w", format="avi", options=options) as container:
         stream = container.add_stream("mjpeg", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = FRAME_WIDTH, FRAME_HEIGHT, "yuvj420p"
         for number, frame in enumerate(frames):
@@ -86,7 +87,6 @@ def write_video(path: Path, frames: Iterable[Image], quality: int) -> None:
             packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, FPS), True
             packet.pts, packet.dts, packet.duration = number, number, 1
             container.mux(packet)
-    partial.replace(path)
 
 
 def write_frames(path: Path, frames: Iterable[Image], quality: int) -> None:
@@ -97,11 +97,10 @@ def write_frames(path: Path, frames: Iterable[Image], quality: int) -> None:
         frames: `(H, W, 3)` uint8 RGB each.
         quality: JPEG quality.
     """
-    partial = _partial(path)
-    partial.mkdir()
-    for number, frame in enumerate(frames, start=1):
-        (partial / f"img{number:03d}.jpg").write_bytes(encode_jpeg(frame, quality))
-    partial.replace(path)
+    with _growing(path) as partial:
+        partial.mkdir()
+        for number, frame in enumerate(frames, start=1):
+            (partial / f"img{number:03d}.jpg").write_bytes(encode_jpeg(frame, quality))
 
 
 WRITERS: Final[dict[Form, Callable[[Path, Iterable[Image], int], None]]] = {
@@ -111,11 +110,21 @@ WRITERS: Final[dict[Form, Callable[[Path, Iterable[Image], int], None]]] = {
 """The function that writes each form."""
 
 
-def _partial(path: Path) -> Path:
-    """The name under which a file or folder grows, with what an interrupted run left under it removed."""
+@contextmanager
+def _growing(path: Path) -> Iterator[Path]:
+    """Gives the name under which a file or folder grows; it gets its own name at the end, or is removed on an error."""
     partial = path.with_name(f".{path.name}.partial")
-    if partial.is_dir():
-        shutil.rmtree(partial)
+    _remove(partial)  # what a killed run left
+    try:
+        yield partial
+    except BaseException:
+        _remove(partial)
+        raise
+    partial.replace(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
     else:
-        partial.unlink(missing_ok=True)
-    return partial
+        path.unlink(missing_ok=True)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from queue import Empty
 from typing import Any, Final, TypeVar
 
-from fedn_lightning.errors import ConfigError
+from fedn_lightning.errors import ConfigError, FednError
 
 Task = TypeVar("Task")
 Report = Callable[[int], None]
 """Called by a piece of work with the number of units (frames, images) it has done since it called last."""
 
 _POLL_SECONDS: Final = 0.2
-_mailbox: Any = None  # in a worker process: the queue that takes its reports
+# In a worker process: the queue that takes its reports, and the event that tells it to give up.
+_mailbox: Any = None
+_stop: Any = None
 
 
 def available_cores() -> int:
@@ -45,6 +49,7 @@ def run_all(
 
     Raises:
         ConfigError: if `jobs` is below 1.
+        FednError: if a process was killed from outside.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -62,17 +67,18 @@ def run_all(
 
         if jobs > 1:
             _run_in_processes(work, tasks, jobs, advance)
-            return
-        _use_one_thread()
-        for task in tasks:
-            work(task, advance)
+        else:
+            _use_one_thread()
+            for task in tasks:
+                work(task, advance)
+        progress.update(bar, completed=total)
 
 
 def _run_in_processes(work: Callable[[Task, Report], None], tasks: Sequence[Task], jobs: int, advance: Report) -> None:
     # Spawned, not forked: a forked child inherits the locks of OpenCV's and of the progress bar's threads.
     context = multiprocessing.get_context("spawn")
-    mailbox = context.Queue()
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(mailbox,)) as pool:
+    mailbox, stop = context.Queue(), context.Event()
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(mailbox, stop)) as pool:
         waiting: set[Future[None]] = {pool.submit(_work_and_report, work, task) for task in tasks}
         try:
             while waiting:
@@ -80,10 +86,15 @@ def _run_in_processes(work: Callable[[Task, Report], None], tasks: Sequence[Task
                 _empty(mailbox, advance)
                 for future in finished:
                     future.result()
-        except BaseException:
+        except BaseException as error:
+            stop.set()
             pool.shutdown(cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                msg = (
+                    "A worker process was killed, perhaps for want of memory; go on with the same command and --jobs 1."
+                )
+                raise FednError(msg) from error
             raise
-    _empty(mailbox, advance)
 
 
 def _empty(mailbox: Any, advance: Report) -> None:
@@ -94,14 +105,23 @@ def _empty(mailbox: Any, advance: Report) -> None:
             return
 
 
-def _start_worker(mailbox: Any) -> None:
-    global _mailbox
-    _mailbox = mailbox
+def _start_worker(mailbox: Any, stop: Any) -> None:
+    global _mailbox, _stop
+    _mailbox, _stop = mailbox, stop
+    # An interrupt from the keyboard reaches every process; the parent alone answers it, by setting `stop`.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _use_one_thread()
 
 
 def _work_and_report(work: Callable[[Task, Report], None], task: Task) -> None:
-    work(task, _mailbox.put)
+    _report(0)
+    work(task, _report)
+
+
+def _report(units: int) -> None:
+    if _stop.is_set():
+        raise KeyboardInterrupt
+    _mailbox.put(units)
 
 
 def _use_one_thread() -> None:
