@@ -12,6 +12,7 @@ import pytest
 # Set before any test module imports a library that reads them.
 os.environ["WANDB_MODE"] = "offline"
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it looks for updates on the network
+os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning calls what will be renamed in jsonargparse 5
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["OMP_NUM_THREADS"] = "1"  # two test workers on two cores
 _WANDB = tempfile.mkdtemp(prefix="fedn-tests-wandb-")

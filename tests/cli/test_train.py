@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import shlex
 import typing
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def test_fit_fills_one_run_folder_and_ends_with_the_card(fedn, capsys: pytest.Ca
     card = capsys.readouterr().out
     for words in ("held-out subjects", "subject 05", "chosen on validation subjects", "0.6667", str(RUN)):
         assert words in card
+
+
+def test_the_suggested_next_command_gives_the_same_scores(fedn, capsys: pytest.CaptureFixture[str]) -> None:
+    fedn("fit", "--trainer.max_epochs", "1")
+    result = json.loads((RUN / "result.json").read_text())
+    words = shlex.split(train.next_command(result, RUN))[1:]
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    for key in ("protocol", "spotting", "detection", "recognition", "strs"):
+        assert again[key] == result[key]
+    assert (RUN / "report.html").is_file()
 
 
 def test_the_saved_configuration_repeats_the_run_and_keeps_the_earlier_one(fedn) -> None:
@@ -228,6 +241,14 @@ def test_predict_writes_detections_and_keeps_no_outputs(fedn, monkeypatch: pytes
     assert not any(returned)
     assert (RUN / "predict" / "predictions.csv").is_file()
     assert not (RUN / "predict" / "truth.csv").exists()
+
+
+def test_predict_writes_a_challenge_file(fedn) -> None:
+    fedn("fit", "--trainer.max_epochs", "1")
+    assert fedn("predict", "--format", "megc") == 0
+    claimed = rows(RUN / "predict" / "predictions_megc.csv")
+    assert [row["type"] for row in claimed].count("me") == 1
+    assert len(claimed) == len(rows(RUN / "predict" / "predictions.csv"))
 
 
 def test_validate_says_that_its_figures_are_no_result(fedn, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
+from fedn_lightning.event_files import ChallengeFormat
 from fedn_lightning.events import DetectionRecord
+from fedn_lightning.reports.challenge import write_challenge
 from fedn_lightning.reports.curves import save_curves
 from fedn_lightning.reports.files import write_json
 from fedn_lightning.reports.result import TEST, VALIDATION, flatten, result_of
@@ -29,11 +31,12 @@ class WriteResults(Callback):
 
     Args:
         folder: the run folder.
+        challenge: `fedn predict` also writes `predictions_<challenge>.csv` in that challenge's format.
         timeline_every: log the timeline of one validation video to the tracker every so many epochs, 0 for never.
     """
 
-    def __init__(self, folder: str, timeline_every: int = 5) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str, challenge: ChallengeFormat | None = None, timeline_every: int = 5) -> None:
+        self.folder, self.challenge = Path(folder), challenge
         self.timeline_every = timeline_every
         self.result: dict[str, Any] | None = None
 
@@ -57,6 +60,8 @@ class WriteResults(Callback):
         if record is not None and trainer.is_global_zero:
             write_tables(record, self.folder, with_truth=False)
             save_timelines(record, self.folder / "timelines")
+            if self.challenge is not None:
+                write_challenge(self.folder / f"predictions_{self.challenge}.csv", record, self.challenge)
 
     def _write(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
         record = record_of(pl_module)

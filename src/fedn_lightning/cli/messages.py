@@ -114,6 +114,8 @@ def _sentence(key: str, class_path: str, given: str, complaints: list[str], know
         value = match["value"] or given
         return f"{subject} must be {' or '.join(dict.fromkeys(types))}, not {value}."
     text = "; ".join(" ".join(line.split()) for line in complaints).rstrip(".")
+    if not text:
+        return f"{subject} cannot be read."
     return f"{subject}: {text}." if key else f"{text}."
 
 

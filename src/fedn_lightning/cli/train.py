@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from jsonargparse import set_parsing_settings
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -42,6 +42,7 @@ from fedn_lightning.cli.checkpoints import describe_differences, explain_failure
 from fedn_lightning.cli.messages import explain, explain_reference, explain_setup, note
 from fedn_lightning.cli.run_folder import RunFolder
 from fedn_lightning.errors import CheckpointError, ConfigError, FednError
+from fedn_lightning.event_files import ChallengeFormat
 from fedn_lightning.reports.card import print_card
 from fedn_lightning.tracking.csv_log import RunLog
 from fedn_lightning.tracking.wandb import (
@@ -148,6 +149,8 @@ class FednCLI(LightningCLI):
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         parser.set_defaults(weights_only=True)
         if subcommand == "predict":
+            formats = Literal["fedn", *get_args(ChallengeFormat)]  # type: ignore[valid-type]
+            parser.add_argument("--format", type=formats, default="fedn", help="Also write a challenge's file.")
             parser.set_defaults(return_predictions=False)  # outputs of a whole corpus would pile up in memory
         if subcommand in ("validate", "test"):
             parser.set_defaults(verbose=False)  # the card says it better
@@ -221,7 +224,8 @@ class FednCLI(LightningCLI):
         return loggers
 
     def _callbacks(self, config: Any, loggers: Any) -> list[Callback]:
-        self.results = WriteResults(str(self.run_folder.path))
+        challenge = self.settings.get("format")
+        self.results = WriteResults(str(self.run_folder.path), None if challenge == "fedn" else challenge)
         callbacks: list[Callback] = [self.results]
         if self.subcommand == "fit":
             callbacks += [self._best_checkpoint(), ConfiguredOptimizer(note)]
@@ -359,11 +363,19 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def next_command(result: dict[str, Any], folder: Path) -> str:
+    """The command that scores the run's files again, with every subject's counts and operating curves."""
+    if "spotting" not in result:
+        return ""
+    files = f"--predictions {folder}/proposals.csv --truth {folder}/truth.csv --videos {folder}/videos.csv"
+    thresholds = " ".join(f"{value:.9g}" for value in result["threshold"].values())
+    return f"fedn evaluate {files} --threshold {thresholds} --per-subject --html {folder}/report.html"
+
+
 def _report(cli: FednCLI) -> None:
     """Prints the end card."""
     if cli.results is None or cli.results.result is None or not cli.trainer.is_global_zero:
         return
     result, folder = cli.results.result, cli.run_folder.path
     files = sorted(path.name for path in folder.iterdir())
-    following = f"fedn evaluate --predictions {folder}/predictions.csv --truth {folder}/truth.csv --per-subject"
-    print_card(result, str(folder), files, following if "spotting" in result else "")
+    print_card(result, str(folder), files, next_command(result, folder))

@@ -74,25 +74,41 @@ class Report:
 
     def per_class(self) -> dict[str, float]:
         """AP@0.5 of each emotion of the truth."""
-        return {self.emotions[c]: ap for c, ap in self.evaluation.detection.per_class(0.5).items()}
+        return average_precision_by_name(self.evaluation, self.emotions)
+
+
+def average_precision_by_name(evaluation: Evaluation, emotions: tuple[str, ...]) -> dict[str, float]:
+    """AP@0.5 of each emotion of the truth, by the name of its index."""
+    return {emotions[index]: ap for index, ap in evaluation.detection.per_class(0.5).items()}
+
+
+def scores_to_dict(evaluation: Evaluation, emotions: tuple[str, ...]) -> dict[str, Any]:
+    """The scores as nested dictionaries; undefined ones are NaN.
+
+    Args:
+        evaluation: the scores.
+        emotions: class names in the order of the `emotion` index.
+    """
+    recognition = {group: scores.to_dict() for group, scores in evaluation.recognition.items()}
+    return {
+        "spotting": evaluation.spotting.to_dict(),
+        "detection": {**evaluation.detection.summary(), "per_class": average_precision_by_name(evaluation, emotions)},
+        "recognition": {**recognition[HEADLINE], "group": HEADLINE, "by_group": recognition},
+        "strs": evaluation.strs[HEADLINE],
+        "strs_by_group": evaluation.strs,
+    }
 
 
 def to_json(report: Report) -> dict[str, Any]:
     """The report as plain values; undefined scores are None."""
-    e = report.evaluation
-    recognition = {group: scores.to_dict() for group, scores in e.recognition.items()}
     result: dict[str, Any] = {
-        "protocol": e.protocol,
+        "protocol": report.evaluation.protocol,
         "selection": {
             "mode": report.selection.mode,
             "threshold": report.selection.threshold,
             "label": report.selection.label,
         },
-        "spotting": e.spotting.to_dict(),
-        "detection": {**e.detection.summary(), "per_class": report.per_class()},
-        "recognition": {**recognition[HEADLINE], "group": HEADLINE, "by_group": recognition},
-        "strs": e.strs[HEADLINE],
-        "strs_by_group": e.strs,
+        **scores_to_dict(report.evaluation, report.emotions),
         "files": {
             "n_videos": report.n_videos,
             "videos_without_truth": report.without_truth[0],

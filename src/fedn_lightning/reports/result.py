@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord
-from fedn_lightning.metrics.functional.detection import detection_scores
-from fedn_lightning.metrics.functional.spotting import spotting_scores
-from fedn_lightning.metrics.functional.threshold import at_threshold
+from fedn_lightning.metrics.functional.evaluation import evaluate
+from fedn_lightning.reports.evaluation import scores_to_dict
 
-PROTOCOL = "megc"
 STRICT = "strict"
 """Every choice, here the epoch and the thresholds, was made on validation subjects."""
 
@@ -27,24 +25,19 @@ def result_of(record: DetectionRecord, selection: str = STRICT, split: str = TES
         split: whose subjects these are, `test` or `validation`.
 
     Returns:
-        `protocol`, `selection`, `split`, `threshold.{macro,micro}`, `subjects`, `n_videos`, `n_truths`, then
-        `spotting.{macro,micro,overall,type_agnostic}.{tp,fp,fn,precision,recall,f1}` and
-        `detection.{map@0.5,map@0.3:0.7,map@0.5:0.95,per_class}`, where `per_class` is the average precision at IoU
-        0.5 by class name. Undefined numbers are NaN.
+        `protocol`, `selection`, `split`, `threshold.{macro,micro}`, `subjects`, `n_videos`, `n_truths`, then the
+        scores under the keys of `fedn evaluate --json`. Undefined numbers are NaN.
     """
-    spotting = spotting_scores(at_threshold(record.predictions, record.threshold), record.truths)
-    detection = detection_scores(record.predictions, record.truths)
-    per_class = {record.emotions[index]: ap for index, ap in detection.per_class().items()}
+    evaluation = evaluate(record.predictions, record.truths, threshold=record.threshold)
     return {
-        "protocol": PROTOCOL,
+        "protocol": evaluation.protocol,
         "selection": selection,
         "split": split,
         "threshold": dict(zip(EXPRESSION_TYPES, record.threshold, strict=True)),
         "subjects": list(record.subjects),
         "n_videos": len(record.videos),
         "n_truths": len(record.truths),
-        "spotting": spotting.to_dict(),
-        "detection": {**detection.summary(), "per_class": per_class},
+        **scores_to_dict(evaluation, record.emotions),
     }
 
 

@@ -39,8 +39,8 @@ def event_rows(record: DetectionRecord, table: EventTable) -> list[list[str]]:
                 _number(offset),
                 EXPRESSION_TYPES[int(table.type[index])],
                 record.emotions[emotion] if emotion >= 0 else "",
-                f"{table.score[index]:.6f}",
-                f"{table.emotion_score[index]:.6f}",
+                f"{table.score[index]:.9g}",
+                f"{table.emotion_score[index]:.9g}",
             ]
         )
     return rows

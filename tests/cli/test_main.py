@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fedn_lightning import __version__
+from fedn_lightning.cli.main import COMMANDS, main
+
+HEAVY = ("torch", "lightning", "numpy", "wandb", "matplotlib", "jsonargparse", "rich")
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from fedn_lightning.cli.main import main; main(['--help']); print(*sys.modules)"
+    said = python(code)
+    loaded = set(said.splitlines()[-1].split())
+    assert not loaded.intersection(HEAVY)
+    for words in COMMANDS:
+        assert f"  {' '.join(words)} " in said
+
+
+def test_help_is_quick() -> None:
+    code = "from fedn_lightning.cli.main import main; main(['--help'])"
+    python(code)  # writes the byte code
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        python(code)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.3  # the least: the others measure what else the machine does
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"], ["help"]])
+def test_help_is_no_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    assert "usage: fedn COMMAND" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == f"fedn-lightning {__version__}"
+
+
+def test_an_unknown_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "frobnicate"]) == 2
+    assert "there is no command 'data frobnicate'" in capsys.readouterr().err

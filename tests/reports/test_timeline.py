@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from toys import make_record
+
+from fedn_lightning.events import EventTable
+from fedn_lightning.metrics.functional.matching import match
+from fedn_lightning.reports.timeline import LANES, draw_timeline, emotion_colours, save_timelines, summary
+
+
+def bars(figure) -> dict[str, set[tuple[float, float]]]:
+    """Start and end in seconds of all bars, by lane."""
+    lanes: dict[str, set[tuple[float, float]]] = {lane: set() for lane in LANES}
+    for patch in figure.axes[0].patches:
+        lane = LANES[round(patch.get_y() + patch.get_height() / 2)]
+        lanes[lane].add((round(patch.get_x(), 4), round(patch.get_x() + patch.get_width(), 4)))
+    return lanes
+
+
+def test_bars_lie_in_their_lane_at_their_time() -> None:
+    drawn = bars(draw_timeline(make_record(), 0))
+    assert drawn["macro truth"] == {(1.0, round(70 / 30, 4)), (round(200 / 30, 4), 8.0)}
+    assert drawn["macro found"] == {(round(32 / 30, 4), round(70 / 30, 4)), (5.0, 6.0)}  # not the faint proposal
+    assert len(drawn["micro truth"]) == len(drawn["micro found"]) == 1
+
+
+def test_a_false_alarm_is_hatched_and_a_hit_is_not() -> None:
+    hatched = {round(p.get_x(), 4) for p in draw_timeline(make_record(), 0).axes[0].patches if p.get_hatch()}
+    assert hatched == {5.0}
+
+
+def test_the_threshold_is_drawn_unless_there_is_none() -> None:
+    record = replace(make_record(), threshold=(0.4, math.inf))
+    said = [text.get_text() for text in draw_timeline(record, 0).axes[1].texts]
+    assert said == ["macro threshold 0.40"]
+
+
+@pytest.mark.parametrize(("seconds", "rows"), [(10, 1), (60, 1), (61, 2), (145, 3)])
+def test_long_videos_get_several_rows(seconds: int, rows: int) -> None:
+    figure = draw_timeline(make_record(n_frames=30 * seconds), 0)
+    assert len(figure.axes) == 2 * rows
+    ends = [axis.get_xlim() for axis in figure.axes[::2]]
+    assert ends[0][0] == 0
+    assert ends[-1][1] == pytest.approx(seconds)
+    assert all(a[1] == pytest.approx(b[0]) for a, b in itertools.pairwise(ends))
+
+
+def test_summary_counts_like_the_protocol() -> None:
+    record = make_record()
+    found = record.predictions[record.predictions.score >= 0.5]
+    line = summary(record.truths, found, match(found, record.truths))
+    assert line == "1 of 2 macro found, 1 of 1 micro found, 1 false alarm"
+
+
+def test_every_class_has_a_colour_of_its_own() -> None:
+    for emotions in (("negative", "positive", "surprise"), ("one", "two", "three"), tuple("abcdef")):
+        assert len(set(emotion_colours(emotions).values())) == len(emotions)
+
+
+def test_every_video_gets_a_picture_with_something_on_it(tmp_path: Path) -> None:
+    record = replace(make_record(), predictions=EventTable(), curves=())
+    paths = save_timelines(record, tmp_path)
+    assert [path.name for path in paths] == ["05_05_0101disgust.png", "05_05_0102calm.png"]
+    for path in paths:
+        image = cv2.imread(str(path))
+        assert image.shape[1] == 1540
+        assert len(np.unique(image)) > 50

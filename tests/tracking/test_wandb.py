@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from lightning.pytorch.loggers import CSVLogger
+
+from fedn_lightning.cli import train
+from fedn_lightning.cli.main import main
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.tracking import wandb as tracking
+from fedn_lightning.tracking.wandb import Identity, WandbSettings, config_hash, identify, resolve_mode, wandb_session
+
+CONFIG = {
+    "experiment": "toy",
+    "seed_everything": 3,
+    "run_dir": "runs/a",
+    "model": {"lr": 0.1},
+    "data": {"init_args": {"test_subject": ["05"], "width": 4}},
+}
+
+
+def inspect(folder: Path) -> dict[str, Any]:
+    """Reads an offline run as a user can: without a server."""
+    program = Path(sys.executable).with_name("wandb")
+    command = [program if program.exists() else shutil.which("wandb"), "leet", "inspect", "--summary", "--json", folder]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def offline_run(folder: Path) -> Path:
+    (run,) = (folder / "wandb").glob("offline-run-*")
+    return run
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    return tmp_path
+
+
+def test_a_fit_can_be_read_back_without_a_server(offline: Path, conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "CLASS_MODULES", ("toys",))
+    assert main(["fit", "--config", str(conf / "toy.yaml"), "--trainer.max_epochs", "5"]) == 0
+    run = inspect(offline_run(Path("runs/toy/05")))
+    assert (run["state"], run["name"], run["project"]) == ("finished", "toy", "fedn-lightning")
+    assert run["config"]["data"]["init_args"]["test_subject"] == ["05"]  # the whole nested configuration
+    summary = run["summary"]
+    assert summary["test/spotting/overall/f1"] == pytest.approx(2 / 3)
+    assert {"train/loss", "val/loss", "lr-SGD", "epoch", "trainer/global_step"} <= summary.keys()
+    assert summary["val/f1"]["max"] > 0.5
+    assert summary["val/timeline"]["_type"] == "image-file"
+    assert {path.name for path in offline.iterdir()} == {"runs"}
+    assert tracking.run_of([]) is None
+
+
+def test_the_run_ends_also_when_an_exception_passes(offline: Path) -> None:
+    import wandb
+
+    before = dict(os.environ)
+    identity = Identity("abc", "group", "fit", "name")
+
+    def fail() -> None:
+        with wandb_session(offline, "offline"):
+            assert os.environ["WANDB_DATA_DIR"] == str(offline / "wandb" / "data")
+            tracking.start(WandbSettings(), identity, offline, "offline")
+            assert (wandb.run.id, wandb.run.group, wandb.run.job_type) == ("abc", "group", "fit")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert wandb.run is None
+    assert inspect(offline_run(offline))["exit_code"] == 1
+    assert dict(os.environ) == before
+
+
+def test_summaries_keep_the_step_axis() -> None:
+    class Run:
+        rules: ClassVar[dict[str, dict[str, Any]]] = {}
+
+        def define_metric(self, name: str, **rule: Any) -> None:
+            self.rules[name] = rule
+
+    run = Run()
+    tracking.define_summaries(run, "val/f1", "max")
+    assert run.rules["val/f1"]["summary"] == "max"
+    assert all(rule["step_metric"] == tracking.STEP for rule in run.rules.values())
+
+
+def test_the_user_folders_win(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_CACHE_DIR", "/mine")
+    with wandb_session(offline, "disabled"):
+        assert os.environ["WANDB_CACHE_DIR"] == "/mine"
+    assert os.environ["WANDB_CACHE_DIR"] == "/mine"
+
+
+def test_online_leaves_the_login_where_it_is(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_CONFIG_DIR", raising=False)
+    with wandb_session(offline, "online"):
+        assert "WANDB_CONFIG_DIR" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("variable", "configured", "mode"),
+    [("", "offline", "offline"), ("disabled", "online", "disabled"), ("dryrun", "online", "offline")],
+)
+def test_the_environment_decides_the_mode(
+    variable: str, configured: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", variable)
+    assert resolve_mode(configured) == mode
+
+
+def test_an_unknown_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "maybe")
+    with pytest.raises(ConfigError, match='WANDB_MODE is "maybe"; it must be one of offline, online, disabled'):
+        resolve_mode("offline")
+
+
+def test_folds_and_seeds_share_a_hash_and_nothing_else_does() -> None:
+    fold = {**CONFIG, "data": {"init_args": {"test_subject": ["06"], "width": 4}}}
+    assert config_hash(fold) == config_hash(CONFIG) == config_hash({**CONFIG, "seed_everything": 4, "run_dir": "b"})
+    assert config_hash({**CONFIG, "model": {"lr": 0.2}}) != config_hash(CONFIG)
+
+
+def test_identity_is_deterministic_and_tells_runs_apart() -> None:
+    first = identify(WandbSettings(), CONFIG, "toy", "fit")
+    assert first == identify(WandbSettings(), dict(reversed(CONFIG.items())), "toy", "fit")
+    assert first.group.startswith("toy-")
+    assert first.group.endswith("-seed3")
+    assert first.job_type == "fit"
+    other = identify(WandbSettings(), {**CONFIG, "run_dir": "runs/b"}, "toy", "fit")
+    assert other.group == first.group
+    assert other.id != first.id
+    named = identify(WandbSettings(group="g", job_type="fold", name="s15"), CONFIG, "toy", "fit")
+    assert (named.group, named.job_type, named.name) == ("g", "fold", "s15")
+
+
+def test_without_a_run_nothing_is_logged(tmp_path: Path) -> None:
+    loggers = [CSVLogger(tmp_path)]
+    tracking.log_timeline(loggers, "x", tmp_path / "missing.png", 0)
+    tracking.log_scores(loggers, {"a": 1.0})
+    tracking.log_config(loggers, {})
