@@ -2,7 +2,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedn_lightning.corpora.synthesis.action_units import EMOTION_UNITS
@@ -29,6 +29,7 @@ def acts_of(kind: ExpressionType, emotion: str, n: int) -> list[Act]:
     return [perform(part, 100, draw_length(part, rng), float(rng.random()), rng) for _ in range(n)]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(0, 40), st.integers(1, 60), st.floats(0, 0.15))
 def test_movement_is_visible_from_onset_to_offset_and_nowhere_else(rise: int, hold: int, fall: int, sag: float) -> None:
     offset = rise + hold + fall

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedn_lightning.corpora.synthesis.acts import VISIBLE
@@ -12,6 +12,7 @@ from fedn_lightning.corpora.synthesis.screenplay import GAP, place, plan_acts, w
 STANDARD = PRESETS["standard"]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(9, 117), st.sampled_from([GAP, GAP, -3])), min_size=1, max_size=6),
     st.integers(0, 400),
