@@ -6,45 +6,64 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fedn_lightning.corpora import READERS
+from fedn_lightning.cli.corpus_target import add_target, target_of
+from fedn_lightning.errors import ConfigError
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(prog="fedn data prepare", description=__doc__)
-    made.add_argument("root", help="folder the corpus was unpacked in")
-    made.add_argument("--dataset", default="casme2", choices=READERS, help="its reader (default: %(default)s)")
-    made.add_argument("--store", required=True, help="folder of the clip store")
-    made.add_argument("--crop-size", type=int, default=128, help="side of the face crop in px (default: %(default)s)")
-    made.add_argument("--fps", type=float, default=30.0, help="working frame rate (default: %(default)s)")
-    made.add_argument("--align", default="video", choices=("video", "none"), help="how the face is followed")
+    made = argparse.ArgumentParser(
+        prog="fedn data prepare",
+        description="Finds and aligns the faces of a corpus and writes its clip store. May be stopped and run again.",
+        epilog="An experiment file gives store, size, rate and processes; arguments win over it.",
+    )
+    add_target(made)
+    made.add_argument("--store", help="folder of the clip store")
+    made.add_argument("--size", type=int, help="side of the face crop in px (default: 128)")
+    made.add_argument("--fps", type=float, help="working frame rate (default: 30)")
+    made.add_argument("--jobs", type=int, help="processes (default: 2)")
+    made.add_argument("--align", default="video", choices=("video", "none"), help="how the face is found")
     made.add_argument("--gaps", default="repeat", choices=("repeat", "error"), help="missing frames of a folder")
-    made.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
+    made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")
     return made
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command; returns 1 if a video had to be set aside."""
+    """Runs the command; returns 1 if a video or a row had to be set aside."""
     args = parser().parse_args(argv)
+    target = target_of(args)
     from fedn_lightning.corpora import read
+    from fedn_lightning.corpora.annotations import UNUSABLE
+    from fedn_lightning.video.boxes import read_boxes
     from fedn_lightning.video.prepare import prepare
 
-    corpus = read(args.dataset, args.root, unusable_rows="drop")
+    settings = {"size": 128, "fps": 30.0, "jobs": 2, **target.crops}
+    settings.update({k: v for k in ("store", "size", "fps", "jobs") if (v := getattr(args, k)) is not None})
+    if "store" not in settings:
+        msg = "--store is missing: say in which folder the clip store is to be written."
+        raise ConfigError(msg)
+    corpus = read(target.dataset, target.root, **{**target.policies, "unusable_rows": "drop"})
+    boxes = read_boxes(args.boxes, [video.key for video in corpus.videos]) if args.boxes else None
     report = prepare(
         corpus,
-        args.store,
-        crop_size=args.crop_size,
-        fps=args.fps,
-        jobs=args.jobs,
+        settings["store"],
+        crop_size=settings["size"],
+        fps=settings["fps"],
+        jobs=settings["jobs"],
         align=args.align,
         gaps=args.gaps,
+        boxes=boxes,
         progress=True,
     )
+    faults = [r for r in corpus.repairs if r.rule.startswith(UNUSABLE)]
+    for repair in faults:
+        row = f", row {repair.row}" if repair.row else ""
+        print(f"set aside: {repair.file}{row}: {repair.rule}: {repair.before}", file=sys.stderr)
     for key, why in report.failed.items():
         print(f"set aside: {key}: {why}", file=sys.stderr)
     rate = f", {report.frames / report.seconds:.0f} frames a second" if report.frames else ""
     print(
-        f"{args.store}: {len(report.prepared)} videos prepared, {len(report.reused)} were current, "
+        f"{settings['store']}: {len(report.prepared)} videos prepared, {len(report.reused)} were current, "
         f"{len(report.failed)} set aside ({report.frames} frames in {report.seconds:.1f} s{rate})."
     )
-    return 1 if report.failed else 0
+    return 1 if report.failed or faults else 0

@@ -39,7 +39,7 @@ def print_checkup(checkup: Checkup, console: Console, *, everything: bool = Fals
     console.print("frame rates: " + ", ".join(f"{fps} fps in {n} videos" for fps, n in checkup.rates().items()))
     both = checkup.agreement()
     if both:
-        console.print(_agreement(both))
+        _print_agreement(console, both)
     limit = None if everything else LISTED
     _print_repairs(console, "cannot be used", checkup.faults, limit)
     _print_repairs(console, "repaired or dropped by policy", checkup.repairs, limit)
@@ -63,19 +63,22 @@ def _counts(checkup: Checkup) -> Table:
     return table
 
 
-def _agreement(both: Agreement) -> Table:
+def _print_agreement(console: Console, both: Agreement) -> None:
     """Expert valences in rows, self-reported ones in columns."""
     part = both.analysed()
-    title = (
-        f"expert (rows) and self-report agree on {both.agreeing} of {both.confusion.sum()} (kappa {both.kappa:.2f}); "
-        f"without expert others on {part.agreeing} of {part.confusion.sum()} (kappa {part.kappa:.2f})"
+    console.print(
+        f"\n[bold]expert (rows) and self-report agree on {both.agreeing} of {both.confusion.sum()}[/], "
+        f"kappa {both.kappa:.2f}; without expert others on {part.agreeing} of {part.confusion.sum()}, "
+        f"kappa {part.kappa:.2f}",
+        highlight=False,
+        soft_wrap=True,
     )
-    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("", *VALENCES):
         table.add_column(name, justify="right" if name else "left")
     for name, row in zip(VALENCES, both.confusion, strict=True):
         table.add_row(name, *(str(n) for n in row))
-    return table
+    console.print(table)
 
 
 def _print_repairs(console: Console, what: str, repairs: tuple[Repair, ...], limit: int | None) -> None:
