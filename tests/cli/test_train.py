@@ -4,7 +4,6 @@ import csv
 import functools
 import json
 import shlex
-import typing
 from pathlib import Path
 
 import pytest
@@ -96,9 +95,9 @@ def test_run_dir_defaults_to_the_experiment(conf: Path) -> None:
 
 
 def test_one_batch_stays_one_batch(fedn, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The wrong order that typing's cache can bring about.
+    # The wrong order, as typing's cache can bring it about.
     for name in ("limit_train_batches", "limit_val_batches", "overfit_batches"):
-        monkeypatch.setitem(Trainer.__init__.__annotations__, name, typing.Optional[typing.Union[float, int]])  # noqa: UP007, UP045
+        monkeypatch.setitem(Trainer.__init__.__annotations__, name, float | int | None)
     fedn("fit", "--trainer.limit_train_batches", "1", "--trainer.limit_val_batches", "0.34")
     saved = (RUN / "config.yaml").read_text()
     assert "limit_train_batches: 1\n" in saved

@@ -38,6 +38,10 @@ def offline_run(folder: Path) -> Path:
     return run
 
 
+def folders() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key.startswith("WANDB_") and key.endswith("_DIR")}
+
+
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -63,7 +67,7 @@ def test_a_fit_can_be_read_back_without_a_server(offline: Path, conf: Path, monk
 def test_the_run_ends_also_when_an_exception_passes(offline: Path) -> None:
     import wandb
 
-    before = dict(os.environ)
+    before = folders()
     identity = Identity("abc", "group", "fit", "name")
 
     def fail() -> None:
@@ -77,7 +81,7 @@ def test_the_run_ends_also_when_an_exception_passes(offline: Path) -> None:
         fail()
     assert wandb.run is None
     assert inspect(offline_run(offline))["exit_code"] == 1
-    assert dict(os.environ) == before
+    assert folders() == before
 
 
 def test_summaries_keep_the_step_axis() -> None:
