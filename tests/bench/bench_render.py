@@ -13,23 +13,24 @@ from fedn_lightning.corpora.synthesis.identity import Identity
 from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.corpora.synthesis.renderer import FaceRenderer
 
-FRAMES = 300
+FRAMES = 600
 IDENTITIES = 12
 
 
 def lively_performance(n_frames: int) -> Performance:
-    """Every distractor at work, and an emotion in a third of the frames."""
+    """A lively video: the head sways, the light drifts, the gaze jumps; a tenth speech, a fifth expressions."""
     rng = np.random.default_rng(0)
     play = Performance.neutral(n_frames)
-    play.pose[:, :5] += rng.normal(0, 2, (n_frames, 5))
-    play.gaze[:] = rng.uniform(-1, 1, (n_frames, 2))
-    play.blink[::20] = 0.7
-    play.light[:] += rng.normal(0, 0.05, (n_frames, 3))
-    play.speech[: n_frames // 3] = 0.3
-    emotions = [alternatives[0] for alternatives in EMOTION_UNITS.values()]
-    for frame in range(0, n_frames, 3):
-        for code in emotions[frame % len(emotions)]:
-            play.action_units[frame, AU_INDEX[code]] = 0.7
+    play.pose[:, :5] += np.cumsum(rng.normal(0, 0.1, (n_frames, 5)), axis=0)
+    play.light[:] += np.cumsum(rng.normal(0, 0.002, (n_frames, 3)), axis=0)
+    play.gaze[:] = np.repeat(rng.uniform(-1, 1, (n_frames // 25 + 1, 2)), 25, axis=0)[:n_frames]
+    play.speech[: n_frames // 10] = rng.uniform(0, 0.6, (n_frames // 10, 2))
+    for start in range(0, n_frames - 8, 90):
+        play.blink[start : start + 8] = np.sin(np.linspace(0, np.pi, 8))
+    ramp = np.sin(np.linspace(0, np.pi, 25))[:, None]
+    for start, alternatives in zip(range(40, n_frames - 25, 125), EMOTION_UNITS.values(), strict=False):
+        for code in alternatives[0]:
+            play.action_units[start : start + 25, AU_INDEX[code]] = 0.8 * ramp
     return play
 
 

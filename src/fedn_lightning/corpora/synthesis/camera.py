@@ -11,12 +11,18 @@ import numpy.typing as npt
 
 from fedn_lightning.corpora.synthesis.canvas import Float32Array, Uint8Array
 
-NOISE_TILES: Final = 5
+NOISE_TILES: Final = 3
 NOISE_MARGIN: Final = 96
 """Tiles of noise are that much wider and higher than the picture, so that a random offset makes a new pattern."""
 
 NOISE_SPREAD: Final = 30.0
 """Standard deviation of the stored noise; scaled down when added, so that it has no steps."""
+
+LIGHT_REACH: Final = 0.22
+"""Share by which the light at the picture's edges differs from its middle at a gradient of 1."""
+
+WARM_TINT: Final = np.array([0.07, 0.0, -0.09], np.float32)
+"""Change of red, green and blue at a colour temperature of 1."""
 
 LIGHT_ONE: Final = 190
 """8-bit value of the light map that changes nothing; the brightest is 255 / 190."""
@@ -24,7 +30,7 @@ LIGHT_ONE: Final = 190
 
 @lru_cache(maxsize=4)
 def _noise_tiles(height: int, width: int) -> Uint8Array:
-    """`(tiles, height + margin, width + margin, 3)`, noise around 128: mostly grey, partly coloured, a little blurred."""
+    """`(tiles, height + margin, width + margin, 3)`, noise around 128: more grey than coloured, a little blurred."""
     rng = np.random.default_rng(20_250_410)
     tiles = np.empty((NOISE_TILES, height + NOISE_MARGIN, width + NOISE_MARGIN, 3), np.uint8)
     for tile in tiles:
@@ -41,9 +47,23 @@ def noise_pattern(height: int, width: int, seed: int, frame: int) -> Uint8Array:
     Returns:
         `(height, width, 3)` uint8 around 128, a view that must not be written to.
     """
-    tiles = _noise_tiles(height, width)
-    tile, top, left = np.random.default_rng([seed, frame]).integers(0, (len(tiles), NOISE_MARGIN, NOISE_MARGIN))
-    return tiles[tile, top : top + height, left : left + width]
+    mixed = _mix(_mix(seed) ^ frame)
+    tile, top, left = mixed % NOISE_TILES, (mixed >> 16) % NOISE_MARGIN, (mixed >> 32) % NOISE_MARGIN
+    return _noise_tiles(height, width)[tile, top : top + height, left : left + width]
+
+
+def _mix(number: int) -> int:
+    """A 64-bit integer in which every bit depends on every bit of `number` (the finaliser of SplitMix64)."""
+    number = (number + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    return number ^ (number >> 31)
+
+
+@lru_cache(maxsize=4)
+def _across(width: int) -> Float32Array:
+    """`(width, 1)`, -1 at the left edge of the picture to 1 at its right."""
+    return np.linspace(-1, 1, width, dtype=np.float32)[:, None]
 
 
 def light_row(width: int, light: Float32Array) -> Uint8Array | None:
@@ -59,9 +79,9 @@ def light_row(width: int, light: Float32Array) -> Uint8Array | None:
     _, gradient, warmth = (float(v) for v in light)
     if not gradient and not warmth:
         return None
-    across = 1 + 0.22 * gradient * np.linspace(-1, 1, width, dtype=np.float32)
-    tint = 1 + warmth * np.array([0.07, 0.0, -0.09], np.float32)
-    return np.asarray(np.clip(across[:, None] * tint * LIGHT_ONE + 0.5, 0, 255), np.uint8)
+    tint = LIGHT_ONE * (1 + warmth * WARM_TINT)
+    row = _across(width) * (np.float32(LIGHT_REACH * gradient) * tint) + (tint + np.float32(0.5))
+    return np.minimum(row, 255).astype(np.uint8)
 
 
 def expose(picture: Uint8Array, light: Uint8Array | None, gain: float, noise: Uint8Array, spread: float) -> None:
@@ -78,8 +98,3 @@ def expose(picture: Uint8Array, light: Uint8Array | None, gain: float, noise: Ui
         cv2.multiply(picture, light, dst=picture, scale=1 / LIGHT_ONE)
     share = spread / NOISE_SPREAD
     cv2.addWeighted(picture, gain, noise, share, -128 * share, dst=picture)
-
-
-def to_crop(image: npt.NDArray[np.uint8], transform: npt.NDArray[np.float64], size: int) -> Uint8Array:
-    """A picture-sized map seen through a similarity transform (picture px to crop px)."""
-    return np.asarray(cv2.warpAffine(image, transform, (size, size), borderMode=cv2.BORDER_REFLECT_101), np.uint8)

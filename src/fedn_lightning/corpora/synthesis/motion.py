@@ -40,11 +40,13 @@ class HeadMotion:
         self.units = [half_fields(anatomy, self.canvas, code) for code in AU_CODES]
         jaw, rounding, swallow = (sum(half_fields(anatomy, self.canvas, m)) for m in ("jaw", "rounding", "swallow"))
         self.jaw, self.rounding, self.swallow = (np.asarray(f, np.float32) for f in (jaw, rounding, swallow))
-        self._pose_basis = _pose_basis(anatomy, self.canvas)
         self._pivot = head.to_pixels((0, anatomy.identity.skull.chin_y + 8))
-        rows, columns = self.canvas.shape
-        self._columns = np.ascontiguousarray(np.broadcast_to(np.arange(columns, dtype=np.float32), (rows, columns)))
-        self._rows = np.ascontiguousarray(np.broadcast_to(np.arange(rows, dtype=np.float32)[:, None], (rows, columns)))
+        y, x = np.mgrid[: self.canvas.shape[0], : self.canvas.shape[1]].astype(np.float32)
+        self._samples = np.stack([x, y], axis=-1)
+        corner = np.array([head.left, head.top], np.float32)
+        self.positions: Float32Array = (self._samples + 0.5) * FIELD_STEP - 0.5 + corner
+        """`(rows, columns, 2)`, px of the whole picture at the samples."""
+        self._pose_basis = _pose_basis(anatomy, self.canvas, self.positions)
 
     def _weighted(self, performance: Performance, frame: int) -> Iterator[tuple[Float32Array, float]]:
         """The fields that act in a frame, with their intensities."""
@@ -70,7 +72,7 @@ class HeadMotion:
     def pose(self, performance: Performance, frame: int) -> Float32Array:
         """Field of the head's pose alone: where a point of the picture lies on the resting head."""
         coefficients = _pose_coefficients(performance.pose[frame], self._pivot, self.canvas.scale)
-        return np.asarray(self._pose_basis @ coefficients, np.float32).reshape(*self.canvas.shape, 2)
+        return np.asarray(cv2.transform(self._pose_basis, coefficients), np.float32)
 
     def total(self, performance: Performance, frame: int, pose: Float32Array | None = None) -> Float32Array:
         """Field of pose and skin together; `pose` may be given if it is known."""
@@ -79,9 +81,10 @@ class HeadMotion:
         if skin is None:
             return pose
         # Muscles move the resting head, so their field is read where the pose leads.
-        x = self._columns + pose[..., 0] / FIELD_STEP
-        y = self._rows + pose[..., 1] / FIELD_STEP
-        return np.asarray(pose - cv2.remap(skin, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+        at = pose * np.float32(1 / FIELD_STEP)
+        at += self._samples
+        skin = cv2.remap(skin, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(cv2.subtract(pose, skin), np.float32)
 
     def arrive(self, sources: Float32Array, field: Float32Array) -> Float32Array:
         """Where points of the texture are seen: the inverse of `source = point + field`.
@@ -102,24 +105,22 @@ class HeadMotion:
         return np.asarray(points, np.float32)
 
 
-def _pose_basis(anatomy: Anatomy, canvas: Canvas) -> Float32Array:
-    """`(rows * columns, 4)`: x, y, 1 and relief, each faded out away from the head."""
+def _pose_basis(anatomy: Anatomy, canvas: Canvas, positions: Float32Array) -> Float32Array:
+    """`(rows, columns, 4)`: x, y, 1 and relief, each faded out away from the head."""
     chin = anatomy.identity.skull.chin_y
-    fade = (1 - ramp(np.abs(canvas.x), 132, 190)) * (1 - ramp(canvas.y, chin + 18, 476)) * ramp(canvas.y, 6, 48)
+    fade = (1 - ramp(np.abs(canvas.x), 136, 176)) * (1 - ramp(canvas.y, chin + 18, 476)) * ramp(canvas.y, 10, 50)
     head = canvas.polygon(anatomy.outline)
     relief = canvas.blur(head_relief(anatomy, canvas, head), 6)
-    pixels_x = canvas.left + (np.arange(canvas.shape[1], dtype=np.float32)[None] + 0.5) * canvas.step - 0.5
-    pixels_y = canvas.top + (np.arange(canvas.shape[0], dtype=np.float32)[:, None] + 0.5) * canvas.step - 0.5
-    basis = [pixels_x * fade, pixels_y * fade, fade, (relief - TURNING_DEPTH) * fade]
-    return np.stack([np.broadcast_to(b, canvas.shape).ravel() for b in basis], axis=1).astype(np.float32)
+    basis = [positions[..., 0] * fade, positions[..., 1] * fade, fade, (relief - TURNING_DEPTH) * fade]
+    return np.stack(basis, axis=-1).astype(np.float32)
 
 
 def _pose_coefficients(pose: Float32Array, pivot: Float32Array, scale: float) -> Float32Array:
-    """`(4, 2)`, how much of each basis map the x and y of the pose field hold."""
+    """`(2, 4)`, how much of each basis map the x and the y of the pose field hold."""
     shift_x, shift_y, roll, yaw, pitch, size = (float(v) for v in pose)
     cos, sin = np.cos(np.deg2rad(roll)) / size, np.sin(np.deg2rad(roll)) / size
     # source = pivot + R(-roll) (point - shift - pivot) / size
     linear = np.array([[cos, sin], [-sin, cos]])
     offset = pivot - linear @ (pivot + np.array([shift_x, shift_y]))
     turn = -scale * np.sin(np.deg2rad([yaw, pitch]))
-    return np.stack([linear[:, 0] - (1, 0), linear[:, 1] - (0, 1), offset, turn]).astype(np.float32)
+    return np.column_stack([linear - np.eye(2), offset, turn]).astype(np.float32)

@@ -8,6 +8,8 @@ between them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,7 +18,21 @@ from fedn_lightning.corpora.synthesis.anatomy import Anatomy
 from fedn_lightning.corpora.synthesis.canvas import Canvas, Float32Array, Uint8Array, ramp
 
 
-@dataclass(frozen=True)
+FINENESS: Final = 32
+"""Openings are rounded to this share of a pixel, the precision with which images are sampled."""
+
+
+class _Gap(NamedTuple):
+    """An opening parted by a certain amount, `(rows, columns)` each."""
+
+    source_x: Float32Array
+    source_y: Float32Array
+    keep: Float32Array
+    hole: Float32Array
+    shade: Uint8Array
+
+
+@dataclass
 class Opening:
     """A slit in the skin that can part.
 
@@ -40,6 +56,10 @@ class Opening:
     fringe: float
     shadow: float
 
+    def __post_init__(self) -> None:
+        # An eye stays open by the same amount for many frames.
+        self._gap = lru_cache(maxsize=4)(self._part)
+
     def part(self, skin: Uint8Array, behind: Uint8Array, up: float, down: float) -> None:
         """Parts the skin.
 
@@ -47,39 +67,38 @@ class Opening:
             skin: `(rows, columns, 3)` uint8 of the shut slit; changed in place.
             behind: `(rows, columns, 3)` uint8, what shows in the opening.
             up: px by which the upper edge rises in the middle, at least 0.
-            down: px by which the lower edge falls.
+            down: px by which the lower edge falls, at least 0.
         """
+        gap = self._gap(round(up * FINENESS) / FINENESS, round(down * FINENESS) / FINENESS)
+        moved = cv2.remap(skin, gap.source_x, gap.source_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        cv2.blendLinear(moved, behind, gap.keep, gap.hole, dst=skin)
+        cv2.multiply(skin, gap.shade, dst=skin, scale=1 / 255)
+
+    def _part(self, up: float, down: float) -> _Gap:
+        """The maps for one amount of opening, in px."""
         rows, columns = self.canvas.shape
         y = np.arange(rows, dtype=np.float32)[:, None]
         rise, fall = up * self.upper, down * self.lower
-        top, bottom = self.line - rise, self.line + fall
-        above = self._pull(y, rise, -self.reach_up, rising=True)
-        below = self._pull(y, fall, self.reach_down, rising=False)
-        source_y = np.where(y < (top + bottom) / 2, above, below)
-        source_x = np.broadcast_to(np.arange(columns, dtype=np.float32), (rows, columns))
-        moved = cv2.remap(
-            skin, np.ascontiguousarray(source_x), source_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        depth = y - top
+        depth, height = y - (self.line - rise), (self.line + fall) - y
+        # Squeezed towards the level that stays; the edge's own colour continues into the opening.
+        above = np.minimum(self._pull(y, rise, -self.reach_up), self.line)
+        below = np.maximum(self._pull(y, fall, self.reach_down), self.line)
+        source_y = np.where(depth < height, above, below).astype(np.float32)
+        source_x = np.ascontiguousarray(np.broadcast_to(np.arange(columns, dtype=np.float32), (rows, columns)))
         # Never more than the gap itself, so that the corners, where both edges meet, stay shut.
-        hole = np.clip(np.minimum(np.minimum(depth, bottom - y) + 0.5, rise + fall), 0, 1)
-        cv2.blendLinear(moved, behind, (1 - hole).astype(np.float32), hole.astype(np.float32), dst=skin)
+        hole = np.clip(np.minimum(np.minimum(depth, height) + 0.5, rise + fall), 0, 1).astype(np.float32)
         shade = 1 - hole * np.clip(0.55 - depth * (0.55 / self.shadow), 0, 0.55)
         if self.fringe:
-            lash = np.maximum(1 - np.abs(depth + 0.4) / self.fringe, 0) * np.sqrt(self.upper)
-            shade = shade * (1 - 0.85 * lash)
+            shade = shade * (1 - 0.85 * np.maximum(1 - np.abs(depth + 0.4) / self.fringe, 0) * np.sqrt(self.upper))
         grey = (255 * shade + 0.5).astype(np.uint8)
-        cv2.multiply(skin, cv2.merge([grey, grey, grey]), dst=skin, scale=1 / 255)
+        return _Gap(source_x, source_y, 1 - hole, hole, cv2.merge([grey, grey, grey]))
 
-    def _pull(self, y: Float32Array, distance: Float32Array, reach: float, *, rising: bool) -> Float32Array:
-        """The source row of every pixel on one side of the slit; beyond its edge, the edge itself."""
+    def _pull(self, y: Float32Array, distance: Float32Array, reach: float) -> Float32Array:
+        """The source row of every pixel on one side of the slit, of skin beyond `reach` the pixel's own."""
         stays = self.line + reach
-        stretch = abs(reach) / (abs(reach) - distance)
-        source = stays + (y - stays) * stretch
-        # Skin farther away than `stays` does not move; the edge's own colour continues into the opening.
-        if rising:
-            return np.asarray(np.minimum(np.where(y < stays, y, source), self.line), np.float32)
-        return np.asarray(np.maximum(np.where(y > stays, y, source), self.line), np.float32)
+        source = stays + (y - stays) * (abs(reach) / (abs(reach) - distance))
+        far = y < stays if reach < 0 else y > stays
+        return np.asarray(np.where(far, y, source), np.float32)
 
 
 def eye_opening(anatomy: Anatomy, whole: Canvas, side: int) -> Opening:
@@ -151,8 +170,9 @@ class Eyeball:
         self.centre = (float(centre[0]), float(centre[1]))
         self.radius = eyes.iris_radius * canvas.scale
         self.iris, self.cover = _paint_iris(eyes.iris, self.radius, anatomy.identity.outfit.light_side, rng)
+        self.turned = lru_cache(maxsize=4)(self._turned)
 
-    def turned(self, gaze_x: float, gaze_y: float) -> Uint8Array:
+    def _turned(self, gaze_x: float, gaze_y: float) -> Uint8Array:
         """`(rows, columns, 3)`, the eyeball looking to the right of the picture and up, in -1 to 1."""
         size = self.iris.shape[0]
         x = self.centre[0] + gaze_x * 0.95 * self.radius - (size - 1) / 2

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.corpora.synthesis.action_units import AU_CODES, AU_INDEX
+from fedn_lightning.corpora.synthesis.action_units import AU_CODES
 from fedn_lightning.corpora.synthesis.anatomy import LANDMARK_INDEX, SIDES, Anatomy
-from fedn_lightning.corpora.synthesis.camera import expose, light_row, noise_pattern, to_crop
+from fedn_lightning.corpora.synthesis.camera import expose, light_row, noise_pattern
 from fedn_lightning.corpora.synthesis.canvas import Canvas, Float32Array, Uint8Array
 from fedn_lightning.corpora.synthesis.furrows import furrow
 from fedn_lightning.corpora.synthesis.glasses import paint_glasses
@@ -22,8 +22,11 @@ from fedn_lightning.corpora.synthesis.performance import Performance
 
 Transform = npt.NDArray[np.float64]
 
-HEAD_RECTANGLE: Final = (-192.0, 4.0, 192.0, 480.0)
+HEAD_RECTANGLE: Final = (-178.0, 6.0, 178.0, 480.0)
 """Left, top, right, bottom (face units) of the part of the picture that can move."""
+
+EDGE: Final = (slice(FIELD_STEP // 2, -FIELD_STEP // 2), slice(FIELD_STEP // 2, -FIELD_STEP // 2))
+"""The part of a rectangle that lies between samples of its coarse fields."""
 
 
 class FaceRenderer:
@@ -52,8 +55,8 @@ class FaceRenderer:
         self._cavity = paint_mouth_cavity(self.anatomy, self._mouth)
         self._furrows = [[furrow(self.anatomy, self.whole, c, side, rng) for _, side in SIDES] for c in AU_CODES]
         self._glasses = paint_glasses(self.anatomy, self.head, FIELD_STEP)
-        self._grid = _pixel_grid(self.head)
-        self._map = np.empty_like(self._grid)
+        self._map = np.empty((self.head.rows, self.head.columns, 2), np.float32)
+        self._light = np.empty_like(self._texture)
 
     def render(self, performance: Performance, frame: int, noise_seed: int) -> Uint8Array:
         """Renders one frame.
@@ -68,19 +71,20 @@ class FaceRenderer:
         """
         texture = self._paint_frame(performance, frame)
         pose = self.motion.pose(performance, frame)
-        field = self.motion.total(performance, frame, pose)
+        sources = self.motion.total(performance, frame, pose)
+        sources += self.motion.positions
+        cv2.resize(sources, (self.head.columns, self.head.rows), dst=self._map, interpolation=cv2.INTER_LINEAR)
         picture = texture.copy()
-        columns_rows = (self.head.columns, self.head.rows)
-        cv2.resize(field, columns_rows, dst=self._map, interpolation=cv2.INTER_LINEAR)
-        cv2.add(self._map, self._grid, dst=self._map)
-        inside = picture[self.head.slices]
-        cv2.remap(texture, self._map, None, cv2.INTER_LINEAR, dst=inside, borderMode=cv2.BORDER_REPLICATE)
+        # Between the outermost samples and the rectangle's edge nothing moves, and the resized map is no map.
+        inside, inner = picture[self.head.slices][EDGE], self._map[EDGE]
+        cv2.remap(texture, inner, None, cv2.INTER_LINEAR, dst=inside, borderMode=cv2.BORDER_REPLICATE)
         self._wear_glasses(picture, pose)
-        height, width = self.whole.shape
-        row = light_row(width, performance.light[frame])
-        light = None if row is None else np.ascontiguousarray(np.broadcast_to(row, picture.shape))
-        noise = noise_pattern(height, width, noise_seed, frame)
-        expose(picture, light, float(performance.light[frame, 0]), noise, self.identity.outfit.noise)
+        light = light_row(self.whole.width, performance.light[frame])
+        if light is not None:
+            np.copyto(self._light, light)
+        noise = noise_pattern(*self.whole.shape, noise_seed, frame)
+        gain = float(performance.light[frame, 0])
+        expose(picture, None if light is None else self._light, gain, noise, self.identity.outfit.noise)
         return picture
 
     def render_crop(
@@ -99,20 +103,24 @@ class FaceRenderer:
             `(size, size, 3)` uint8 RGB.
         """
         forward = np.asarray(transform, np.float64)
-        back = cv2.invertAffineTransform(forward)
+        back = np.asarray(cv2.invertAffineTransform(forward), np.float64)
+        grid = _affine_grid(back, size)
         texture = self._paint_frame(performance, frame)
         pose = self.motion.pose(performance, frame)
         field = self._seen(self.motion.total(performance, frame, pose), back, size)
-        field += _affine_grid(back, size)
-        crop = cv2.remap(texture, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        crop = cv2.remap(texture, field + grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         if self._glasses is not None:
-            self._glasses_in_crop(crop, self._seen(pose, back, size) + _affine_grid(back, size))
-        height, width = self.whole.shape
-        row = light_row(width, performance.light[frame])
+            canvas, sprite = self._glasses
+            at = self._seen(pose, back, size) + (grid - np.array([canvas.left, canvas.top], np.float32))
+            _lay_over(crop, cv2.remap(sprite, at, None, cv2.INTER_LINEAR))
+        row = light_row(self.whole.width, performance.light[frame])
         light = None
         if row is not None:
-            light = to_crop(np.ascontiguousarray(np.broadcast_to(row, (height, width, 3))), forward, size)
-        noise = to_crop(noise_pattern(height, width, noise_seed, frame), forward, size)
+            along = np.stack([back[0], np.zeros(3)])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            light = cv2.warpAffine(row[None], along, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        noise = noise_pattern(*self.whole.shape, noise_seed, frame)
+        noise = cv2.warpAffine(noise, forward, (size, size), borderMode=cv2.BORDER_REFLECT_101)
         expose(crop, light, float(performance.light[frame, 0]), noise, self.identity.outfit.noise)
         return crop
 
@@ -195,20 +203,12 @@ class FaceRenderer:
         if self._glasses is None:
             return
         canvas, sprite = self._glasses
-        # The sprite leaves a margin of some px on all sides, in which the head moves the glasses.
+        # The sprite has a transparent margin, in which the head moves the glasses.
         top, left = (canvas.top - self.head.top) // FIELD_STEP, (canvas.left - self.head.left) // FIELD_STEP
-        rows, columns = canvas.rows // FIELD_STEP, canvas.columns // FIELD_STEP
-        local = np.ascontiguousarray(pose[top : top + rows, left : left + columns])
-        moved = cv2.resize(local, (canvas.columns, canvas.rows), interpolation=cv2.INTER_LINEAR)
-        moved += _pixel_grid(canvas) - np.array([canvas.left, canvas.top], np.float32)
-        _lay_over(picture[canvas.slices], cv2.remap(sprite, moved, None, cv2.INTER_LINEAR))
-
-    def _glasses_in_crop(self, crop: Uint8Array, sources: Float32Array) -> None:
-        """Lays the glasses over a crop whose pixels see the resting head at `sources`."""
-        assert self._glasses is not None
-        canvas, sprite = self._glasses
-        at = sources - np.array([canvas.left, canvas.top], np.float32)
-        _lay_over(crop, cv2.remap(sprite, at, None, cv2.INTER_LINEAR))
+        samples = slice(top, top + canvas.rows // FIELD_STEP), slice(left, left + canvas.columns // FIELD_STEP)
+        sources = pose[samples] + (self.motion.positions[samples] - np.array([canvas.left, canvas.top], np.float32))
+        at = cv2.resize(sources, (canvas.columns, canvas.rows), interpolation=cv2.INTER_LINEAR)
+        _lay_over(picture[canvas.slices][EDGE], cv2.remap(sprite, at[EDGE], None, cv2.INTER_LINEAR))
 
 
 def _lay_over(picture: Uint8Array, layer: Uint8Array) -> None:
@@ -220,18 +220,13 @@ def _lay_over(picture: Uint8Array, layer: Uint8Array) -> None:
 
 def _intensities(performance: Performance, frame: int, half: int) -> dict[str, float]:
     """Intensity of every unit in one half of the face."""
-    values = performance.action_units[frame, :, half].tolist()
-    return {code: values[index] for code, index in AU_INDEX.items()}
-
-
-def _pixel_grid(canvas: Canvas) -> Float32Array:
-    """`(rows, columns, 2)`, x and y of every pixel of a rectangle in px of the whole picture."""
-    y, x = np.mgrid[canvas.slices].astype(np.float32)
-    return np.stack([x, y], axis=-1)
+    return dict(zip(AU_CODES, performance.action_units[frame, :, half].tolist(), strict=True))
 
 
 def _affine_grid(back: Transform, size: int) -> Float32Array:
     """`(size, size, 2)`, px of the picture at every pixel of a crop."""
-    axis = np.arange(size, dtype=np.float32)
-    matrix = back.astype(np.float32)
-    return axis[None, :, None] * matrix[:, 0] + axis[:, None, None] * matrix[:, 1] + matrix[:, 2]
+    axis = np.arange(size)
+    grid = np.empty((size, size, 2), np.float32)
+    for channel, (along_x, along_y, offset) in enumerate(back):
+        np.add(axis * along_x + offset, (axis * along_y)[:, None], out=grid[..., channel], casting="same_kind")
+    return grid
