@@ -1,0 +1,68 @@
+# Two commands do everything: `make fit` and `make test`. `make help` lists the rest.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+FEDN := $(BIN)/fedn
+READY := $(VENV)/.ready
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+# The data steps use every core by themselves, and two trainings at once would only slow each other down.
+.NOTPARALLEL:
+
+.PHONY: help setup fit test quick lint format clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the environment in .venv (PYTHON=... picks the interpreter)
+
+# torch goes first: where a CPU build lies on disk, the resolver would otherwise take the newest one with all of CUDA.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c 'import torch' 2>/dev/null \
+	  || $(BIN)/python -m pip install --quiet --no-index --no-deps torch 2>/dev/null \
+	  || echo "No local build of torch; pip takes it from the package index."
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+fit: runs/synthetic/result.json ## generate the corpus, pre-train the encoder, train FEDN, show the result
+	@echo "The result is in runs/synthetic: result.json, timelines/, curves.png."
+
+data/.synthetic-seed7: | $(READY)
+	$(FEDN) data synth --preset standard --out data/synthetic --seed 7
+	touch $@
+
+data/.stills-seed7: | $(READY)
+	$(FEDN) data stills --out data/stills --seed 7
+	touch $@
+
+# A result.json is written last of all, so that its presence says that the run is complete.
+runs/encoder_synthetic/result.json: data/.stills-seed7 experiments/encoder_synthetic.yaml | $(READY)
+	$(FEDN) fit --config experiments/encoder_synthetic.yaml
+
+runs/synthetic/result.json: data/.synthetic-seed7 runs/encoder_synthetic/result.json experiments/synthetic.yaml | $(READY)
+	$(FEDN) fit --config experiments/synthetic.yaml
+
+test: lint ## check style and types, run all tests
+	$(BIN)/python -m pytest -n 2
+
+quick: $(READY) ## run the tests that take less than ten seconds each
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+lint: $(READY) ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## lay the code out and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove caches and build products; .venv/, data/ and runs/ stay
+	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
