@@ -7,7 +7,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from fedn_lightning.corpora.synthesis.canvas import Float32Array, Uint8Array
 
@@ -36,8 +35,8 @@ def _noise_tiles(height: int, width: int) -> Uint8Array:
     for tile in tiles:
         noise = rng.standard_normal(tile.shape, np.float32)
         noise = 0.62 * noise + 0.78 * rng.standard_normal((*tile.shape[:2], 1), np.float32)
-        noise = cv2.GaussianBlur(noise, (0, 0), 0.45)
-        tile[:] = np.clip(noise * (NOISE_SPREAD / noise.std()) + 128.5, 0, 255)
+        soft = np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.45), np.float32)
+        tile[:] = np.clip(soft * (NOISE_SPREAD / soft.std()) + 128.5, 0, 255)
     return tiles
 
 
@@ -81,7 +80,7 @@ def light_row(width: int, light: Float32Array) -> Uint8Array | None:
         return None
     tint = LIGHT_ONE * (1 + warmth * WARM_TINT)
     row = _across(width) * (np.float32(LIGHT_REACH * gradient) * tint) + (tint + np.float32(0.5))
-    return np.minimum(row, 255).astype(np.uint8)
+    return np.asarray(np.minimum(row, 255), np.uint8)
 
 
 def expose(picture: Uint8Array, light: Uint8Array | None, gain: float, noise: Uint8Array, spread: float) -> None:

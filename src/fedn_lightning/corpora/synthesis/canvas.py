@@ -103,14 +103,14 @@ class Canvas:
         """`(rows, columns)`, a Gaussian of height 1 around a point; spreads are standard deviations."""
         across = np.exp(-0.5 * ((self.x - x) / spread_x) ** 2)
         down = np.exp(-0.5 * ((self.y - y) / spread_y) ** 2)
-        return (down * across).astype(np.float32)
+        return np.asarray(down * across, np.float32)
 
     def polygon(self, points: npt.ArrayLike, softness: float = 0.0) -> Float32Array:
         """`(rows, columns)` in 0 to 1, an anti-aliased polygon, its edge blurred by `softness` (standard deviation)."""
         mask = np.zeros(self.shape, np.uint8)
         local = self.to_pixels(points) - (self.left, self.top)
         cv2.fillPoly(mask, [np.round(local * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
-        soft = mask.astype(np.float32) / 255
+        soft = np.asarray(mask, np.float32) / np.float32(255)
         return self.blur(soft, softness) if softness else soft
 
     def strokes(self, lines: list[npt.NDArray[np.float32]], thickness: float) -> Float32Array:
@@ -118,7 +118,7 @@ class Canvas:
         mask = np.zeros(self.shape, np.uint8)
         local = [np.round((self.to_pixels(line) - (self.left, self.top)) * 16).astype(np.int32) for line in lines]
         cv2.polylines(mask, local, False, 255, max(1, round(thickness * self.scale)), cv2.LINE_AA, shift=4)
-        return mask.astype(np.float32) / 255
+        return np.asarray(mask, np.float32) / np.float32(255)
 
     def blur(self, image: Float32Array, spread: float) -> Float32Array:
         """Gaussian blur by `spread` face units; wide blurs are made at a lower resolution, where they cost little."""

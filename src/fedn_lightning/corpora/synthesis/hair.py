@@ -26,8 +26,8 @@ def _strands(anatomy: Anatomy, canvas: Canvas, rng: np.random.Generator) -> Floa
     radius = np.hypot(dx, 1.1 * dy).astype(np.float32)
     angle = cv2.phase(np.broadcast_to(dy, canvas.shape).copy(), np.broadcast_to(dx, canvas.shape).copy())
     wave = (0.012 + 0.06 * hair.curl) * np.sin(radius / (24 - 8 * hair.curl) + 3 * np.sin(angle * 5))
-    streaks = rng.standard_normal((48, 1100), np.float32)
-    streaks = 0.30 * streaks + 3.2 * cv2.GaussianBlur(streaks, (0, 0), 2.5) + 3 * cv2.GaussianBlur(streaks, (0, 0), 7)
+    fine = rng.standard_normal((48, 1100), np.float32)
+    streaks = 0.30 * fine + 3.2 * cv2.GaussianBlur(fine, (0, 0), 2.5) + 3 * cv2.GaussianBlur(fine, (0, 0), 7)
     column = np.mod(angle / (2 * np.pi) + 0.5 + wave / 6, 1) * 1090
     sampled = cv2.remap(streaks, column.astype(np.float32), np.clip(radius / 10, 0, 46), cv2.INTER_LINEAR)
     # Strands converge at the crown, where single ones can no longer be told apart.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import cv2
@@ -14,12 +15,16 @@ from fedn_lightning.corpora.synthesis.canvas import Canvas, Float32Array, ramp
 from fedn_lightning.corpora.synthesis.muscles import half_fields
 from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.corpora.synthesis.relief import head_relief
+from fedn_lightning.corpora.synthesis.sampling import sample_field
 
 FIELD_STEP: Final = 4
 """Fields are kept at every fourth pixel: muscles move skin smoothly."""
 
 MOVES_NOTHING: Final = 1e-4
 """Intensities below this leave no trace in 8-bit pixels and are skipped."""
+
+OTHER_MOTIONS: Final = ("jaw", "rounding", "swallow")
+"""Motions beside the action units, in the order of the tracks `speech` and `swallow`."""
 
 TURNING_DEPTH: Final = 35.0
 """Relief (face units) of the points that stay where they are when the head turns; nearer ones move with the nose."""
@@ -38,13 +43,12 @@ class HeadMotion:
     def __init__(self, anatomy: Anatomy, head: Canvas) -> None:
         self.canvas = head.coarse(FIELD_STEP)
         self.units = [half_fields(anatomy, self.canvas, code) for code in AU_CODES]
-        jaw, rounding, swallow = (sum(half_fields(anatomy, self.canvas, m)) for m in ("jaw", "rounding", "swallow"))
-        self.jaw, self.rounding, self.swallow = (np.asarray(f, np.float32) for f in (jaw, rounding, swallow))
+        self.others = [left + right for left, right in map(partial(half_fields, anatomy, self.canvas), OTHER_MOTIONS)]
         self._pivot = head.to_pixels((0, anatomy.identity.skull.chin_y + 8))
-        y, x = np.mgrid[: self.canvas.shape[0], : self.canvas.shape[1]].astype(np.float32)
-        self._samples = np.stack([x, y], axis=-1)
+        y, x = np.mgrid[: self.canvas.shape[0], : self.canvas.shape[1]]
+        self._samples: Float32Array = np.stack([x, y], axis=-1).astype(np.float32)
         corner = np.array([head.left, head.top], np.float32)
-        self.positions: Float32Array = (self._samples + 0.5) * FIELD_STEP - 0.5 + corner
+        self.positions = np.asarray((self._samples + 0.5) * FIELD_STEP - 0.5 + corner, np.float32)
         """`(rows, columns, 2)`, px of the whole picture at the samples."""
         self._pose_basis = _pose_basis(anatomy, self.canvas, self.positions)
 
@@ -55,7 +59,7 @@ class HeadMotion:
                 if intensity > MOVES_NOTHING:
                     yield field, float(intensity)
         others = (*performance.speech[frame], performance.swallow[frame])
-        for field, intensity in zip((self.jaw, self.rounding, self.swallow), others, strict=True):
+        for field, intensity in zip(self.others, others, strict=True):
             if intensity > MOVES_NOTHING:
                 yield field, float(intensity)
 
@@ -72,7 +76,7 @@ class HeadMotion:
     def pose(self, performance: Performance, frame: int) -> Float32Array:
         """Field of the head's pose alone: where a point of the picture lies on the resting head."""
         coefficients = _pose_coefficients(performance.pose[frame], self._pivot, self.canvas.scale)
-        return np.asarray(cv2.transform(self._pose_basis, coefficients), np.float32)
+        return np.asarray(cv2.merge([*np.tensordot(coefficients, self._pose_basis, 1)]), np.float32)
 
     def total(self, performance: Performance, frame: int, pose: Float32Array | None = None) -> Float32Array:
         """Field of pose and skin together; `pose` may be given if it is known."""
@@ -81,10 +85,8 @@ class HeadMotion:
         if skin is None:
             return pose
         # Muscles move the resting head, so their field is read where the pose leads.
-        at = pose * np.float32(1 / FIELD_STEP)
-        at += self._samples
-        skin = cv2.remap(skin, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(cv2.subtract(pose, skin), np.float32)
+        at = pose * np.float32(1 / FIELD_STEP) + self._samples
+        return np.asarray(cv2.subtract(pose, sample_field(skin, at)), np.float32)
 
     def arrive(self, sources: Float32Array, field: Float32Array) -> Float32Array:
         """Where points of the texture are seen: the inverse of `source = point + field`.
@@ -99,20 +101,19 @@ class HeadMotion:
         points = sources.astype(np.float32)
         corner = np.array([self.canvas.left, self.canvas.top], np.float32)
         for _ in range(12):
-            at = (points - corner + 0.5) / FIELD_STEP - 0.5
-            found = cv2.remap(field, at[None, :, 0].copy(), at[None, :, 1].copy(), cv2.INTER_LINEAR)
-            points = sources - found[0]
-        return np.asarray(points, np.float32)
+            at = np.asarray((points - corner + 0.5) / FIELD_STEP - 0.5, np.float32)
+            points = sources - sample_field(field, at[None])[0]
+        return points
 
 
 def _pose_basis(anatomy: Anatomy, canvas: Canvas, positions: Float32Array) -> Float32Array:
-    """`(rows, columns, 4)`: x, y, 1 and relief, each faded out away from the head."""
+    """`(4, rows, columns)`: x, y, 1 and relief, each faded out away from the head."""
     chin = anatomy.identity.skull.chin_y
     fade = (1 - ramp(np.abs(canvas.x), 136, 176)) * (1 - ramp(canvas.y, chin + 18, 476)) * ramp(canvas.y, 10, 50)
     head = canvas.polygon(anatomy.outline)
     relief = canvas.blur(head_relief(anatomy, canvas, head), 6)
     basis = [positions[..., 0] * fade, positions[..., 1] * fade, fade, (relief - TURNING_DEPTH) * fade]
-    return np.stack(basis, axis=-1).astype(np.float32)
+    return np.stack(basis).astype(np.float32)
 
 
 def _pose_coefficients(pose: Float32Array, pivot: Float32Array, scale: float) -> Float32Array:

@@ -17,7 +17,6 @@ import numpy as np
 from fedn_lightning.corpora.synthesis.anatomy import Anatomy
 from fedn_lightning.corpora.synthesis.canvas import Canvas, Float32Array, Uint8Array, ramp
 
-
 FINENESS: Final = 32
 """Openings are rounded to this share of a pixel, the precision with which images are sampled."""
 

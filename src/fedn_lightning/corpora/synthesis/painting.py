@@ -47,8 +47,8 @@ def paint(anatomy: Anatomy, whole: Canvas, head_canvas: Canvas) -> Uint8Array:
     _ears(anatomy, head_canvas, head)
     _face(anatomy, head_canvas, head, rng)
     paint_hair(anatomy, head_canvas, head, rng)
-    picture = cv2.GaussianBlur(picture, (0, 0), LENS_BLUR * whole.scale)
-    return np.asarray(np.clip(picture + 0.5, 0, 255), np.uint8)
+    soft = cv2.GaussianBlur(picture, (0, 0), LENS_BLUR * whole.scale)
+    return np.asarray(np.clip(soft + 0.5, 0, 255), np.uint8)
 
 
 def _wall(anatomy: Anatomy, canvas: Canvas, rng: np.random.Generator) -> Float32Array:

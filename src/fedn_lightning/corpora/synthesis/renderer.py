@@ -19,8 +19,15 @@ from fedn_lightning.corpora.synthesis.motion import FIELD_STEP, MOVES_NOTHING, H
 from fedn_lightning.corpora.synthesis.openings import Eyeball, eye_opening, mouth_opening, paint_mouth_cavity
 from fedn_lightning.corpora.synthesis.painting import paint
 from fedn_lightning.corpora.synthesis.performance import Performance
-
-Transform = npt.NDArray[np.float64]
+from fedn_lightning.corpora.synthesis.sampling import (
+    Transform,
+    crop_positions,
+    enlarge,
+    look_back,
+    look_back_field,
+    sample,
+    sample_layer,
+)
 
 HEAD_RECTANGLE: Final = (-178.0, 6.0, 178.0, 480.0)
 """Left, top, right, bottom (face units) of the part of the picture that can move."""
@@ -73,11 +80,10 @@ class FaceRenderer:
         pose = self.motion.pose(performance, frame)
         sources = self.motion.total(performance, frame, pose)
         sources += self.motion.positions
-        cv2.resize(sources, (self.head.columns, self.head.rows), dst=self._map, interpolation=cv2.INTER_LINEAR)
+        enlarge(sources, self.head.rows, self.head.columns, out=self._map)
         picture = texture.copy()
         # Between the outermost samples and the rectangle's edge nothing moves, and the resized map is no map.
-        inside, inner = picture[self.head.slices][EDGE], self._map[EDGE]
-        cv2.remap(texture, inner, None, cv2.INTER_LINEAR, dst=inside, borderMode=cv2.BORDER_REPLICATE)
+        sample(texture, self._map[EDGE], out=picture[self.head.slices][EDGE])
         self._wear_glasses(picture, pose)
         light = light_row(self.whole.width, performance.light[frame])
         if light is not None:
@@ -104,23 +110,18 @@ class FaceRenderer:
         """
         forward = np.asarray(transform, np.float64)
         back = np.asarray(cv2.invertAffineTransform(forward), np.float64)
-        grid = _affine_grid(back, size)
+        grid = crop_positions(back, size)
         texture = self._paint_frame(performance, frame)
         pose = self.motion.pose(performance, frame)
-        field = self._seen(self.motion.total(performance, frame, pose), back, size)
-        crop = cv2.remap(texture, field + grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        crop = sample(texture, self._seen(self.motion.total(performance, frame, pose), back, size) + grid)
         if self._glasses is not None:
             canvas, sprite = self._glasses
             at = self._seen(pose, back, size) + (grid - np.array([canvas.left, canvas.top], np.float32))
-            _lay_over(crop, cv2.remap(sprite, at, None, cv2.INTER_LINEAR))
+            _lay_over(crop, sample_layer(sprite, at))
         row = light_row(self.whole.width, performance.light[frame])
-        light = None
-        if row is not None:
-            along = np.stack([back[0], np.zeros(3)])
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            light = cv2.warpAffine(row[None], along, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        noise = noise_pattern(*self.whole.shape, noise_seed, frame)
-        noise = cv2.warpAffine(noise, forward, (size, size), borderMode=cv2.BORDER_REFLECT_101)
+        # The light is the same in every row, so one row looked at along x is enough.
+        light = None if row is None else look_back(row[None], np.stack([back[0], np.zeros(3)]), size)
+        noise = look_back(noise_pattern(*self.whole.shape, noise_seed, frame), back, size)
         expose(crop, light, float(performance.light[frame, 0]), noise, self.identity.outfit.noise)
         return crop
 
@@ -195,8 +196,7 @@ class FaceRenderer:
         to_coarse[:, 2] += 0.5 - np.array([self.head.left, self.head.top])
         to_coarse /= FIELD_STEP
         to_coarse[:, 2] -= 0.5
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(field, to_coarse, (size, size), flags=flags), np.float32)
+        return look_back_field(field, to_coarse, size)
 
     def _wear_glasses(self, picture: Uint8Array, pose: Float32Array) -> None:
         """Lays the glasses over the picture, moved by the pose alone."""
@@ -207,8 +207,8 @@ class FaceRenderer:
         top, left = (canvas.top - self.head.top) // FIELD_STEP, (canvas.left - self.head.left) // FIELD_STEP
         samples = slice(top, top + canvas.rows // FIELD_STEP), slice(left, left + canvas.columns // FIELD_STEP)
         sources = pose[samples] + (self.motion.positions[samples] - np.array([canvas.left, canvas.top], np.float32))
-        at = cv2.resize(sources, (canvas.columns, canvas.rows), interpolation=cv2.INTER_LINEAR)
-        _lay_over(picture[canvas.slices][EDGE], cv2.remap(sprite, at[EDGE], None, cv2.INTER_LINEAR))
+        at = enlarge(sources, canvas.rows, canvas.columns)
+        _lay_over(picture[canvas.slices][EDGE], sample_layer(sprite, at[EDGE]))
 
 
 def _lay_over(picture: Uint8Array, layer: Uint8Array) -> None:
@@ -221,12 +221,3 @@ def _lay_over(picture: Uint8Array, layer: Uint8Array) -> None:
 def _intensities(performance: Performance, frame: int, half: int) -> dict[str, float]:
     """Intensity of every unit in one half of the face."""
     return dict(zip(AU_CODES, performance.action_units[frame, :, half].tolist(), strict=True))
-
-
-def _affine_grid(back: Transform, size: int) -> Float32Array:
-    """`(size, size, 2)`, px of the picture at every pixel of a crop."""
-    axis = np.arange(size)
-    grid = np.empty((size, size, 2), np.float32)
-    for channel, (along_x, along_y, offset) in enumerate(back):
-        np.add(axis * along_x + offset, (axis * along_y)[:, None], out=grid[..., channel], casting="same_kind")
-    return grid
