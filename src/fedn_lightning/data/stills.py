@@ -47,7 +47,7 @@ class StillsDataset(Dataset[Sample]):
         known = [UNKNOWN if value is None else value for value in (still.valence, still.arousal)]
         return {
             "frames": torch.from_numpy(image).permute(2, 0, 1),
-            "expression": still.expression,
+            "expression": still.label,
             "valence_arousal": torch.tensor(known, dtype=torch.float32),
         }
 
@@ -88,7 +88,7 @@ class StillsDataModule(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Lists the stills of both splits."""
-        self.stills = {split: read_affectnet(self.root, split) for split in ("train", "val")}
+        self.stills = read_affectnet(self.root)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Training stills, augmented, in random order."""

@@ -75,7 +75,3 @@ class EncoderTask(lightning.LightningModule):
             self.accuracy(logits, batch["expression"])
             self.log("val/accuracy", self.accuracy, on_step=False, on_epoch=True, prog_bar=True)
         return loss
-
-    def encoder_state(self) -> dict[str, Tensor]:
-        """The encoder's weights under torchvision's names: the file detection experiments load."""
-        return {name: value.detach().to("cpu", torch.float32) for name, value in self.encoder.state_dict().items()}
