@@ -46,7 +46,6 @@ def nms(
     rank_of_start = rank_of_start[by_start]
     sorted_start, sorted_end = s[by_start], e[by_start]
     alive = np.ones(len(s), np.bool_)  # by score
-    first, stop = _reach(sorted_start, s[by_score], e[by_score], iou_threshold)
     kept: list[int] = []
     at = 0
     while len(kept) < keep and at < len(s):
@@ -55,7 +54,7 @@ def nms(
             break
         pick = int(by_score[at])
         kept.append(pick)
-        near = slice(int(first[at]), int(stop[at]))
+        near = _reach(sorted_start, s[pick], e[pick], iou_threshold)
         overlap = _iou(sorted_start[near], sorted_end[near], s[pick], e[pick])
         alive[rank_of_start[near][overlap > iou_threshold]] = False
         at += 1
@@ -107,6 +106,9 @@ def soft_nms(
         msg = f"Soft-NMS multiplies scores and needs them at 0 or above, got {c.min()}: apply the sigmoid first."
         raise ValueError(msg)
     c = c.copy()
+    by_start = np.argsort(s, kind="stable")
+    sorted_start, sorted_end = s[by_start], e[by_start]
+    longest = (e - s).max(initial=0.0)
     picks: list[int] = []
     scores: list[float] = []
     while len(picks) < min(keep, len(c)):
@@ -116,8 +118,11 @@ def soft_nms(
         picks.append(pick)
         scores.append(float(c[pick]))
         c[pick] = -np.inf
-        near = np.flatnonzero((np.minimum(e, e[pick]) > np.maximum(s, s[pick])) & (c > 0))
-        overlap = _iou(s[near], e[near], s[pick], e[pick])
+        around = slice(*sorted_start.searchsorted((s[pick] - longest, e[pick])))
+        overlap = _iou(sorted_start[around], sorted_end[around], s[pick], e[pick])
+        near = by_start[around]
+        touched = (overlap > 0) & (c[near] > 0)  # those picked already stay at -inf
+        near, overlap = near[touched], overlap[touched]
         if method == "gaussian":
             c[near] *= np.exp(-(overlap**2) / sigma)
         else:
@@ -136,17 +141,15 @@ def _columns(start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike) -> 
     return columns
 
 
-def _reach(sorted_start: FloatArray, start: FloatArray, end: FloatArray, iou: float) -> tuple[IntArray, IntArray]:
+def _reach(sorted_start: FloatArray, start: float, end: float, iou: float) -> slice:
     """The stretch of the sorted starts outside which no interval has an IoU above `iou` with `[start, end)`.
 
-    With L = end - start such an interval starts in `[end - L / iou, end - iou L]`; one frame of slack covers rounding.
+    With L = end - start such an interval starts in `[end - L / iou, end - iou L]`; the slack covers rounding.
     """
     length = end - start
-    low = end - length / iou if iou > 0 else np.full(len(end), -np.inf)
-    slack = 1e-6 * (1 + np.abs(end) + length)
-    first = np.searchsorted(sorted_start, low - slack, side="left")
-    stop = np.searchsorted(sorted_start, end - length * iou + slack, side="right")
-    return first, stop
+    low = end - length / iou if iou > 0 else -np.inf
+    slack = 1e-6 * (1 + abs(end) + length)
+    return slice(*sorted_start.searchsorted((low - slack, end - length * iou + slack)))
 
 
 def _iou(start: FloatArray, end: FloatArray, a: float, b: float) -> FloatArray:

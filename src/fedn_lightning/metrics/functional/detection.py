@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from fedn_lightning.events import EventTable, FloatArray, IntArray
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match_at
-from fedn_lightning.metrics.functional.threshold import sweep
 
 # Quotients of integers, so that each is the very number that an IoU of, say, 3/5 gives; arange would be off by one ulp.
 WIDE = tuple(k / 10 for k in range(3, 8))
@@ -78,25 +77,29 @@ def detection_scores(
     hit = match_at(predictions, truths, steps, within=("video", "emotion")) != UNMATCHED
     ap = np.zeros((len(steps), len(classes)))
     for column, (emotion, m) in enumerate(zip(classes, n_truths, strict=True)):
-        rows = np.flatnonzero(predictions.emotion == emotion)
-        ap[:, column] = [average_precision(predictions.score[rows], h[rows], int(m)) for h in hit]
+        rows = predictions.emotion == emotion
+        ap[:, column] = average_precision(predictions.score[rows], hit[:, rows], int(m))
     return DetectionScores(steps, classes, ap)
 
 
-def average_precision(score: FloatArray, hit: npt.NDArray[np.bool_], n_truths: int) -> float:
-    """Area under the precision envelope, all points.
+def average_precision(score: FloatArray, hit: npt.NDArray[np.bool_], n_truths: int) -> FloatArray:
+    """Area under the precision envelope, all points; predictions of equal score enter together.
 
     Args:
         score: `(N,)` scores.
-        hit: `(N,)` whether each prediction is a true positive.
+        hit: `(T, N)` whether each prediction is a true positive, by IoU threshold.
         n_truths: number of truths, at least 1.
 
-    >>> average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]), 2)  # 1/2 x 1 + 1/2 x 2/3
-    0.8333333333333333
+    Returns:
+        `(T,)` average precisions; 0 without a prediction.
+
+    >>> average_precision(np.array([0.9, 0.8, 0.7]), np.array([[True, False, True]]), 2)  # 1/2 x 1 + 1/2 x 2/3
+    array([0.83333333])
     """
-    counts = sweep(score, hit, n_truths)
-    if not len(counts.tp):
-        return 0.0
-    envelope = np.maximum.accumulate(counts.precision[::-1])[::-1]
-    steps = np.diff(counts.tp, prepend=0)
-    return float(steps @ envelope / n_truths)
+    order = np.argsort(-score, kind="stable")
+    score = score[order]
+    last = np.flatnonzero(np.append(score[1:] != score[:-1], True)[: len(score)])
+    tp = np.cumsum(hit[:, order], axis=1)[:, last]
+    envelope = np.maximum.accumulate((tp / (last + 1))[:, ::-1], axis=1)[:, ::-1]
+    area: FloatArray = (np.diff(tp, prepend=0, axis=1) * envelope).sum(axis=1) / n_truths
+    return area

@@ -179,9 +179,9 @@ def _in_order_of_choice(predictions: EventTable, truths: EventTable, pairs: Pair
     by_rank = chooser[np.lexsort((predictions.end[chooser], predictions.start[chooser], -predictions.score[chooser]))]
     rank = np.empty(len(predictions), np.int64)
     rank[by_rank] = np.arange(len(by_rank))
-    order = np.lexsort(
-        (pairs.truth, truths.end[pairs.truth], truths.start[pairs.truth], -pairs.iou, rank[pairs.prediction])
-    )
+    truth_rank = np.empty(len(truths), np.int64)
+    truth_rank[np.lexsort((truths.end, truths.start))] = np.arange(len(truths))
+    order = np.lexsort((truth_rank[pairs.truth], -pairs.iou, rank[pairs.prediction]))
     pairs = Pairs(pairs.prediction[order], pairs.truth[order], pairs.iou[order])
     return pairs, rank[pairs.prediction], by_rank
 
