@@ -14,7 +14,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fedn_lightning.cli.main import main as fedn
 from fedn_lightning.metrics.functional.bootstrap import bootstrap_intervals
 from fedn_lightning.metrics.functional.detection import FINE, detection_scores
 from fedn_lightning.metrics.functional.matching import match
