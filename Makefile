@@ -48,11 +48,12 @@ runs/encoder_synthetic/result.json: data/.stills-seed7 experiments/encoder_synth
 runs/synthetic/result.json: data/.synthetic-seed7 runs/encoder_synthetic/result.json experiments/synthetic.yaml | $(READY)
 	$(FEDN) fit --config experiments/synthetic.yaml
 
+# A file's tests share what they have made, so they stay on one worker.
 test: lint ## check style and types, run all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: $(READY) ## run the tests that take less than ten seconds each
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .

@@ -260,7 +260,7 @@ def test_validate_says_that_its_figures_are_no_result(fedn, capsys: pytest.Captu
 def test_a_task_without_detections_ends_with_its_own_figures(fedn, capsys: pytest.CaptureFixture[str]) -> None:
     assert fedn("fit", "--test_after_fit", "false", "--model.flavour", "plain") == 0
     assert json.loads((RUN / "result.json").read_text()) == {"split": "validation", "scores": {"accuracy": 0.5}}
-    assert "scores/accuracy" in capsys.readouterr().out
+    assert "accuracy  0.5000" in capsys.readouterr().out
 
 
 def test_a_trial_run_writes_nothing(fedn) -> None:

@@ -48,7 +48,7 @@ def test_whose_subjects_they_are() -> None:
 
 def test_a_task_without_detections() -> None:
     said = card({"split": VALIDATION, "scores": {"val/accuracy": 0.75}})
-    assert "scores/val/accuracy  0.7500" in said
+    assert "val/accuracy  0.7500" in said
 
 
 def test_flat_numbers_leave_out_the_undefined() -> None:

@@ -12,7 +12,14 @@ from toys import make_record
 
 from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.functional.matching import match
-from fedn_lightning.reports.timeline import LANES, draw_timeline, emotion_colours, save_timelines, summary
+from fedn_lightning.reports.timeline import (
+    LANES,
+    confidence_top,
+    draw_timeline,
+    emotion_colours,
+    save_timelines,
+    summary,
+)
 
 
 def bars(figure) -> dict[str, set[tuple[float, float]]]:
@@ -39,7 +46,16 @@ def test_a_false_alarm_is_hatched_and_a_hit_is_not() -> None:
 def test_the_threshold_is_drawn_unless_there_is_none() -> None:
     record = replace(make_record(), threshold=(0.4, math.inf))
     said = [text.get_text() for text in draw_timeline(record, 0).axes[1].texts]
-    assert said == ["macro threshold 0.40"]
+    assert said == ["macro threshold 0.4"]
+
+
+@pytest.mark.parametrize(
+    ("surest", "top"), [(0.8, 1.0), (1.0, 1.0), (0.46, 1.0), (0.4, 0.5), (0.012, 0.02), (0.0, 0.01)]
+)
+def test_the_confidence_axis_fits_an_unsure_network(surest: float, top: float) -> None:
+    record = make_record()
+    curves = tuple(np.full((300, 2), surest) for _ in record.videos)
+    assert confidence_top(replace(record, curves=curves, threshold=(surest / 2, math.inf))) == top
 
 
 @pytest.mark.parametrize(("seconds", "rows"), [(10, 1), (60, 1), (61, 2), (145, 3)])

@@ -356,6 +356,12 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     # A test needs the weights of a checkpoint, not the state of the callbacks that wrote it.
     warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided")
+    # Losses are logged by epoch; a few batches an epoch are no mistake.
+    warnings.filterwarnings("ignore", message=".*is smaller than the logging interval")
+    # The frozen encoder is meant to be in evaluation mode.
+    warnings.filterwarnings("ignore", message="Found .* module.* in eval mode at the start of training")
+    # Predictions are kept by the task and written at the end, not returned.
+    warnings.filterwarnings("ignore", message="predict returned None")
     # Lightning 2.6 uses a name that torch 2.13 has deprecated; goes with a later Lightning.
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
     # Devices, advertisements and restored paths, at every start; the warnings of the same loggers stay.

@@ -96,7 +96,7 @@ def render_card(result: dict[str, Any], folder: str, files: Sequence[str], next_
         parts += [Text(explain_subjects(result)), Text(explain_choice(result), style="dim"), ""]
         parts += [spotting_table(result["spotting"]), "", detection_table(result["detection"])]
     else:
-        parts.append(_plain_table(flatten(result)))
+        parts.append(_plain_table(flatten(result.get("scores", {}))))
     parts += ["", f"files in [bold]{folder}[/bold]", _file_table(files)]
     if next_command:
         parts += ["", f"next: [bold]{next_command}[/bold]"]

@@ -126,8 +126,9 @@ def _draw_curve(axis: Any, record: DetectionRecord, video: int) -> None:
     for kind, threshold in zip(EXPRESSION_TYPES, record.threshold, strict=True):
         if np.isfinite(threshold):
             _draw_threshold(axis, kind, threshold)
-    axis.set_ylim(0, 1.02)
-    axis.set_yticks([0, 0.5, 1])
+    top = confidence_top(record)
+    axis.set_ylim(0, 1.02 * top)
+    axis.set_yticks([0, top / 2, top])
     axis.set_ylabel("confidence", fontsize=9, color=INK)
     _clean(axis, ("left", "bottom"))
     axis.grid(axis="x", color="#eceef0", linewidth=0.8)
@@ -136,13 +137,22 @@ def _draw_curve(axis: Any, record: DetectionRecord, video: int) -> None:
 
 def _draw_threshold(axis: Any, kind: str, threshold: float) -> None:
     axis.axhline(threshold, color=TYPE_COLOURS[kind], linewidth=0.9, linestyle=(0, (4, 3)))
-    # Macro above its line and micro below, so that two equal thresholds stay readable.
-    up = kind == EXPRESSION_TYPES[0]
+    # Side by side, so that two equal thresholds stay readable.
+    place = 1.0 if kind == EXPRESSION_TYPES[0] else 0.88
     axis.annotate(
-        f"{kind} threshold {threshold:.2f}", (1.0, threshold), xycoords=("axes fraction", "data"),
-        xytext=(-3, 3 if up else -3), textcoords="offset points", ha="right", va="bottom" if up else "top",
-        fontsize=8, color=TYPE_COLOURS[kind],
+        f"{kind} threshold {threshold:.2g}", (place, threshold), xycoords=("axes fraction", "data"),
+        xytext=(-3, 3), textcoords="offset points", ha="right", fontsize=8, color=TYPE_COLOURS[kind],
     )  # fmt: skip
+
+
+def confidence_top(record: DetectionRecord) -> float:
+    """Upper end of the confidence axis, one for all videos of a record so that their pictures compare.
+
+    It is 1 unless the network is never that sure: thresholds and curves near 0 would then lie on the axis.
+    """
+    peaks = [float(curve.max(initial=0.0)) for curve in record.curves]
+    reached = max([*peaks, *(value for value in record.threshold if np.isfinite(value))], default=1.0)
+    return next(top for top in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if reached <= 0.9 * top or top == 1.0)
 
 
 def _clean(axis: Any, kept: tuple[str, ...]) -> None:
