@@ -39,6 +39,14 @@ def test_updates_in_any_order_and_merged_states_give_one_result(make):
     same(merged.compute(), whole)
 
 
+@pytest.mark.parametrize("make", METRICS)
+def test_a_call_scores_its_own_videos_and_keeps_them(make):
+    metric = make()
+    for which, rows in zip(range(3), videos(range(3)), strict=True):
+        same(metric(*rows), filled(make, [which]).compute())
+    same(metric.compute(), filled(make, range(3)).compute())
+
+
 @pytest.mark.filterwarnings("ignore:.*before the.*")
 @pytest.mark.parametrize("make", METRICS)
 def test_pickle_clone_and_reset(make):

@@ -71,15 +71,16 @@ def charts(curves: OperatingCurves) -> list[str]:
         pr.append(Line(name, sweep.recall[few], sweep.precision[few]))
         if not math.isnan(curves.minutes):
             rate = false_alarms_per_minute(sweep, curves.minutes)
-            few = few[rate[few] <= FROC_LIMIT]
+            drawn = np.flatnonzero(rate <= FROC_LIMIT)
+            few = drawn[thinned(len(drawn))]
             froc.append(Line(name, rate[few], sweep.recall[few]))
-    drawn = [
+    all_charts = [
         line_chart("F1 against threshold", "score threshold", "F1", f1, span),
         line_chart("Precision against recall", "recall", "precision", pr),
     ]
     if froc:
-        drawn.append(line_chart("FROC", "false alarms per minute", "recall", froc, (0.0, FROC_LIMIT)))
-    return drawn
+        all_charts.append(line_chart("FROC", "false alarms per minute", "recall", froc, (0.0, FROC_LIMIT)))
+    return all_charts
 
 
 def _steps(score: FloatArray, f1: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -77,6 +77,16 @@ def test_exactly_half_counts():
     assert match(table([Event(0, 0, 7, 10, 0, 0, 0.5)]), table(truth)).tolist() == [-1]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_truths_that_are_equally_good_the_earlier_is_taken(order):
+    found = [Event(0, 0, 11, 20, 0, 0)]
+    by_offset = [Event(0, 0, 11, 15, 0, 0), Event(0, 0, 11, 30, 0, 0)]  # 5 of 10 and 10 of 20 frames
+    by_onset = [Event(0, 0, 9, 18, 0, 0), Event(0, 0, 13, 22, 0, 0)]  # 8 of 12 frames each
+    for truths in (by_offset, by_onset):
+        taken = match(table(found), table(truths[::order]))
+        assert truths[::order][taken[0]] == truths[0]
+
+
 def test_a_long_chain_of_displacements_ends_where_choosing_in_turn_ends():
     # Each prediction prefers the truth that the surer one before it takes, and moves on by one.
     n = 60
@@ -89,7 +99,7 @@ def test_a_long_chain_of_displacements_ends_where_choosing_in_turn_ends():
 def test_nan_is_refused(column):
     rows = EventTable.from_rows([[0, 0, 0, 10, 0, -1, 1]])
     bad = EventTable(**{name: getattr(rows, name) for name in EventTable.COLUMNS} | {column: np.array([np.nan])})
-    with pytest.raises(ValueError, match=f"prediction {column} of row 0 is NaN"):
+    with pytest.raises(ValueError, match=f"prediction {column} of row 0 is nan"):
         match(bad, rows)
 
 

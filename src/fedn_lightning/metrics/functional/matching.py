@@ -48,7 +48,7 @@ def match(
         `(N,)` int64: the row of the truth that each prediction takes, or :data:`UNMATCHED`.
 
     Raises:
-        ValueError: if the threshold is outside `(0, 1]`, or a start, end or score is NaN.
+        ValueError: if the threshold is outside `(0, 1]`, a start or end is not finite, or a score is NaN.
 
     >>> truths = EventTable.from_rows([[0, 0, 0, 10, 0, -1, 1], [0, 0, 8, 18, 0, -1, 1]])
     >>> found = EventTable.from_rows([[0, 0, 5, 10, 0, -1, 0.4], [0, 0, 1, 11, 0, -1, 0.9], [0, 0, 9, 19, 1, -1, 0.9]])
@@ -148,9 +148,10 @@ def _check(predictions: EventTable, truths: EventTable, iou_threshold: float) ->
         ("truth start", truths.start),
         ("truth end", truths.end),
     ):
-        bad = np.isnan(column)
+        bad = np.isnan(column) if name == "prediction score" else ~np.isfinite(column)
         if bad.any():
-            msg = f"Events cannot be matched: the {name} of row {int(bad.argmax())} is NaN."
+            row = int(bad.argmax())
+            msg = f"Events cannot be matched: the {name} of row {row} is {column[row]}."
             raise ValueError(msg)
 
 
