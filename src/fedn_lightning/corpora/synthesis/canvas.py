@@ -52,6 +52,11 @@ class Canvas:
         return self.height / DESIGN_HEIGHT
 
     @property
+    def density(self) -> float:
+        """Samples per face unit."""
+        return self.scale / self.step
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Samples in y and x."""
         return self.rows // self.step, self.columns // self.step
@@ -105,24 +110,28 @@ class Canvas:
         down = np.exp(-0.5 * ((self.y - y) / spread_y) ** 2)
         return np.asarray(down * across, np.float32)
 
+    def _sixteenths(self, points: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Points in sixteenths of a sample, as OpenCV draws them."""
+        samples = (self.to_pixels(points) - (self.left, self.top) + 0.5) / self.step - 0.5
+        return np.round(samples * 16).astype(np.int32)
+
     def polygon(self, points: npt.ArrayLike, softness: float = 0.0) -> Float32Array:
         """`(rows, columns)` in 0 to 1, an anti-aliased polygon, its edge blurred by `softness` (standard deviation)."""
         mask = np.zeros(self.shape, np.uint8)
-        local = self.to_pixels(points) - (self.left, self.top)
-        cv2.fillPoly(mask, [np.round(local * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
+        cv2.fillPoly(mask, [self._sixteenths(points)], 255, cv2.LINE_AA, shift=4)
         soft = np.asarray(mask, np.float32) / np.float32(255)
         return self.blur(soft, softness) if softness else soft
 
     def strokes(self, lines: list[npt.NDArray[np.float32]], thickness: float) -> Float32Array:
         """`(rows, columns)` in 0 to 1, anti-aliased polylines `(K, 2)` in face units."""
         mask = np.zeros(self.shape, np.uint8)
-        local = [np.round((self.to_pixels(line) - (self.left, self.top)) * 16).astype(np.int32) for line in lines]
-        cv2.polylines(mask, local, False, 255, max(1, round(thickness * self.scale)), cv2.LINE_AA, shift=4)
+        local = [self._sixteenths(line) for line in lines]
+        cv2.polylines(mask, local, False, 255, max(1, round(thickness * self.density)), cv2.LINE_AA, shift=4)
         return np.asarray(mask, np.float32) / np.float32(255)
 
     def blur(self, image: Float32Array, spread: float) -> Float32Array:
         """Gaussian blur by `spread` face units; wide blurs are made at a lower resolution, where they cost little."""
-        sigma = spread * self.scale
+        sigma = spread * self.density
         factor = max(1, int(sigma // 3))
         if factor == 1:
             return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
@@ -134,7 +143,7 @@ class Canvas:
     def clouds(self, rng: np.random.Generator, size: float) -> Float32Array:
         """`(rows, columns)`, smooth noise with blobs of about `size` face units and standard deviation about 0.5."""
         rows, columns = self.shape
-        cell = size * self.scale
+        cell = size * self.density
         grid = rng.standard_normal((int(rows / cell) + 4, int(columns / cell) + 4), np.float32)
         return np.asarray(cv2.resize(grid, (columns, rows), interpolation=cv2.INTER_CUBIC), np.float32)
 

@@ -23,9 +23,9 @@ def paint_glasses(anatomy: Anatomy, head: Canvas, align: int) -> tuple[Canvas, U
     outfit = anatomy.identity.outfit
     if outfit.glasses == "none":
         return None
-    reach = anatomy.identity.skull.cheek * anatomy.height + 14
+    reach = anatomy.identity.skull.cheek * anatomy.height + 22
     y = anatomy.eye_y + 3
-    canvas = head.around(-reach, y - 40, reach, y + 44, align)
+    canvas = head.around(-reach, y - 52, reach, y + 54, align)
     frame = np.zeros(canvas.shape, np.float32)
     lens = np.zeros(canvas.shape, np.float32)
     for side in (-1, 1):
@@ -35,8 +35,8 @@ def paint_glasses(anatomy: Anatomy, head: Canvas, align: int) -> tuple[Canvas, U
     glare = lens * ramp(np.sin((canvas.x * 0.8 + canvas.y) / 21 + outfit.light_side * 2), 0.55, 1.0) * 0.10
     highlight = 0.6 + 0.4 * ramp(np.roll(frame, 1, 0) - frame, -0.2, 0.6)
     colour = np.array(outfit.glasses_tone, np.float32) * highlight[..., None]
-    opacity = np.clip(0.93 * frame + glare * (1 - frame), 0, 1)
-    premultiplied = colour * (0.93 * frame)[..., None] + 235 * (glare * (1 - frame))[..., None]
+    opacity = np.clip(0.97 * frame + glare * (1 - frame), 0, 1)
+    premultiplied = colour * (0.97 * frame)[..., None] + 235 * (glare * (1 - frame))[..., None]
     return canvas, np.dstack([premultiplied, 255 * opacity]).clip(0, 255).astype(np.uint8)
 
 

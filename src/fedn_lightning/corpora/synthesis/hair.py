@@ -109,7 +109,10 @@ def paint_hair(anatomy: Anatomy, canvas: Canvas, picture: Float32Array, rng: np.
     if hair.style == "bald":
         return
     strands = _strands(anatomy, canvas, rng)
-    fray = 2.6 * cv2.GaussianBlur(rng.standard_normal(canvas.shape, np.float32), (0, 0), 0.7, sigmaY=3.5)
+    # Hair frays along its length; cropped hair is too short for that.
+    along = 0.8 if hair.style == "buzz" else 3.5
+    grain = rng.standard_normal(canvas.shape, np.float32)
+    fray = np.sqrt(along) * 1.4 * cv2.GaussianBlur(grain, (0, 0), 0.7, sigmaY=along)
     mask = _hair_mask(anatomy, canvas)
     mask = ramp(mask + (0.28 * strands + 0.25 * fray) * (mask * (1 - mask) * 4), 0.15, 0.85)
     shadow = canvas.blur(mask, 6) * (1 - mask)
@@ -130,7 +133,14 @@ def _hair_mask(anatomy: Anatomy, canvas: Canvas) -> Float32Array:
     outer = _crown(anatomy, low, widen=6 if style in ("long", "fringe") else 0)
     if style == "long":
         cheek = anatomy.identity.skull.cheek * anatomy.height
-        fall = [(cheek - 9, anatomy.level(0.2)), (cheek - 4, 486.0), (outer[0][0] + 12, 486.0)]
+        wide = outer[0][0]
+        fall = [
+            (cheek - 6, anatomy.level(0.2)),
+            (cheek - 16, 440.0),
+            (cheek - 22, 486.0),
+            (wide + 20, 486.0),
+            (wide + 9, 410.0),
+        ]
         outer = [*fall, *outer, *[(-x, y) for x, y in reversed(fall)]]
     return canvas.polygon([*outer, *_hairline(anatomy, low)], 5.0 if style == "buzz" else 2.6)
 
@@ -206,7 +216,7 @@ def _beard_zone(anatomy: Anatomy, canvas: Canvas) -> Float32Array:
     over_lip = ramp(canvas.y - top, -3, 5) * (1 - ramp(canvas.y, anatomy.mouth_y + 2, anatomy.mouth_y + 8))
     moustache = over_lip * (1 - ramp(share, 0.95, 1.22)) * (0.75 + 0.25 * ramp(x, 1, 5))
     goatee = (1 - ramp(share, 0.72, 1.16)) * ramp(canvas.y, anatomy.mouth_y + 2, anatomy.mouth_y + 14)
-    sides = np.exp(-0.5 * ((share - 1.08) / 0.17) ** 2 - 0.5 * ((canvas.y - anatomy.mouth_y - 8) / 16) ** 2)
+    sides = np.exp(-0.5 * ((share - 1.08) / 0.17) ** 2 - 0.5 * ((canvas.y - anatomy.mouth_y - 4) / 9) ** 2)
     below = {
         "stubble": jaw,
         "full": jaw,

@@ -64,8 +64,8 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     ),
     # Levator labii superioris alaeque nasi.
     "9": (
-        Pull("nose_tip", (12, -20), (1.0, -7.0), (11, 15)),
-        Pull("nose_wing", (0, 3), (2.5, -7.5), (12, 12)),
+        Pull("nose_tip", (12, -20), (1.0, -5.6), (11, 15)),
+        Pull("nose_wing", (0, 3), (2.0, -5.4), (12, 12)),
         Pull("upper_lip", (14, 2), (0, -5.0), (20, 12)),
         Pull("brow_inner", (0, 4), (-3.5, 5.0), (15, 13)),
         Pull("lower_lid", (-8, 12), (0, -2.2), (18, 8)),
@@ -73,14 +73,14 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     ),
     # Levator labii superioris.
     "10": (
-        Pull("upper_lip", (12, 2), (1.0, -6.5), (22, 11)),
-        Pull("nose_wing", (4, 4), (3.0, -4.5), (13, 12)),
-        Pull("cheek", (-20, 16), (0, -4.5), (16, 16)),
+        Pull("upper_lip", (11, 2), (0.5, -7.6), (22, 10)),
+        Pull("nose_wing", (5, 4), (2.2, -2.4), (12, 12)),
+        Pull("cheek", (-20, 16), (0, -3.4), (16, 16)),
     ),
     # Zygomaticus major.
     "12": (
-        Pull("mouth_corner", (1, -1), (10.5, -11.5), (13.5, 15)),
-        Pull("mouth_corner", (17, -30), (3.0, -6.0), (21, 18)),
+        Pull("mouth_corner", (1, -1), (7.6, -8.6), (14, 15)),
+        Pull("mouth_corner", (17, -30), (2.6, -4.8), (21, 18)),
         Pull("upper_lip", (14, 4), (3.0, -2.5), (15, 10)),
         Pull("lower_lip", (14, -3), (3.0, -2.0), (15, 10)),
     ),
@@ -91,8 +91,8 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     ),
     # Depressor anguli oris.
     "15": (
-        Pull("mouth_corner", (0, 1), (2.0, 10.5), (13, 14)),
-        Pull("mouth_corner", (3, 20), (2.0, 5.0), (16, 14)),
+        Pull("mouth_corner", (0, 1), (1.5, 7.6), (13, 14)),
+        Pull("mouth_corner", (3, 20), (1.5, 3.6), (16, 14)),
     ),
     # Mentalis.
     "17": (
@@ -103,8 +103,8 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     ),
     # Risorius.
     "20": (
-        Pull("mouth_corner", (2, 0), (12.0, 2.5), (17, 14)),
-        Pull("mouth_corner", (20, 6), (5.0, 1.5), (19, 24)),
+        Pull("mouth_corner", (2, 0), (8.8, 2.0), (17, 14)),
+        Pull("mouth_corner", (20, 6), (3.6, 1.2), (19, 24)),
     ),
     # Orbicularis oris: tightened and narrowed; pressed.
     "23": (
@@ -120,7 +120,7 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     "25": (Pull("lower_lip", (0, 6), (0, 1.5), (22, 10)),),
     # Lateral pterygoid and gravity; the chin and what hangs on it, the lips part by their opening.
     "26": (
-        Pull("chin", (0, 0), (0, 17.0), (46, 24)),
+        Pull("chin", (0, 2), (0, 16.5), (46, 20)),
         Pull("chin", (36, -14), (-3.5, 9.0), (24, 22)),
         Pull("mouth_corner", (6, 8), (-3.0, 5.0), (17, 20)),
     ),
@@ -186,7 +186,7 @@ def _around_eyes(anatomy: Anatomy, canvas: Canvas) -> Float32Array:
     above = anatomy.identity.brows.height + 2
     y = (canvas.y - anatomy.eye_y) / np.where(canvas.y < anatomy.eye_y, above, 20)
     # The whole way from lid to brow is stretched, so that a raised brow never tears the fold of the lid.
-    return ramp(np.hypot(x, y), 0.30, 1.08)
+    return ramp(np.hypot(x, y), 0.32, 1.12)
 
 
 def half_fields(anatomy: Anatomy, canvas: Canvas, motion: str) -> tuple[Float32Array, Float32Array]:

@@ -34,7 +34,7 @@ def head_relief(anatomy: Anatomy, canvas: Canvas, head: Float32Array) -> Float32
     Returns:
         `(rows, columns)` float32, 0 outside the head.
     """
-    depth = cv2.distanceTransform((head > 0.5).astype(np.uint8), cv2.DIST_L2, 3) / canvas.scale
+    depth = cv2.distanceTransform((head > 0.5).astype(np.uint8), cv2.DIST_L2, 3) / canvas.density
     roundness = np.clip(depth / (0.36 * anatomy.height), 0, 1)
     # An inflated outline: steep at the rim, level in the middle; blurred because the distance has ridges.
     form = 78 * canvas.blur(np.sqrt(1 - (1 - roundness) ** 2).astype(np.float32), 7)
@@ -110,8 +110,8 @@ def light(anatomy: Anatomy, canvas: Canvas, relief: Float32Array, grain: Float32
         grain: `(rows, columns)` fine relief of the skin (pores), in face units.
     """
     form = relief + grain
-    slope_x = cv2.Sobel(form, cv2.CV_32F, 1, 0, ksize=3) * (canvas.scale / 8)
-    slope_y = cv2.Sobel(form, cv2.CV_32F, 0, 1, ksize=3) * (canvas.scale / 8)
+    slope_x = cv2.Sobel(form, cv2.CV_32F, 1, 0, ksize=3) * (canvas.density / 8)
+    slope_y = cv2.Sobel(form, cv2.CV_32F, 0, 1, ksize=3) * (canvas.density / 8)
     length = 1 / np.sqrt(slope_x**2 + slope_y**2 + 1)
     side = anatomy.identity.outfit.light_side
     key = (0.55 * side, -0.42, 0.75)
