@@ -12,6 +12,9 @@ from fedn_lightning.errors import ConfigError, PredictionFileError
 
 if TYPE_CHECKING:
     from fedn_lightning.event_files import EventFile, Names
+    from fedn_lightning.events import EventTable
+    from fedn_lightning.metrics.functional.protocols import Protocol
+    from fedn_lightning.metrics.functional.spotting import SpottingScores
     from fedn_lightning.metrics.functional.threshold import Threshold
     from fedn_lightning.reports.evaluation import Report, Selection
 
@@ -113,9 +116,8 @@ def make_report(options: argparse.Namespace) -> Report:
     from fedn_lightning.event_files import read_events, read_videos
     from fedn_lightning.metrics.functional.bootstrap import bootstrap_intervals
     from fedn_lightning.metrics.functional.curves import operating_curves
-    from fedn_lightning.metrics.functional.evaluation import evaluate, spotting_by_subject
+    from fedn_lightning.metrics.functional.evaluation import evaluate
     from fedn_lightning.metrics.functional.protocols import PROTOCOLS
-    from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores
     from fedn_lightning.metrics.functional.threshold import at_threshold
     from fedn_lightning.reports.evaluation import Report
 
@@ -125,11 +127,7 @@ def make_report(options: argparse.Namespace) -> Report:
     predictions = read_events(options.predictions, names, lenient=options.lenient)
     selection = select(options, predictions, truths, names)
     found, wanted, protocol = predictions.events, truths.events, PROTOCOLS[options.protocol]
-    per_subject = None
-    if options.per_subject:
-        counted = spotting_by_subject(at_threshold(found, selection.threshold), wanted, protocol)
-        nothing = SpottingScores(*(Counts() for _ in SpottingScores.groups()))
-        per_subject = {name: counted.get(i, nothing) for name, i in sorted(names.subjects.items())}
+    counted = at_threshold(found, selection.threshold)
     intervals = None
     if options.bootstrap:
         intervals = bootstrap_intervals(
@@ -143,10 +141,22 @@ def make_report(options: argparse.Namespace) -> Report:
         emotions=tuple(names.emotions),
         n_videos=len(names.videos),
         curves=operating_curves(found, wanted, minutes),
-        per_subject=per_subject,
+        per_subject=_per_subject(counted, wanted, protocol, names) if options.per_subject else None,
         intervals=intervals,
         draws=options.bootstrap,
     )
+
+
+def _per_subject(
+    counted: EventTable, truths: EventTable, protocol: Protocol, names: Names
+) -> dict[str, SpottingScores]:
+    """Counts of every subject there is, also of one with nothing to find and nothing found."""
+    from fedn_lightning.metrics.functional.evaluation import spotting_by_subject
+    from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores
+
+    scores = spotting_by_subject(counted, truths, protocol)
+    nothing = SpottingScores(*(Counts() for _ in SpottingScores.groups()))
+    return {name: scores.get(index, nothing) for name, index in sorted(names.subjects.items())}
 
 
 def select(options: argparse.Namespace, predictions: EventFile, truths: EventFile, names: Names) -> Selection:
