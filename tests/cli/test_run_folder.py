@@ -51,3 +51,11 @@ def test_a_resumed_run_stays_whatever_happens(used: Path) -> None:
 
 def test_an_empty_folder_is_simply_taken(tmp_path: Path) -> None:
     assert RunFolder(tmp_path).open() is None
+
+
+def test_abandoning_leaves_no_empty_folders(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "runs" / "a" / "b")
+    folder.open()
+    (tmp_path / "runs" / "other").mkdir()
+    folder.abandon()
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs", "other"]

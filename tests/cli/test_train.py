@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import shlex
+import signal
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_nothing(
     assert said[0].startswith("fedn: error: ")
     assert message in said[0]
     assert said[0].endswith((".", "?"))
-    assert not list(Path().rglob("*.*"))  # no file of any kind
+    assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,27 @@ def test_a_killed_run_is_not_a_success(fedn, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(toys.ToyTask, "training_step", killed)
     assert fedn("fit") == 143
     assert not (RUN / "result.json").exists()
+
+
+@pytest.mark.parametrize(("epoch", "kept"), [(0, False), (1, True)])
+def test_an_interrupted_run_says_how_to_go_on(
+    fedn, epoch: int, kept: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = toys.ToyTask.training_step
+
+    def interrupted(self: toys.ToyTask, *args: object) -> object:
+        if self.current_epoch == epoch:
+            raise KeyboardInterrupt
+        return step(self, *args)
+
+    monkeypatch.setattr(toys.ToyTask, "training_step", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        assert fedn("fit") == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
+    assert ("--ckpt_path runs/toy/05/checkpoints/last.ckpt" in capsys.readouterr().err) == kept
+    assert RUN.exists() == kept
 
 
 def test_on_resume_the_configuration_wins_aloud_and_the_log_goes_on(fedn, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ class RunFolder:
         self.path = Path(path)
         self.resume = resume
         self.aside: Path | None = None
+        self._new_parents: list[Path] = []
 
     def open(self) -> Path | None:
         """Makes the folder.
@@ -32,6 +34,7 @@ class RunFolder:
         if not self.resume and self.path.is_dir() and any(self.path.iterdir()):
             self.aside = _free_name(self.path)
             self.path.rename(self.aside)
+        self._new_parents = [parent for parent in self.path.parents if not parent.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         return self.aside
 
@@ -43,6 +46,9 @@ class RunFolder:
         if self.aside is not None:
             self.aside.rename(self.path)
             self.aside = None
+        for parent in self._new_parents:
+            with contextlib.suppress(OSError):  # another run may have moved in
+                parent.rmdir()
 
 
 def _free_name(path: Path) -> Path:

@@ -201,10 +201,10 @@ class FednCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     def _leave(self, kind: type[BaseException] | None, *_: Any) -> None:
-        """Gives the folder back if the user's mistake ended the run before anything was learned or written."""
-        mistake = kind is not None and issubclass(kind, FednError)
+        """Gives the folder back if the user's mistake or wish ended the run before anything was learned or written."""
+        ended = kind is not None and issubclass(kind, FednError | KeyboardInterrupt)
         path = self.run_folder.path
-        if mistake and not (path / "result.json").exists() and not any(path.glob("checkpoints/*.ckpt")):
+        if ended and not (path / "result.json").exists() and not any(path.glob("checkpoints/*.ckpt")):
             self.run_folder.abandon()
         elif self.run_folder.aside is not None:
             note(f"the earlier run in {path} was kept as {self.run_folder.aside}")
@@ -264,6 +264,14 @@ class FednCLI(LightningCLI):
             if self.settings.ckpt_path is None or not re.search(r"(loading|loaded) state.?dict", str(error)):
                 raise
             raise explain_failure(self.settings.ckpt_path, error) from error
+        except SystemExit as error:
+            if isinstance(error, SIGTERMException) or not self.trainer.interrupted:
+                raise
+            # Lightning ends the process itself on the keyboard's interrupt, silently.
+            last = self.run_folder.path / "checkpoints" / "last.ckpt"
+            if last.is_file():
+                note(f"the run can go on from here with --ckpt_path {last}")
+            raise KeyboardInterrupt from error
 
     def after_fit(self) -> None:
         """Scores the best checkpoint: on the held-out subjects, or on the validation subjects if told so."""
@@ -332,6 +340,7 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         FednError: for every mistake in configuration, data or checkpoint.
+        KeyboardInterrupt: if the user stops the run.
     """
     _quieten()
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
