@@ -70,17 +70,18 @@ def light_row(width: int, light: Float32Array) -> Uint8Array | None:
 
     Args:
         width: of the picture in px.
-        light: `(3,)`: gain (not applied here), horizontal gradient, colour temperature.
+        light: `(3,)`: gain (not applied here), horizontal gradient, colour temperature; beyond -1 to 1 like these.
 
     Returns:
         `(width, 3)` uint8 with :data:`LIGHT_ONE` for no change, or None if the light is even and white.
     """
-    _, gradient, warmth = (float(v) for v in light)
+    gradient, warmth = (min(max(float(v), -1.0), 1.0) for v in light[1:])
     if not gradient and not warmth:
         return None
     tint = LIGHT_ONE * (1 + warmth * WARM_TINT)
-    row = _across(width) * (np.float32(LIGHT_REACH * gradient) * tint) + (tint + np.float32(0.5))
-    return np.asarray(np.minimum(row, 255), np.uint8)
+    row = _across(width) * (LIGHT_REACH * gradient * tint)
+    row += tint + np.float32(0.5)
+    return row.astype(np.uint8)
 
 
 def expose(picture: Uint8Array, light: Uint8Array | None, gain: float, noise: Uint8Array, spread: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
@@ -76,7 +77,8 @@ class HeadMotion:
     def pose(self, performance: Performance, frame: int) -> Float32Array:
         """Field of the head's pose alone: where a point of the picture lies on the resting head."""
         coefficients = _pose_coefficients(performance.pose[frame], self._pivot, self.canvas.scale)
-        return np.asarray(cv2.merge([*np.tensordot(coefficients, self._pose_basis, 1)]), np.float32)
+        x, y = (coefficients @ self._pose_basis).reshape(2, *self.canvas.shape)
+        return np.asarray(cv2.merge([x, y]), np.float32)
 
     def total(self, performance: Performance, frame: int, pose: Float32Array | None = None) -> Float32Array:
         """Field of pose and skin together; `pose` may be given if it is known."""
@@ -107,21 +109,26 @@ class HeadMotion:
 
 
 def _pose_basis(anatomy: Anatomy, canvas: Canvas, positions: Float32Array) -> Float32Array:
-    """`(4, rows, columns)`: x, y, 1 and relief, each faded out away from the head."""
+    """`(4, rows * columns)`: x, y, 1 and relief, each faded out away from the head."""
     chin = anatomy.identity.skull.chin_y
     fade = (1 - ramp(np.abs(canvas.x), 136, 176)) * (1 - ramp(canvas.y, chin + 18, 476)) * ramp(canvas.y, 10, 50)
     head = canvas.polygon(anatomy.outline)
     relief = canvas.blur(head_relief(anatomy, canvas, head), 6)
     basis = [positions[..., 0] * fade, positions[..., 1] * fade, fade, (relief - TURNING_DEPTH) * fade]
-    return np.stack(basis).astype(np.float32)
+    return np.stack([b.ravel() for b in basis]).astype(np.float32)
 
 
 def _pose_coefficients(pose: Float32Array, pivot: Float32Array, scale: float) -> Float32Array:
     """`(2, 4)`, how much of each basis map the x and the y of the pose field hold."""
-    shift_x, shift_y, roll, yaw, pitch, size = (float(v) for v in pose)
-    cos, sin = np.cos(np.deg2rad(roll)) / size, np.sin(np.deg2rad(roll)) / size
+    shift_x, shift_y, roll, yaw, pitch, size = pose.tolist()
+    cos, sin = math.cos(math.radians(roll)) / size, math.sin(math.radians(roll)) / size
+    x0, y0 = pivot.tolist()
+    x1, y1 = x0 + shift_x, y0 + shift_y
     # source = pivot + R(-roll) (point - shift - pivot) / size
-    linear = np.array([[cos, sin], [-sin, cos]])
-    offset = pivot - linear @ (pivot + np.array([shift_x, shift_y]))
-    turn = -scale * np.sin(np.deg2rad([yaw, pitch]))
-    return np.column_stack([linear - np.eye(2), offset, turn]).astype(np.float32)
+    return np.array(
+        [
+            [cos - 1, sin, x0 - cos * x1 - sin * y1, -scale * math.sin(math.radians(yaw))],
+            [-sin, cos - 1, y0 + sin * x1 - cos * y1, -scale * math.sin(math.radians(pitch))],
+        ],
+        np.float32,
+    )
