@@ -79,7 +79,7 @@ class FeatureCache:
     def _chunk(
         self, video: StoredVideo, first: int, variant: int, augmenter: ClipAugmenter | None
     ) -> npt.NDArray[np.uint8]:
-        frames = np.asarray(video.frames[first : first + CHUNK])
+        frames = np.array(video.frames[first : first + CHUNK])  # a copy: torch wants memory it may write to
         if variant == 0 or augmenter is None:
             return frames
         # One seed for the whole video: its frames must all be changed alike.

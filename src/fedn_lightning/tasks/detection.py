@@ -85,7 +85,8 @@ class DetectionTask(lightning.LightningModule):
         self.assignment, self.inference, self.optimiser_config = assignment, inference, optimiser
         self.emotion_scheme, self.recognise = emotion_scheme, recognise
         self.emotions = CLASSES[emotion_scheme]
-        self.encoder: FrameEncoder = encoder.build()
+        # Lightning keeps the modes it finds, so this must hold before the first epoch too; see train().
+        self.encoder: FrameEncoder = encoder.build().eval()
         self.network = FEDN(self.encoder.feature_dim, len(self.emotions) if recognise else 0, network)
         self.threshold: Tensor
         self.register_buffer("threshold", torch.full((2,), 0.5, dtype=torch.float64))

@@ -1,0 +1,190 @@
+"""The detection task on pulses of light: it learns, it repeats itself, it leaks nothing, and it tells what is wrong."""
+
+from __future__ import annotations
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from pulses import SIZE, write_pulses
+
+from fedn_lightning.data.datamodule import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
+from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
+from fedn_lightning.nn.fedn import NetworkConfig
+from fedn_lightning.tasks.detection import DetectionTask
+from fedn_lightning.tasks.encoding import EncoderConfig
+from fedn_lightning.tasks.optimiser import OptimiserConfig
+
+NETWORK = NetworkConfig(dim=32, channels=32, dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def pulses(tmp_path_factory):
+    store = tmp_path_factory.mktemp("pulses")
+    return store, write_pulses(store)
+
+
+@pytest.fixture
+def data(pulses, monkeypatch):
+    """Makes data modules over the pulses, with any argument changed."""
+    store, corpus = pulses
+
+    def make(**changes) -> DetectionDataModule:
+        values = {"test_subject": "p6", "val_subject": ["p5"], "batch_size": 8, "seed": 1} | changes
+        module = DetectionDataModule(
+            CorpusConfig("pulses", "nowhere"),
+            CropConfig(str(store), SIZE),
+            WindowConfig(64, 16, 16, jitter=8),
+            **values,
+        )
+        module.__dict__["corpus"] = corpus  # read already: cached_property looks here first
+        monkeypatch.setattr(module, "prepare_data", lambda: None)
+        return module
+
+    return make
+
+
+def task(seed: int = 0, network: NetworkConfig = NETWORK, **changes) -> DetectionTask:
+    torch.manual_seed(seed)
+    values = {"encoder": EncoderConfig(10, 8), "optimiser": OptimiserConfig(lr=2e-3)} | changes
+    return DetectionTask(network=network, **values)
+
+
+def trainer(path, epochs: int = 1, **changes) -> lightning.Trainer:
+    return lightning.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        default_root_dir=path,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def _quiet():
+    import logging
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_it_learns_to_detect_on_a_subject_it_never_saw(data, tmp_path):
+    model, module = task(), data()
+    run = trainer(tmp_path, epochs=15)
+    run.fit(model, module)
+    run.test(model, module, verbose=False)
+    assert model.scores["overall_f1"] > 0.7
+    assert model.scores["map@0.5"] > 0.4
+    assert {v.subject for v in model.record.videos} == {"p6"}
+    assert len(model.record.curves[0]) == model.record.n_frames[0] == 300
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_two_runs_with_one_seed_give_the_same_and_another_seed_does_not(data, tmp_path):
+    def scores(seed):
+        model, module = task(seed), data(seed=seed, val_subject=["p5"])
+        run = trainer(tmp_path, epochs=2)
+        run.fit(model, module)
+        run.test(model, module, verbose=False)
+        return model.record.predictions.to_rows()
+
+    first = scores(1)
+    np.testing.assert_array_equal(first, scores(1))
+    assert first.shape != (other := scores(2)).shape or not np.array_equal(first, other)
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_training_from_pixels_changes_an_unfrozen_encoder_but_not_its_statistics(data, tmp_path):
+    model, module = task(encoder=EncoderConfig(10, 8, frozen=False, chunk=100)), data()
+    before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+    trainer(tmp_path, max_steps=2, limit_val_batches=0).fit(model, module)
+    after = model.encoder.state_dict()
+    assert not torch.equal(before["conv1.weight"], after["conv1.weight"])
+    assert torch.equal(before["bn1.running_mean"], after["bn1.running_mean"])
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_a_frozen_encoder_stays_as_it_is(data, tmp_path):
+    model, module = task(), data()
+    before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+    trainer(tmp_path, max_steps=2, limit_val_batches=0).fit(model, module)
+    assert all(torch.equal(value, before[name]) for name, value in model.encoder.state_dict().items())
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_cached_features_give_what_pixels_give(data, tmp_path):
+    model, module = task().eval(), data()
+    run = trainer(tmp_path)
+    run.test(model, module, verbose=False)
+    cached = next(iter(module.test_dataloader()))
+    monkey = task(encoder=EncoderConfig(10, 8, frozen=False))
+    monkey.encoder.load_state_dict(model.encoder.state_dict())
+    run.test(monkey, module, verbose=False)
+    pixels = next(iter(module.test_dataloader()))
+    features = monkey.encoder.eval()(pixels["frames"][0])
+    torch.testing.assert_close(features, cached["features"][0], rtol=0.05, atol=0.05)  # bfloat16 against float32
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_thresholds_come_from_validation_alone_and_travel_in_the_checkpoint(data, tmp_path):
+    model, module = task(), data()
+    run = trainer(tmp_path, epochs=2)
+    run.fit(model, module)
+    chosen = model.threshold.clone()
+    run.save_checkpoint(tmp_path / "run.ckpt")
+    run.test(model, module, verbose=False)
+    assert torch.equal(model.threshold, chosen)
+    other = task(seed=9)
+    trainer(tmp_path).test(other, data(), ckpt_path=tmp_path / "run.ckpt", weights_only=True, verbose=False)
+    assert torch.equal(other.threshold, chosen)
+    np.testing.assert_array_equal(other.record.predictions.to_rows(), model.record.predictions.to_rows())
+    recipe = torch.load(tmp_path / "run.ckpt", weights_only=True)["fedn"]
+    assert recipe["crop_size"] == SIZE
+    assert recipe["subjects"]["test"] == ("p6",)
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_the_held_out_subject_is_in_no_training_or_validation_window(data, tmp_path):
+    model, module = task(), data(val_subject=1)
+    run = trainer(tmp_path, max_steps=1)
+    run.fit(model, module)
+    for stage in ("train", "val"):
+        assert "p6" not in {video.subject for video in module.videos(stage)}
+    assert {video.subject for video in model.record.videos} == set(module.split.val)
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_a_checkpoint_of_another_shape_is_told_by_its_parameters(data, tmp_path):
+    run = trainer(tmp_path, max_steps=1)
+    run.fit(task(), data())
+    run.save_checkpoint(tmp_path / "run.ckpt")
+    wide = task(network=NetworkConfig(dim=64, channels=32))
+    with pytest.raises(
+        CheckpointError, match=r"does not fit the configured network: .* there and .* here .*config\.yaml"
+    ):
+        trainer(tmp_path).test(wide, data(), ckpt_path=tmp_path / "run.ckpt", weights_only=True, verbose=False)
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_shifted_labels_touch_training_only(data, tmp_path):
+    plain, shifted = data(), data(shift_labels=True)
+    for module in (plain, shifted):
+        trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(task(), module)
+    starts = [
+        [module.train_dataloader().dataset.sources[0].truths.start.tolist() for module in (plain, shifted)],
+        [module.val_dataloader().dataset.sources[0].truths.start.tolist() for module in (plain, shifted)],
+    ]
+    assert starts[0][0] != starts[0][1]
+    assert starts[1][0] == starts[1][1]
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_wrong_configurations_end_in_a_sentence(data, tmp_path):
+    with pytest.raises(ConfigError, match=r"model.emotion_scheme is '4' but data.corpus.emotion_scheme is '3'"):
+        trainer(tmp_path).fit(task(emotion_scheme="4"), data())
+    with pytest.raises(ConfigError, match=r"data.batch_size = 0 must be at least 1"):
+        data(batch_size=0)
+    with pytest.raises(SplitError, match="Subject 'p9' is not in this corpus"):
+        _ = data(test_subject="p9").split
