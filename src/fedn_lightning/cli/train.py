@@ -11,15 +11,12 @@ import importlib
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from jsonargparse import set_parsing_settings
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     LearningRateMonitor,
@@ -30,16 +27,22 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
 from fedn_lightning.callbacks.progress import RunProgress
 from fedn_lightning.callbacks.results import WriteResults
 from fedn_lightning.callbacks.resume import ConfiguredOptimizer
 from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
 from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_checkpoint
-from fedn_lightning.cli.messages import explain, explain_reference, explain_setup, note
+from fedn_lightning.cli.main import COMMANDS
+from fedn_lightning.cli.messages import note
+from fedn_lightning.cli.parsing import (
+    PARSER_OPTIONS,
+    FednParser,
+    check_files,
+    plain_errors,
+    prepare_parsing,
+    qualify_references,
+)
 from fedn_lightning.cli.run_folder import RunFolder
 from fedn_lightning.errors import CheckpointError, ConfigError, FednError
 from fedn_lightning.event_files import ChallengeFormat
@@ -80,35 +83,6 @@ class CheckpointSettings:
     mode: Literal["max", "min"] = "max"
 
 
-def put_int_first(trainer_class: type[Trainer] = Trainer) -> None:
-    """Makes `limit_val_batches: 1` mean one batch, not 100 %.
-
-    The parser tries the types of a union in order. `typing` keeps unions in a cache in which `float | int` and
-    `int | float` are equal, so which order `Trainer` got depends on what was imported before it. Unions made with `|`
-    are not cached. Can go when Lightning writes its annotations so.
-    """
-    annotations = trainer_class.__init__.__annotations__
-    for name in ("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches"):
-        annotations[name] = int | float | None
-    annotations["overfit_batches"] = int | float
-
-
-class FednParser(LightningArgumentParser):
-    """A parser whose errors are one sentence, without sixty lines of usage before it."""
-
-    def error(self, message: str, ex: Exception | None = None) -> Any:
-        """Raises :class:`ConfigError`; parsers that only try a value (`exit_on_error=False`) fail as the base does."""
-        if not self.exit_on_error:
-            super().error(message, ex)
-        raise ConfigError(explain(message, self.known_keys())) from ex
-
-    def known_keys(self) -> set[str]:
-        """All keys of this parser and of the commands below it."""
-        keys = {option.lstrip("-") for option in self._option_string_actions}
-        below = [action.choices for action in self._actions if isinstance(action.choices, dict)]
-        return keys.union(*(parser.known_keys() for commands in below for parser in commands.values()))
-
-
 class FednCLI(LightningCLI):
     """LightningCLI with a run folder, W&B, and a result at the end of `fit`."""
 
@@ -116,7 +90,7 @@ class FednCLI(LightningCLI):
     results: WriteResults | None = None
 
     def __init__(self, exits: contextlib.ExitStack, argv: Sequence[str]) -> None:
-        self.exits = exits
+        self.exits, self.command = exits, argv[0]
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -124,7 +98,7 @@ class FednCLI(LightningCLI):
             subclass_mode_data=True,
             seed_everything_default=7,
             parser_class=FednParser,
-            parser_kwargs={"parser_mode": "omegaconf+", "allow_abbrev": False, "prog": "fedn"},
+            parser_kwargs=dict(PARSER_OPTIONS),
             auto_configure_optimizers=False,
             args=list(argv),
         )
@@ -132,6 +106,10 @@ class FednCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses the given words; the base class warns whenever `sys.argv` holds words as well."""
         self.config = parser.parse_args(args)
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override] # static in the base class
+        """The one command that is run: a parser for each would quadruple the time to start."""
+        return {self.command: super().subcommands()[self.command]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the keys that belong to a run as a whole."""
@@ -147,6 +125,8 @@ class FednCLI(LightningCLI):
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        parser.description = COMMANDS[(subcommand,)].summary
+        parser.usage = f"fedn {subcommand} --config EXPERIMENT.yaml [--KEY VALUE ...]"
         parser.set_defaults(weights_only=True)
         if subcommand == "predict":
             formats = Literal["fedn", *get_args(ChallengeFormat)]  # type: ignore[valid-type]
@@ -186,7 +166,7 @@ class FednCLI(LightningCLI):
         """Opens the run folder and gives the trainer its loggers and callbacks."""
         config = self._get(self.config_init, "trainer")
         if config.get("fast_dev_run"):
-            return super().instantiate_trainer(**kwargs)
+            return super().instantiate_trainer(logger=False, **kwargs)  # a trial of a few batches leaves nothing
         self.run_folder.open()
         self.exits.push(self._leave)
         folder = str(self.run_folder.path)
@@ -288,47 +268,6 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-@contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turns the libraries' errors about a configuration into the project's own."""
-    try:
-        yield
-    except OmegaConfBaseException as error:
-        raise ConfigError(explain_reference(getattr(error, "full_key", None), str(error))) from error
-    except MisconfigurationException as error:
-        raise ConfigError(explain_setup(str(error))) from error
-
-
-def qualify_references(argv: Sequence[str]) -> list[str]:
-    """Makes `${key}` on the command line mean the same as in a file.
-
-    The parser keeps a command's keys under the command's name and resolves references from the top.
-
-    >>> qualify_references(["fit", "--run_dir", "runs/${experiment}", "--x", "${oc.env:HOME}"])
-    ['fit', '--run_dir', 'runs/${fit.experiment}', '--x', '${oc.env:HOME}']
-    """
-    command, *words = argv
-    return [command, *(re.sub(r"\$\{(?=[A-Za-z_][\w.\[\]]*\})", f"${{{command}.", word) for word in words)]
-
-
-def check_files(argv: Sequence[str]) -> None:
-    """Names the file and line of a syntax error, which the parser does not.
-
-    Raises:
-        ConfigError: if a file given by `--config` is not YAML.
-    """
-    words = [part for word in argv for part in word.split("=", 1)]
-    for path in (Path(value) for option, value in pairwise(words) if option in ("--config", "-c")):
-        try:
-            if path.is_file():
-                OmegaConf.load(path)
-        except YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f", line {mark.line + 1}" if mark else ""
-            msg = f"{path}{line}, is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
-            raise ConfigError(msg) from error
-
-
 def main(argv: Sequence[str]) -> int:
     """Runs `fedn fit|validate|test|predict`.
 
@@ -343,8 +282,7 @@ def main(argv: Sequence[str]) -> int:
         KeyboardInterrupt: if the user stops the run.
     """
     _quieten()
-    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
-    put_int_first()
+    prepare_parsing()
     for module in CLASS_MODULES:
         importlib.import_module(module)
     check_files(argv)
