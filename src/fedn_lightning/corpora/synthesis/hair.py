@@ -25,7 +25,7 @@ def _strands(anatomy: Anatomy, canvas: Canvas, rng: np.random.Generator) -> Floa
     dx, dy = canvas.x - shift, canvas.y - (_top(anatomy) + (16 if hair.style == "parted" else -6))
     radius = np.hypot(dx, 1.1 * dy).astype(np.float32)
     angle = cv2.phase(np.broadcast_to(dy, canvas.shape).copy(), np.broadcast_to(dx, canvas.shape).copy())
-    wave = (0.012 + 0.06 * hair.curl) * np.sin(radius / (24 - 8 * hair.curl) + 3 * np.sin(angle * 5))
+    wave = (0.012 + 0.04 * hair.curl) * np.sin(radius / (24 - 8 * hair.curl) + 3 * np.sin(angle * 5))
     fine = rng.standard_normal((48, 1100), np.float32)
     streaks = 0.30 * fine + 3.2 * cv2.GaussianBlur(fine, (0, 0), 2.5) + 3 * cv2.GaussianBlur(fine, (0, 0), 7)
     column = np.mod(angle / (2 * np.pi) + 0.5 + wave / 6, 1) * 1090

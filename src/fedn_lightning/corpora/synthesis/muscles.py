@@ -79,7 +79,7 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     ),
     # Zygomaticus major.
     "12": (
-        Pull("mouth_corner", (1, -1), (7.6, -8.6), (14, 15)),
+        Pull("mouth_corner", (1, -1), (7.0, -7.9), (14, 15)),
         Pull("mouth_corner", (17, -30), (2.6, -4.8), (21, 18)),
         Pull("upper_lip", (14, 4), (3.0, -2.5), (15, 10)),
         Pull("lower_lip", (14, -3), (3.0, -2.0), (15, 10)),

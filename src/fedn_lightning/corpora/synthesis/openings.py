@@ -8,7 +8,6 @@ between them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 import cv2
@@ -56,8 +55,7 @@ class Opening:
     shadow: float
 
     def __post_init__(self) -> None:
-        # An eye stays open by the same amount for many frames.
-        self._gap = lru_cache(maxsize=4)(self._part)
+        self._latest: tuple[tuple[float, float], _Gap] | None = None
 
     def part(self, skin: Uint8Array, behind: Uint8Array, up: float, down: float) -> None:
         """Parts the skin.
@@ -68,7 +66,10 @@ class Opening:
             up: px by which the upper edge rises in the middle, at least 0.
             down: px by which the lower edge falls, at least 0.
         """
-        gap = self._gap(round(up * FINENESS) / FINENESS, round(down * FINENESS) / FINENESS)
+        amount = (round(up * FINENESS) / FINENESS, round(down * FINENESS) / FINENESS)
+        if self._latest is None or self._latest[0] != amount:  # an eye stays open by one amount for many frames
+            self._latest = amount, self._part(*amount)
+        gap = self._latest[1]
         moved = cv2.remap(skin, gap.source_x, gap.source_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         cv2.blendLinear(moved, behind, gap.keep, gap.hole, dst=skin)
         cv2.multiply(skin, gap.shade, dst=skin, scale=1 / 255)
@@ -169,10 +170,17 @@ class Eyeball:
         self.centre = (float(centre[0]), float(centre[1]))
         self.radius = eyes.iris_radius * canvas.scale
         self.iris, self.cover = _paint_iris(eyes.iris, self.radius, anatomy.identity.outfit.light_side, rng)
-        self.turned = lru_cache(maxsize=4)(self._turned)
+        self._latest: tuple[tuple[float, float], Uint8Array] | None = None
 
-    def _turned(self, gaze_x: float, gaze_y: float) -> Uint8Array:
-        """`(rows, columns, 3)`, the eyeball looking to the right of the picture and up, in -1 to 1."""
+    def turned(self, gaze_x: float, gaze_y: float) -> Uint8Array:
+        """`(rows, columns, 3)`, the eyeball looking right in the picture and up, -1 to 1; not to be changed."""
+        gaze = (float(gaze_x), float(gaze_y))
+        if self._latest is None or self._latest[0] != gaze:
+            self._latest = gaze, self._paint(*gaze)
+        return self._latest[1]
+
+    def _paint(self, gaze_x: float, gaze_y: float) -> Uint8Array:
+        """Lays the iris over the white."""
         size = self.iris.shape[0]
         x = self.centre[0] + gaze_x * 0.95 * self.radius - (size - 1) / 2
         y = self.centre[1] - gaze_y * 0.55 * self.radius - (size - 1) / 2

@@ -169,7 +169,7 @@ class FaceRenderer:
         jaw, rounding = (float(v) for v in performance.speech[frame])
         pressed = max(0.0, 1 - unit["24"] - 0.7 * unit["23"] - 0.5 * unit["17"])
         up = (2.4 * unit["25"] + 1.2 * unit["26"] + 1.2 * jaw + 0.8 * rounding) * pressed
-        down = (5.0 * unit["25"] + 17.0 * unit["26"] + 11.0 * jaw + 1.5 * rounding) * pressed
+        down = (5.0 * unit["25"] + 16.0 * unit["26"] + 11.0 * jaw + 1.5 * rounding) * pressed
         return up, down
 
     def _paint_frame(self, performance: Performance, frame: int) -> Uint8Array:
