@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from fedn_lightning.cli import main as dispatcher
 from fedn_lightning.cli import train
 from fedn_lightning.cli.main import main
+from fedn_lightning.errors import ConfigError
 
 RUN = Path("runs/toy/05")
 
@@ -303,6 +304,49 @@ def test_checkpoints_are_never_unpickled_freely(fedn, monkeypatch: pytest.Monkey
     fedn("test")
     assert seen
     assert set(seen) == {True}
+
+
+def test_callbacks_of_a_file_and_of_the_command_line_add_up(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    fit = Trainer.fit
+
+    @functools.wraps(fit)
+    def spy(self: Trainer, *args: object, **kwargs: object) -> object:
+        seen.append([type(callback).__name__ for callback in self.callbacks])
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "fit", spy)
+    stop = "\n  callbacks: [{class_path: EarlyStopping, init_args: {monitor: val/f1, mode: max}}]\nmodel:"
+    Path("more.yaml").write_text((conf / "toy.yaml").read_text().replace("\nmodel:", stop))
+    assert (
+        main(
+            [
+                "fit",
+                "--config",
+                "more.yaml",
+                "--trainer.callbacks+=GradientAccumulationScheduler",
+                "--trainer.callbacks.scheduling={0: 1}",
+            ]
+        )
+        == 0
+    )
+    ours = {"WriteResults", "ModelCheckpoint", "ConfiguredOptimizer", "LearningRateMonitor", "SaveRunConfig"}
+    assert ours | {"EarlyStopping", "GradientAccumulationScheduler"} <= set(seen[0])
+    assert seen[0].count("ModelCheckpoint") == 1
+
+
+def test_a_requeued_job_never_picks_a_checkpoint_by_itself(fedn, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {}
+
+    def stop(self: object, **kwargs: object) -> None:
+        given.update(kwargs)
+        raise ConfigError("Far enough.")
+
+    monkeypatch.setattr(train.SLURMEnvironment, "detect", staticmethod(lambda: True))
+    monkeypatch.setattr(train.LightningCLI, "instantiate_trainer", stop)
+    assert fedn("fit") == 2
+    (environment,) = given["plugins"]
+    assert environment.auto_requeue is False
 
 
 def test_every_training_command_comes_here() -> None:
