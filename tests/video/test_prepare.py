@@ -8,7 +8,7 @@ from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video import prepare as module
 from fedn_lightning.video.alignment import canonical_eyes
 from fedn_lightning.video.prepare import prepare
-from fedn_lightning.video.store import ClipStore
+from fedn_lightning.video.store import ArrayWriter, ClipStore
 from lookalikes.faces import eyes_of
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
@@ -119,7 +119,7 @@ def test_a_disk_that_fills_up_is_a_clear_failure(tmp_path, monkeypatch):
     def full(self, crops):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.ArrayWriter, "write", full)
+    monkeypatch.setattr(ArrayWriter, "write", full)
     report = whole(corpus(movie(tmp_path / "a.mp4")), tmp_path / "store")
     assert "the disk is full, so s1/a could not be stored" in report.failed["s1/a"]
     assert list((tmp_path / "store").iterdir()) == []
@@ -142,6 +142,25 @@ def test_the_eyes_are_put_in_their_places(face, tmp_path):
     eyes = np.mean([eyes_of(face.landmarks(performance, i)) for i in range(12)], axis=0)
     placed = eyes @ video.transform[:, :2].T + video.transform[:, 2]
     assert np.abs(placed - canonical_eyes(64)).max() < 2
+
+
+def test_the_head_is_followed_if_asked_for(face, tmp_path):
+    performance = Performance.neutral(40)
+    performance.pose[:, 0] = 8 * np.sin(np.arange(40) / 12)
+    write_movie(tmp_path / "a.mp4", (face.render(performance, i, 0) for i in range(40)), options={"crf": "16"})
+    moved = {}
+    for align in ("video", "track"):
+        toy = corpus(tmp_path / "a.mp4")
+        assert prepare(toy, tmp_path / align, crop_size=64, jobs=0, align=align).failed == {}
+        frames = ClipStore(tmp_path / align).video("s1/a").frames.astype(float)
+        moved[align] = np.abs(np.diff(frames, axis=0)).mean()
+    assert moved["track"] < 0.6 * moved["video"]
+    assert ClipStore(tmp_path / "track").video("s1/a").record["frames_lost"] == 0
+
+
+def test_a_video_without_a_face_cannot_be_followed(tmp_path):
+    report = prepare(corpus(movie(tmp_path / "a.mp4")), tmp_path / "store", crop_size=64, jobs=0, align="track")
+    assert "no face was found in the frames looked at" in report.failed["s1/a"]
 
 
 def test_a_box_stands_in_where_no_face_is_found(tmp_path):

@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--size", type=int, help="side of the face crop in px (default: 128)")
     made.add_argument("--fps", type=float, help="working frame rate (default: 30)")
     made.add_argument("--jobs", type=int, help="processes (default: 2)")
-    made.add_argument("--align", default="video", choices=("video", "none"), help="how the face is found")
+    made.add_argument("--align", default="video", choices=("video", "track", "none"), help="how the face is followed")
     made.add_argument("--gaps", default="repeat", choices=("repeat", "error"), help="missing frames of a folder")
     made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")
     return made

@@ -87,13 +87,13 @@ class Thinning:
         self.items.append(item)
 
 
-def survey(path: str, samples: int = 0, tick: Callable[[], None] = lambda: None) -> Survey:
+def survey(path: str, samples: int = 0, watch: Callable[[int, Any], None] = lambda number, grey: None) -> Survey:
     """Decodes a whole file once, without converting its pictures: counts, timestamps, and some grey pictures.
 
     Args:
         path: a video file.
         samples: at least this many frames are kept (at most twice as many), evenly spread over the video.
-        tick: called every now and then, as a sign of life.
+        watch: called with every frame's number and a function that gives its grey picture `(H, W)`.
 
     Raises:
         VideoError: if the file cannot be opened, holds no frame, or breaks off in an error.
@@ -111,8 +111,7 @@ def survey(path: str, samples: int = 0, tick: Callable[[], None] = lambda: None)
             if kept.wants(number):
                 kept.add(number, _upright(frame, "gray"))
             height, width = frame.height, frame.width
-            if number % 100 == 0:
-                tick()
+            watch(number, lambda frame=frame: _upright(frame, "gray"))
     if not shown:
         msg = f"{path} holds no frame that can be decoded."
         raise VideoError(msg)

@@ -65,7 +65,7 @@ class StoredVideo:
         source_path: file or folder it was made from.
         source_fps: frames per second of the source.
         source_n_frames: number of frames decoded from the source.
-        transform: `(2, 3)` float64, source pixels to crop pixels; the first frame's under `align="track"`.
+        transform: `(2, 3)` float64, source pixels to crop pixels; the median one under `align="track"`.
         spec: how it was made.
         record: the whole record.
     """

@@ -114,7 +114,7 @@ def verify_video(video: Video, tick: Tick) -> Verification:
     """
     if Path(video.path).is_dir():
         return _verify_folder(video, tick)
-    seen = survey(video.path, tick=lambda: tick(0))
+    seen = survey(video.path, watch=lambda number, grey: None if number % 100 else tick(0))
     try:
         fault = _decord_fault(video.path, seen.n_frames, tick)
     except FednError as error:

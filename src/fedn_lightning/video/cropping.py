@@ -1,0 +1,261 @@
+"""One video on its way into the clip store: surveyed, its face found, then decoded, cropped and written."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.errors import FaceNotFoundError, StoreError
+from fedn_lightning.events import Video
+from fedn_lightning.video.alignment import box_transform, crop, eye_transform
+from fedn_lightning.video.exact import PyAVSource, Thinning, survey
+from fedn_lightning.video.faces import BOX_EYES, Face, find_face, find_video_face
+from fedn_lightning.video.sources import FolderSource, Frames, FrameSource
+from fedn_lightning.video.store import ArrayWriter, CropSpec, fingerprint, spec_record
+from fedn_lightning.video.timing import frame_plan, stored_fps
+from fedn_lightning.video.tracking import TRACKED_FPS, HeadTracker, settled, transforms
+from fedn_lightning.video.workers import Tick
+
+Box = tuple[float, float, float, float]
+"""A face's `x, y, width, height` in source pixels."""
+
+FACE_PICTURES = 12
+"""Pictures (at least; at most twice as many) in which a video's face is looked for."""
+
+LEAST_TRACKED = 0.5
+"""Share of a video in which the head must have been followed."""
+
+BATCH = 16
+"""Frames decoded at a time: 15 MB at 640x480."""
+
+PACKAGES = ("fedn-lightning", "av", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class CropJob:
+    """One video to prepare; goes to a child process."""
+
+    video: Video
+    root: str
+    spec: CropSpec
+    box: Box | None = None
+
+
+def crop_video(job: CropJob, tick: Tick) -> dict[str, Any]:
+    """Prepares one video, in whatever process.
+
+    Args:
+        job: what to do.
+        tick: told of the frames written; 0 while the video is surveyed, as a sign of life.
+
+    Returns:
+        `frames` decoded, and `phases`: seconds by phase.
+
+    Raises:
+        VideoError: if the video cannot be decoded, or shows no face.
+        StoreError: if the store cannot be written.
+    """
+    cv2.setNumThreads(1)
+    clock, video = _Clock(), job.video
+    source_print = fingerprint(video.path)
+    footage = _survey(job, clock, tick)
+    placed = _place(job, footage, clock)
+    try:
+        with ArrayWriter(Path(job.root), video.key, job.spec.crop_size) as writer:
+            _write(footage, _stored_fps(footage, job.spec), placed, writer, clock, tick)
+            writer.commit(_record(job, footage, placed, source_print))
+    except OSError as error:
+        full = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
+        msg = f"{job.root}: {full}, so {video.key} could not be stored. Free some room and run the command again."
+        raise StoreError(msg) from None
+    seconds = dict(clock.seconds)
+    # Tracking happens while surveying.
+    seconds["survey"] = seconds.get("survey", 0.0) - seconds.get("track", 0.0)
+    return {"frames": footage.n_frames, "phases": seconds}
+
+
+@dataclass(frozen=True)
+class _Footage:
+    """What one pass through a video has shown.
+
+    Attributes:
+        times: seconds of each frame where they are uneven, else None.
+        numbers: frame numbers of `pictures`.
+        pictures: grey pictures spread over the video.
+        tracker: has followed the head, if that is wanted.
+    """
+
+    source: FrameSource
+    n_frames: int
+    fps: float
+    height: int
+    width: int
+    times: npt.NDArray[np.float64] | None
+    numbers: list[int]
+    pictures: list[Any]
+    tracker: HeadTracker | None
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Where the crop lies: `(1, 2, 3)` for the whole video or `(n_frames, 2, 3)`, and what is known of the face."""
+
+    transforms: npt.NDArray[np.float64]
+    notes: dict[str, Any]
+
+
+def _survey(job: CropJob, clock: _Clock, tick: Tick) -> _Footage:
+    """Goes through a video once: counts, timestamps, pictures to find the face in, and the head's track."""
+    video, wants_face = job.video, job.spec.align != "none" and job.box is None
+    tracker = HeadTracker() if job.spec.align == "track" else None
+    kept = Thinning(FACE_PICTURES if wants_face else 0)
+    stride = max(1, round(video.fps / TRACKED_FPS))
+
+    def watch(number: int, grey: Callable[[], Any]) -> None:
+        if kept.wants(number):
+            kept.add(number, grey())
+        if tracker and number % stride == 0:
+            started = time.perf_counter()
+            tracker.add(number, grey())
+            clock.add("track", started)
+        if number % 50 == 0:
+            tick(0)
+
+    source: FrameSource
+    if Path(video.path).is_dir():
+        source = FolderSource(video.path, video.fps, "error" if job.spec.gaps == "error" else "repeat")
+        if kept.least or tracker:
+            clock.time("survey", lambda: _watch_folder(source, watch))
+        n_frames, fps, size, times = source.n_frames, video.fps, (source.height, source.width), None
+    else:
+        source = PyAVSource(video.path)
+        seen = clock.time("survey", lambda: survey(video.path, watch=watch))
+        n_frames, fps, size = seen.n_frames, seen.fps, (seen.height, seen.width)
+        times = seen.times if seen.variable else None
+    return _Footage(source, n_frames, fps, *size, times, kept.numbers, kept.items, tracker)
+
+
+def _watch_folder(source: FrameSource, watch: Callable[[int, Callable[[], Any]], None]) -> None:
+    """Shows every image of a folder to `watch`."""
+    number = 0
+    for batch in source.iterate(BATCH):
+        for image in batch:
+            watch(number, partial(cv2.cvtColor, image, cv2.COLOR_RGB2GRAY))
+            number += 1
+
+
+def _place(job: CropJob, footage: _Footage, clock: _Clock) -> _Placed:
+    """Decides where the crop lies."""
+    size, path = job.spec.crop_size, job.video.path
+    if job.spec.align == "none":
+        return _Placed(box_transform(0, 0, footage.width, footage.height, size)[None], {"face": "whole picture"})
+    if job.box is not None:
+        x, y, width, height = job.box
+        left, right = ((x + fx * width, y + fy * height) for fx, fy in BOX_EYES)
+        return _Placed(eye_transform(left, right, size)[None], {"face": "box given by hand"})
+    if footage.tracker is None:
+        face = clock.time("face", lambda: find_video_face(footage.pictures, footage.numbers, path))
+        return _Placed(eye_transform(face.left, face.right, size)[None], _face_notes(face))
+    return _follow(job, footage, footage.tracker, clock)
+
+
+def _follow(job: CropJob, footage: _Footage, tracker: HeadTracker, clock: _Clock) -> _Placed:
+    """The crop that follows the head."""
+    track = tracker.track()
+    if track is None:
+        find_video_face(footage.pictures, footage.numbers, job.video.path)  # says that there is none, and where
+        msg = f"{job.video.path}: the face is not seen long enough to be followed. Set align: video."
+        raise FaceNotFoundError(msg)
+    if len(track.lost) > (1 - LEAST_TRACKED) * len(track.numbers):
+        msg = (
+            f"{job.video.path}: the head was lost in {len(track.lost)} of {len(track.numbers)} frames looked at, first "
+            f"in frame {track.lost[0]}. Set align: video."
+        )
+        raise FaceNotFoundError(msg)
+    faces = clock.time("face", lambda: [find_face(picture) for picture in footage.pictures])
+    track = settled(track, footage.numbers, faces)
+    lost = {"frames_tracked": len(track.numbers), "frames_lost": len(track.lost)}
+    placed = transforms(track, footage.n_frames, footage.fps, job.spec.crop_size)
+    return _Placed(placed, {**_face_notes(track.reference), **lost})
+
+
+def _face_notes(face: Face) -> dict[str, Any]:
+    return {"face": "eyes seen" if face.eyes_seen else "eyes placed by the face's box"}
+
+
+def _write(footage: _Footage, fps: float, placed: _Placed, writer: ArrayWriter, clock: _Clock, tick: Tick) -> None:
+    """Decodes, crops and writes every frame that the store shows, as often as it shows it."""
+    plan = frame_plan(footage.n_frames, footage.fps, fps, footage.times)
+    shown = np.bincount(plan, minlength=footage.n_frames)
+    batches = footage.source.iterate(BATCH)
+    number = 0
+    while (batch := clock.time("decode", lambda: next(batches, None))) is not None:
+        started = time.perf_counter()
+        crops = _crops(batch, number, shown, placed.transforms, writer.size)
+        clock.add("crop", started)
+        started = time.perf_counter()
+        writer.write(crops)
+        clock.add("write", started)
+        number += len(batch)
+        tick(len(batch))
+
+
+def _crops(batch: Frames, first: int, shown: Any, placed: npt.NDArray[np.float64], size: int) -> Frames:
+    """The crops of a batch that starts at frame `first`."""
+    times = shown[first : first + len(batch)]
+    out = np.empty((times.sum(), size, size, 3), np.uint8)
+    position = 0
+    for number, (image, count) in enumerate(zip(batch, times, strict=True), start=first):
+        if count:
+            out[position : position + count] = crop(image, placed[min(number, len(placed) - 1)], size)
+            position += count
+    return out
+
+
+def _record(job: CropJob, footage: _Footage, placed: _Placed, source: dict[str, Any]) -> dict[str, Any]:
+    """The record of the video for the store."""
+    return {
+        "key": job.video.key,
+        "source": source,
+        "spec": spec_record(job.spec),
+        "fps": _stored_fps(footage, job.spec),
+        "source_fps": footage.fps,
+        "source_n_frames": footage.n_frames,
+        "source_times": None if footage.times is None else footage.times.tolist(),
+        "transform": np.median(placed.transforms, axis=0).tolist(),
+        **placed.notes,
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+
+
+def _stored_fps(footage: _Footage, spec: CropSpec) -> float:
+    return stored_fps(footage.fps, spec.fps, variable=footage.times is not None)
+
+
+class _Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, phase: str, function: Callable[[], Any]) -> Any:
+        """Calls a function and books its time."""
+        started = time.perf_counter()
+        try:
+            return function()
+        finally:
+            self.add(phase, started)
+
+    def add(self, phase: str, started: float) -> None:
+        """Books the time since `started`."""
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started
