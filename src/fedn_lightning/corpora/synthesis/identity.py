@@ -240,7 +240,7 @@ class Skin:
 
 @dataclass(frozen=True)
 class Hair:
-    """Hair of the head and the face: style, colour, volume (px), drop of the hairline, parting (px), beard."""
+    """Hair of the head and the face: style, colour, volume (px), rise of the hairline, parting (px), curl, beard."""
 
     style: HairStyle
     tone: Colour
