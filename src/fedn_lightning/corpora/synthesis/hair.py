@@ -191,7 +191,7 @@ def paint_beard(
     style = anatomy.identity.hair.beard
     if style == "none":
         return
-    middle = (anatomy.level(0.46) + anatomy.identity.skull.chin_y + 8) / 2
+    middle = (anatomy.level(0.54) + anatomy.identity.skull.chin_y + 8) / 2
     canvas, part = canvas.near(0, middle, 130, anatomy.identity.skull.chin_y + 8 - middle)
     colour, shade = colour[part], shade[part]
     zone = _beard_zone(anatomy, canvas)
@@ -209,7 +209,7 @@ def _beard_zone(anatomy: Anatomy, canvas: Canvas) -> Float32Array:
     mouth, h, style = anatomy.identity.mouth, anatomy.height, anatomy.identity.hair.beard
     x = np.abs(canvas.x)
     t = np.clip(x / (0.36 * h), 0, 1)
-    edge = anatomy.mouth_y + 8 - 26 * ramp(t, 0.30, 0.62) - 60 * t**4
+    edge = anatomy.mouth_y + 8 - 26 * ramp(t, 0.30, 0.62) - 46 * t**4
     jaw = ramp(canvas.y - edge, -10, 16)
     share = x / (mouth.width * 0.5)
     top = anatomy.nose_y + 3 + 9 * share**2

@@ -94,7 +94,7 @@ def _clothes(anatomy: Anatomy, canvas: Canvas, picture: Float32Array, rng: np.ra
     canvas, part = canvas.near(0, chin + 90, 320, 70)
     picture = picture[part]
     dip = {"crew": 16, "v": 52, "collar": 40}[identity.outfit.neckline]
-    sides = [(half * 1.22, chin + 32), (half * 1.9, chin + 46), (half * 2.9, chin + 62), (half * 3.6, 490)]
+    sides = [(half * 1.22, chin + 32), (half * 1.9, chin + 46), (half * 3.1, chin + 62), (half * 4.1, 494)]
     power = 2.2 if identity.outfit.neckline == "crew" else 1.15
     neck = [(half * 1.22 * a, chin + 36 + dip * (1 - abs(a) ** power)) for a in np.linspace(1, -1, 21)]
     mask = canvas.polygon([*[(-x, y) for x, y in reversed(sides)], *neck[::-1], *sides], 0.8)
