@@ -66,4 +66,6 @@ def write_frames(folder: Path, images: Iterable[Image], pattern: str = "img{:03d
     """Writes pictures as a folder of frames; JPEG as good as OpenCV makes it."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(images, first):
-        cv2.imwrite(str(folder / pattern.format(number)), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])
+        path = folder / pattern.format(number)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 100] if path.suffix == ".jpg" else []
+        cv2.imwrite(str(path), image[..., ::-1], quality)

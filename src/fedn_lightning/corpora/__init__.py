@@ -15,6 +15,10 @@ from fedn_lightning.events import Corpus
 
 READERS: dict[str, str] = {
     "casme2": "fedn_lightning.corpora.casme2:read_casme2",
+    "casme3": "fedn_lightning.corpora.casme3:read_casme3",
+    "samm_lv": "fedn_lightning.corpora.samm_lv:read_samm_lv",
+    "smic": "fedn_lightning.corpora.smic:read_smic",
+    "csv": "fedn_lightning.corpora.csv:read_csv",
 }
 """Name of a corpus in configurations -> its reader, imported when it is needed."""
 

@@ -78,3 +78,33 @@ def pad(cells: list[object], width: int) -> list[object]:
     [1.0, '', '']
     """
     return (cells + [""] * width)[:width]
+
+
+HEADER_WITHIN = 30
+"""Rows in which a table's header is looked for: releases put notes above it."""
+
+
+def read_table(path: str | Path, sheet: int | str, columns: tuple[str, ...]) -> list[tuple[int, dict[str, object]]]:
+    """Reads the rows below a header.
+
+    Args:
+        path: the workbook.
+        sheet: 0-based position, or the sheet's name.
+        columns: names that the header must have; compared stripped and in lower case.
+
+    Returns:
+        Each row's 1-based number and its cells by column name, in lower case.
+
+    Raises:
+        AnnotationError: if the workbook cannot be read or has no such header.
+    """
+    rows = read_sheet(path, sheet)
+    wanted = {column.lower() for column in columns}
+    for position, (_, cells) in enumerate(rows[:HEADER_WITHIN]):
+        names = [as_text(cell).lower() for cell in cells]
+        if wanted <= set(names):
+            return [
+                (number, dict(zip(names, pad(row, len(names)), strict=True))) for number, row in rows[position + 1 :]
+            ]
+    msg = f"{path} has no header row with the columns {', '.join(columns)} in its first {HEADER_WITHIN} rows."
+    raise AnnotationError(msg)
