@@ -16,14 +16,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from lookalikes.faces import actor
-from lookalikes.movies import write_movie
-
 from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.sources import DecordSource, open_video
 from fedn_lightning.video.store import ClipStore
+from lookalikes.faces import actor
+from lookalikes.movies import write_movie
 
 WINDOW = 128
 PICTURES = 60  # rendered once and shown to and fro: rendering is not what is timed
