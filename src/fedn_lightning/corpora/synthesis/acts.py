@@ -20,6 +20,7 @@ from fedn_lightning.corpora.synthesis.action_units import (
     action_unit_label,
 )
 from fedn_lightning.corpora.synthesis.casting import Part
+from fedn_lightning.corpora.synthesis.reach import limited
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -32,6 +33,9 @@ MICRO_FRAMES: Final = (8, 16)
 MACRO_PEAK: Final = (0.4, 1.0)
 """Range of the peak intensity of a macro-expression; 1 is FACS level E."""
 MICRO_PEAK: Final = (0.12, 0.35)
+
+MICRO_REACH: Final = 2.8
+"""Greatest motion (px at 640x480) of a landmark of the reference face in a micro-expression; others reach 3 px."""
 
 _MEDIAN_MACRO: Final = 35.0  # frames
 _MACRO_SPREAD: Final = 0.55  # standard deviation of the logarithm of the length
@@ -167,6 +171,9 @@ def perform(part: Part, start: int, length: int, expressiveness: float, rng: np.
     low, high = MACRO_PEAK if part.type == "macro" else MICRO_PEAK
     peak = low + (high - low) * float(rng.beta(1 + 2 * expressiveness, 3 - 2 * expressiveness))
     gains = draw_gains(part, peak, rng)
+    if part.type == "micro":
+        gains = limited(gains, MICRO_REACH)
+        peak = max(max(pair) for pair in gains.values())
     timings = _macro_timings if part.type == "macro" else _micro_timings
     times = timings(length, len(gains), rng)
     moves = []
