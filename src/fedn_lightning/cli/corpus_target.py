@@ -21,7 +21,7 @@ class CorpusTarget:
         dataset: name of the reader.
         root: folder of the release.
         policies: the reader's policies.
-        crops: the experiment's crop settings (`store`, `size`, `fps`, `jobs`); empty for a folder.
+        crops: the experiment's crop settings (`store`, `size`, ...); empty for a folder.
     """
 
     dataset: str

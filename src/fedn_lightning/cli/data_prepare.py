@@ -9,21 +9,25 @@ from collections.abc import Sequence
 from fedn_lightning.cli.corpus_target import add_target, target_of
 from fedn_lightning.errors import ConfigError
 
+KEYS = ("store", "size", "fps", "jobs", "align", "gaps", "boxes")
+DEFAULTS = {"size": 128, "fps": 30.0, "jobs": 2, "align": "video", "gaps": "repeat", "boxes": ""}
+"""Settings where neither arguments nor an experiment file give one."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     made = argparse.ArgumentParser(
         prog="fedn data prepare",
         description="Finds and aligns the faces of a corpus and writes its clip store. May be stopped and run again.",
-        epilog="An experiment file gives store, size, rate and processes; arguments win over it.",
+        epilog="An experiment file gives these settings under data.init_args.crops; arguments win over it.",
     )
     add_target(made)
     made.add_argument("--store", help="folder of the clip store")
     made.add_argument("--size", type=int, help="side of the face crop in px (default: 128)")
     made.add_argument("--fps", type=float, help="working frame rate (default: 30)")
     made.add_argument("--jobs", type=int, help="processes (default: 2)")
-    made.add_argument("--align", default="video", choices=("video", "track", "none"), help="how the face is followed")
-    made.add_argument("--gaps", default="repeat", choices=("repeat", "error"), help="missing frames of a folder")
+    made.add_argument("--align", choices=("video", "track", "none"), help="how the face is followed (default: video)")
+    made.add_argument("--gaps", choices=("repeat", "error"), help="missing frames of a folder (default: repeat)")
     made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")
     return made
 
@@ -37,22 +41,22 @@ def main(argv: Sequence[str]) -> int:
     from fedn_lightning.video.boxes import read_boxes
     from fedn_lightning.video.prepare import prepare
 
-    settings = {"size": 128, "fps": 30.0, "jobs": 2, **target.crops}
-    settings.update({k: v for k in ("store", "size", "fps", "jobs") if (v := getattr(args, k)) is not None})
+    settings = {**DEFAULTS, **target.crops}
+    settings.update({key: value for key in KEYS if (value := getattr(args, key)) is not None})
     if "store" not in settings:
         msg = "--store is missing: say in which folder the clip store is to be written."
         raise ConfigError(msg)
     corpus = read(target.dataset, target.root, **{**target.policies, "unusable_rows": "drop"})
-    boxes = read_boxes(args.boxes, [video.key for video in corpus.videos]) if args.boxes else None
+    boxes = settings["boxes"]
     report = prepare(
         corpus,
         settings["store"],
         crop_size=settings["size"],
         fps=settings["fps"],
         jobs=settings["jobs"],
-        align=args.align,
-        gaps=args.gaps,
-        boxes=boxes,
+        align=settings["align"],
+        gaps=settings["gaps"],
+        boxes=read_boxes(boxes, [video.key for video in corpus.videos]) if boxes else None,
         progress=True,
     )
     faults = [r for r in corpus.repairs if r.rule.startswith(UNUSABLE)]

@@ -22,9 +22,11 @@ from fedn_lightning.data.features import FeatureCache
 from fedn_lightning.data.sampling import FixedWindows, TrainingWindows, WindowDraw
 from fedn_lightning.data.subjects import SubjectSplit, split_subjects
 from fedn_lightning.data.windows import truths_in_window, window_starts
-from fedn_lightning.errors import ConfigError
+from fedn_lightning.errors import ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, Video
-from fedn_lightning.video.prepare import prepare
+from fedn_lightning.video.boxes import read_boxes
+from fedn_lightning.video.prepare import Align, prepare
+from fedn_lightning.video.sources import Gaps
 from fedn_lightning.video.store import ClipStore, StoredVideo
 
 
@@ -56,12 +58,19 @@ class CropConfig:
         size: side of the square crop in pixels.
         fps: working frame rate in frames per second.
         jobs: processes that prepare videos.
+        align: `video` (one transform for a video, mark A), `track` (follows the head's sway, O) or `none` (the whole
+            picture, for releases that are already cropped).
+        gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, or `error`.
+        boxes: table of face boxes given by hand, see :func:`fedn_lightning.video.boxes.read_boxes`; empty for none.
     """
 
     store: str
     size: int = 224
     fps: float = 30.0
     jobs: int = 2
+    align: Align = "video"
+    gaps: Gaps = "repeat"
+    boxes: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,35 @@ class DetectionDataModule(lightning.LightningDataModule):
     def prepare_data(self) -> None:
         """Fills the clip store, once per machine; does nothing where it is full."""
         _ = self.split  # a wrong subject is told before an hour of preparation
-        prepare(self.corpus, self.crops.store, crop_size=self.crops.size, fps=self.crops.fps, jobs=self.crops.jobs)
+        crops = self.crops
+        report = prepare(
+            self.corpus,
+            crops.store,
+            crop_size=crops.size,
+            fps=crops.fps,
+            jobs=crops.jobs,
+            align=crops.align,
+            gaps=crops.gaps,
+            boxes=read_boxes(crops.boxes, [video.key for video in self.corpus.videos]) if crops.boxes else None,
+            progress=True,
+        )
+        if report.failed:
+            why = next(iter(report.failed.values())).rstrip(".")
+            msg = (
+                f"{why}. {len(report.failed)} of {len(self.corpus.videos)} videos cannot be used. Mend or remove them; "
+                "with the policy unusable_rows: drop, training goes on without the rows of a video that is not there."
+            )
+            raise VideoError(msg)
+
+    def warm_up(self) -> None:
+        """Prepares and encodes every video, so that runs on any split, at once if need be, find all on disk.
+
+        The data module must be attached to a trainer that knows the model.
+        """
+        self.prepare_data()
+        cache = self._feature_cache()
+        if cache is not None:
+            self._build(cache, [self.stored(video) for video in self.corpus.videos], self.feature_variants)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Windows of the training subjects: all with an expression, some of those without."""
