@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
@@ -107,6 +112,27 @@ def test_a_source_that_broke_does_not_leave_its_old_crops(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"broken")
     assert "s1/a" in whole(toy, tmp_path / "store").failed
     assert len(ClipStore(tmp_path / "store")) == 0
+
+
+def test_a_killed_run_leaves_nothing_half_and_is_taken_up(tmp_path):
+    store = tmp_path / "store"
+    toy = Corpus("csv", corpus(*(movie(tmp_path / "videos" / "s1" / f"{n}.mp4", 400) for n in "abc")).videos, ())
+    (tmp_path / "annotations.csv").write_text("subject,video,onset,offset\n")
+    words = ["data", "prepare", tmp_path, "--dataset", "csv", "--store", store, "--align", "none", "--size", SIDE]
+    with subprocess.Popen([sys.executable, "-m", "fedn_lightning", *map(str, words), "--jobs", "1"]) as run:
+        while not list(store.glob("*.json")):
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.kill()
+    done = {video.key for video in ClipStore(store)}
+    assert 1 <= len(done) < 3
+    for part in store.glob("*.part"):
+        os.utime(part, (0, 0))
+    report = whole(toy, store)
+    assert set(report.reused) >= done
+    assert sorted(report.prepared + report.reused) == ["s1/a", "s1/b", "s1/c"]
+    assert not list(store.glob("*.part"))
+    assert stored_numbers(store, "s1/a") == list(range(400))
 
 
 def test_a_disk_without_room_is_told_before_the_start(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 import pickle
 
+import av
 import numpy as np
 import pytest
 
@@ -74,6 +75,42 @@ def test_rates_and_times_come_from_the_file(movies):
     uneven = survey(str(movies / "variable.mp4"))
     assert uneven.variable
     assert uneven.times[20] == pytest.approx(33e-3 * 20 + 80e-3, abs=1e-3)
+
+
+def test_frames_that_an_edit_list_cuts_off_do_not_count(movies, tmp_path):
+    path = tmp_path / "cut.mp4"
+    with av.open(str(movies / "h264.mp4")) as source, av.open(str(path), "w") as cut:
+        stream = cut.add_stream_from_template(source.streams.video[0])
+        start = None
+        for packet in source.demux(video=0):
+            if packet.dts is None:
+                continue
+            # Negative timestamps become an edit list: the first ten frames are there to be decoded, not to be shown.
+            start = packet.pts + 10 * packet.duration if start is None else start
+            packet.pts, packet.dts = packet.pts - start, packet.dts - start
+            packet.stream = stream
+            cut.mux(packet)
+    source = PyAVSource(str(path))
+    shown = numbers(image for batch in source.iterate() for image in batch)
+    assert shown == list(range(10, N))
+    assert source.n_frames == len(shown)
+    assert numbers(source.frames(40, 43)) == [50, 51, 52]
+    assert survey(str(path)).n_frames == len(shown)
+
+
+def test_a_turned_video_is_shown_upright(movies, tmp_path):
+    path = tmp_path / "turned.mp4"
+    with av.open(str(movies / "h264.mp4")) as source, av.open(str(path), "w") as turned:
+        stream = turned.add_stream_from_template(source.streams.video[0])
+        stream.set_display_rotation(90)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                turned.mux(packet)
+    source = PyAVSource(str(path))
+    assert (source.height, source.width) == (112, 48)
+    assert np.array_equal(source.frames(3, 4)[0], np.rot90(PyAVSource(str(movies / "h264.mp4")).frames(3, 4)[0]))
+    assert survey(str(path), samples=2).samples[0].shape == (112, 48)
 
 
 def test_sources_travel_to_other_processes(movies):

@@ -120,11 +120,17 @@ def survey(path: str, samples: int = 0, watch: Callable[[int, Any], None] = lamb
     # An AVI has no timestamps of its own; those made up for it are out of order where there are B frames.
     stamps = next((np.array(s) * unit for s in (shown, decoded) if _ascending(s)), np.arange(len(shown)) / rate)
     seconds = stamps - stamps[0]
-    # Time, not count: an AVI leaves out a frame that shows nothing new, and an edit list discards some.
-    if declared and seconds[-1] * rate + 1 < declared - 1:
+    # Time, not count: an AVI leaves out a frame that shows nothing new.
+    if declared and seconds[-1] * rate + 1 < declared - 1 - _discarded(path):
         msg = f"{path} breaks off: its header promises {declared} frames, {len(shown)} can be decoded."
         raise VideoError(msg)
     return Survey(seconds, _rate(seconds, rate), height, width, tuple(kept.numbers), tuple(kept.items))
+
+
+def _discarded(path: str) -> int:
+    """Number of frames that a file holds but that its edit list cuts off."""
+    with _opened(path) as (container, stream):
+        return sum(bool(packet.is_discard) for packet in container.demux(stream))
 
 
 def _ascending(stamps: list[int | None]) -> bool:

@@ -81,6 +81,7 @@ def prepare(
     spec = _spec(crop_size, fps, align, gaps, boxes or {})
     root, report, started = Path(store_root), PrepareReport(), time.monotonic()
     root.mkdir(parents=True, exist_ok=True)
+    _sweep(root, stall_seconds)
     todo = []
     for video in corpus.videos:
         if _stored(video, root, spec):
@@ -95,6 +96,13 @@ def prepare(
             _note(report, todo[index].video, result)
     report.seconds = time.monotonic() - started
     return report
+
+
+def _sweep(root: Path, stall_seconds: float) -> None:
+    """Removes what a killed run left half-written; a run that is alive has written to its files a moment ago."""
+    for part in root.glob("*.part"):
+        if time.time() - part.stat().st_mtime > stall_seconds:
+            part.unlink(missing_ok=True)
 
 
 def _spec(crop_size: int, fps: float, align: str, gaps: str, boxes: Mapping[str, Box]) -> CropSpec:
