@@ -39,3 +39,7 @@ class CheckpointError(FednError):
 
 class PredictionFileError(FednError):
     """A file of predictions or truths cannot be scored; the message names the file and the row."""
+
+
+class FoldError(FednError):
+    """A fold is missing, unfinished or of another experiment; the message names its folder."""

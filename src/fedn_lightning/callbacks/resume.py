@@ -1,10 +1,12 @@
-"""On resume the configuration wins over the checkpoint's optimiser settings, and says so."""
+"""What a resumed run needs: the configuration's optimiser settings, and the random numbers it would have had."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 Group = dict[str, Any]
@@ -78,3 +80,22 @@ def set_base_rates(scheduler: Any, rates: list[float]) -> None:
         set_base_rates(part, rates)
     if hasattr(scheduler, "base_lrs"):
         scheduler.base_lrs = list(rates)
+
+
+class SeedEpochs(Callback):
+    """Makes the random numbers of an epoch depend on the seed and the epoch alone.
+
+    Lightning's checkpoints do not hold the state of the generators, so that dropout in a resumed run would go on from
+    another place than in a run that was never stopped. With this, both give the same network, bit for bit.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Seeds at the first batch: loaders made before it draw numbers too, and a resumed run makes others."""
+        if batch_idx == 0:
+            torch.manual_seed(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0].item())

@@ -32,10 +32,15 @@ class RunFolder:
             Where an earlier run was moved to, None if there was none.
         """
         if not self.resume and self.path.is_dir() and any(self.path.iterdir()):
-            self.aside = _free_name(self.path)
-            self.path.rename(self.aside)
+            self.set_aside()
         self._new_parents = [parent for parent in self.path.parents if not parent.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
+        return self.aside
+
+    def set_aside(self) -> Path:
+        """Renames the earlier run by the time of its last change; returns its new path."""
+        self.aside = _free_name(self.path)
+        self.path.rename(self.aside)
         return self.aside
 
     def abandon(self) -> None:

@@ -30,7 +30,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from fedn_lightning.callbacks.progress import RunProgress
 from fedn_lightning.callbacks.results import WriteResults
-from fedn_lightning.callbacks.resume import ConfiguredOptimizer
+from fedn_lightning.callbacks.resume import ConfiguredOptimizer, SeedEpochs
 from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
 from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_checkpoint
 from fedn_lightning.cli.main import COMMANDS
@@ -209,6 +209,8 @@ class FednCLI(LightningCLI):
         callbacks: list[Callback] = [self.results]
         if self.subcommand == "fit":
             callbacks += [self._best_checkpoint(), ConfiguredOptimizer(note)]
+            seed = self.settings.seed_everything
+            callbacks += [] if seed in (False, None) else [SeedEpochs(int(seed))]
             callbacks += [LearningRateMonitor()] if loggers else []
         given = _as_list(config.get("callbacks"))
         if config.get("enable_progress_bar") is not False and not any(isinstance(c, ProgressBar) for c in given):
@@ -281,7 +283,7 @@ def main(argv: Sequence[str]) -> int:
         FednError: for every mistake in configuration, data or checkpoint.
         KeyboardInterrupt: if the user stops the run.
     """
-    _quieten()
+    quieten()
     prepare_parsing()
     for module in CLASS_MODULES:
         importlib.import_module(module)
@@ -295,7 +297,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Leaves out notices that a user of this program cannot act on."""
     # Advice to add loading workers: windows of cached features are served faster without (see data.num_workers).
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
