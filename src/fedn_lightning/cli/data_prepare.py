@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from fedn_lightning.cli.corpus_target import add_target, target_of
 from fedn_lightning.errors import ConfigError
 
-KEYS = ("store", "size", "fps", "jobs", "align", "gaps", "boxes")
-DEFAULTS = {"size": 128, "fps": 30.0, "jobs": 2, "align": "video", "gaps": "repeat", "boxes": ""}
+KEYS = ("store", "size", "fps", "jobs", "align", "gaps", "boxes", "finder")
+DEFAULTS = {"size": 128, "fps": 30.0, "jobs": 2, "align": "video", "gaps": "repeat", "boxes": "", "finder": "cascade"}
 """Settings where neither arguments nor an experiment file give one."""
 
 
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--align", choices=("video", "track", "none"), help="how the face is followed (default: video)")
     made.add_argument("--gaps", choices=("repeat", "error"), help="missing frames of a folder (default: repeat)")
     made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")
+    made.add_argument("--finder", help="what finds the face: cascade, mesh (mediapipe) or openface:FOLDER")
     return made
 
 
@@ -57,6 +58,7 @@ def main(argv: Sequence[str]) -> int:
         align=settings["align"],
         gaps=settings["gaps"],
         boxes=read_boxes(boxes, [video.key for video in corpus.videos]) if boxes else None,
+        finder=settings["finder"],
         progress=True,
     )
     faults = [r for r in corpus.repairs if r.rule.startswith(UNUSABLE)]

@@ -62,6 +62,8 @@ class CropConfig:
             picture, for releases that are already cropped).
         gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, or `error`.
         boxes: table of face boxes given by hand, see :func:`fedn_lightning.video.boxes.read_boxes`; empty for none.
+        finder: what finds the face: `cascade`, `mesh` or `openface:FOLDER`, see
+            :func:`fedn_lightning.video.prepare.prepare`.
     """
 
     store: str
@@ -71,6 +73,7 @@ class CropConfig:
     align: Align = "video"
     gaps: Gaps = "repeat"
     boxes: str = ""
+    finder: str = "cascade"
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,7 @@ class DetectionDataModule(lightning.LightningDataModule):
             align=crops.align,
             gaps=crops.gaps,
             boxes=read_boxes(crops.boxes, [video.key for video in self.corpus.videos]) if crops.boxes else None,
+            finder=crops.finder,
             progress=True,
         )
         if report.failed:

@@ -20,10 +20,11 @@ from fedn_lightning.events import Video
 from fedn_lightning.video.alignment import box_transform, crop, eye_transform
 from fedn_lightning.video.exact import PyAVSource, Thinning, survey
 from fedn_lightning.video.faces import BOX_EYES, Face, find_face, find_video_face
+from fedn_lightning.video.openface import read_eyes
 from fedn_lightning.video.sources import FolderSource, Frames, FrameSource
 from fedn_lightning.video.store import ArrayWriter, CropSpec, fingerprint, spec_record
 from fedn_lightning.video.timing import frame_plan, stored_fps
-from fedn_lightning.video.tracking import TRACKED_FPS, HeadTracker, settled, transforms
+from fedn_lightning.video.tracking import TRACKED_FPS, HeadTracker, settled, smooth, transforms
 from fedn_lightning.video.workers import Tick
 
 Box = tuple[float, float, float, float]
@@ -35,6 +36,9 @@ FACE_PICTURES = 12
 LEAST_TRACKED = 0.5
 """Share of a video in which the head must have been followed."""
 
+LANDMARK_SECONDS = 0.4
+"""Standard deviation of the smoothing of landmarks, which jump more than a tracked head and move with expressions."""
+
 BATCH = 16
 """Frames decoded at a time: 15 MB at 640x480."""
 
@@ -43,12 +47,26 @@ PACKAGES = ("fedn-lightning", "av", "numpy", "opencv-python-headless")
 
 @dataclass(frozen=True)
 class CropJob:
-    """One video to prepare; goes to a child process."""
+    """One video to prepare; goes to a child process.
+
+    Attributes:
+        video: what to prepare.
+        root: folder of the store.
+        spec: how.
+        box: the face's box if it is given by hand.
+        landmarks: OpenFace's table if there is one.
+    """
 
     video: Video
     root: str
     spec: CropSpec
     box: Box | None = None
+    landmarks: str = ""
+
+    @property
+    def searches(self) -> bool:
+        """Whether the face has to be looked for."""
+        return self.spec.align != "none" and self.box is None and not self.landmarks
 
 
 def crop_video(job: CropJob, tick: Tick) -> dict[str, Any]:
@@ -116,9 +134,9 @@ class _Placed:
 
 def _survey(job: CropJob, clock: _Clock, tick: Tick) -> _Footage:
     """Goes through a video once: counts, timestamps, pictures to find the face in, and the head's track."""
-    video, wants_face = job.video, job.spec.align != "none" and job.box is None
-    tracker = HeadTracker() if job.spec.align == "track" else None
-    kept = Thinning(FACE_PICTURES if wants_face else 0)
+    video = job.video
+    tracker = HeadTracker(job.spec.finder) if job.searches and job.spec.align == "track" else None
+    kept = Thinning(FACE_PICTURES if job.searches else 0)
     stride = max(1, round(video.fps / TRACKED_FPS))
 
     def watch(number: int, grey: Callable[[], Any]) -> None:
@@ -163,17 +181,35 @@ def _place(job: CropJob, footage: _Footage, clock: _Clock) -> _Placed:
         x, y, width, height = job.box
         left, right = ((x + fx * width, y + fy * height) for fx, fy in BOX_EYES)
         return _Placed(eye_transform(left, right, size)[None], {"face": "box given by hand"})
+    if job.landmarks:
+        return _place_by_eyes(job, footage)
     if footage.tracker is None:
-        face = clock.time("face", lambda: find_video_face(footage.pictures, footage.numbers, path))
+        finder = job.spec.finder
+        face = clock.time("face", lambda: find_video_face(footage.pictures, footage.numbers, path, finder))
         return _Placed(eye_transform(face.left, face.right, size)[None], _face_notes(face))
     return _follow(job, footage, footage.tracker, clock)
+
+
+def _place_by_eyes(job: CropJob, footage: _Footage) -> _Placed:
+    """Eyes from OpenFace: their median, or smoothed over time to be followed."""
+    eyes = read_eyes(job.landmarks, footage.n_frames)
+    if job.spec.align == "track":
+        sigma = LANDMARK_SECONDS * footage.fps
+        columns = [smooth(column, sigma) for column in eyes.reshape(-1, 4).T]
+        eyes = np.stack(columns, axis=1).reshape(-1, 2, 2)
+    else:
+        eyes = np.median(eyes, axis=0, keepdims=True)
+    placed = [eye_transform(left, right, job.spec.crop_size) for left, right in eyes]
+    return _Placed(np.stack(placed), {"face": f"landmarks of {job.landmarks}"})
 
 
 def _follow(job: CropJob, footage: _Footage, tracker: HeadTracker, clock: _Clock) -> _Placed:
     """The crop that follows the head."""
     track = tracker.track()
     if track is None:
-        find_video_face(footage.pictures, footage.numbers, job.video.path)  # says that there is none, and where
+        find_video_face(
+            footage.pictures, footage.numbers, job.video.path, job.spec.finder
+        )  # says that there is none, and where
         msg = f"{job.video.path}: the face is not seen long enough to be followed. Set align: video."
         raise FaceNotFoundError(msg)
     if len(track.lost) > (1 - LEAST_TRACKED) * len(track.numbers):
@@ -182,7 +218,7 @@ def _follow(job: CropJob, footage: _Footage, tracker: HeadTracker, clock: _Clock
             f"in frame {track.lost[0]}. Set align: video."
         )
         raise FaceNotFoundError(msg)
-    faces = clock.time("face", lambda: [find_face(picture) for picture in footage.pictures])
+    faces = clock.time("face", lambda: [find_face(p, job.spec.finder) for p in footage.pictures])
     track = settled(track, footage.numbers, faces)
     lost = {"frames_tracked": len(track.numbers), "frames_lost": len(track.lost)}
     placed = transforms(track, footage.n_frames, footage.fps, job.spec.crop_size)

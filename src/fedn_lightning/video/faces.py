@@ -28,6 +28,9 @@ LEAST_FACE = 0.2
 BOX_EYES = ((0.31, 0.39), (0.69, 0.39))
 """Where the eyes lie in the face cascade's box (ours, median over generated and photographed faces)."""
 
+EYE_SHIFT = 0.009
+"""The eye cascade answers too far up and left by this part of the face box's side, also in mirrored pictures (ours)."""
+
 EYE_TOLERANCE = 0.14
 """Farthest an eye may be found from its usual place in the box, as a part of the box's side."""
 
@@ -49,15 +52,20 @@ class Face:
     eyes_seen: bool
 
 
-def find_face(grey: Grey) -> Face | None:
+def find_face(grey: Grey, finder: str = "cascade") -> Face | None:
     """The largest face of a picture.
 
     Args:
         grey: `(H, W)` uint8.
+        finder: `cascade`, or `mesh` for mediapipe's face mesh (see :mod:`fedn_lightning.video.mesh`).
 
     Returns:
         The face in the picture's own pixels, or None.
     """
+    if finder == "mesh":
+        from fedn_lightning.video.mesh import find_face_mesh
+
+        return find_face_mesh(grey)
     shrink = min(1.0, SEARCH_HEIGHT / grey.shape[0])
     small = grey
     if shrink < 1:
@@ -74,13 +82,14 @@ def find_face(grey: Grey) -> Face | None:
     return Face(box, left, right, eyes_seen=all(eyes))
 
 
-def find_video_face(pictures: Sequence[Grey], numbers: Sequence[int], path: str) -> Face:
+def find_video_face(pictures: Sequence[Grey], numbers: Sequence[int], path: str, finder: str = "cascade") -> Face:
     """The one face of a video: the median over its pictures.
 
     Args:
         pictures: grey `(H, W)` uint8, spread over the video.
         numbers: their frame numbers, for the message.
         path: the video, for the message.
+        finder: see :func:`find_face`.
 
     Returns:
         Median box and eyes. Pictures in which both eyes were seen count alone if there are at least three.
@@ -88,7 +97,7 @@ def find_video_face(pictures: Sequence[Grey], numbers: Sequence[int], path: str)
     Raises:
         FaceNotFoundError: if no picture shows a face.
     """
-    faces = [face for face in map(find_face, pictures) if face]
+    faces = [face for picture in pictures if (face := find_face(picture, finder))]
     if not faces:
         shown = ", ".join(str(number) for number in numbers)
         msg = (
@@ -122,7 +131,7 @@ def _find_eye(grey: Grey, box: tuple[int, int, int], place: tuple[float, float])
     if not near:
         return None
     # The cascade answers several times around an eye; the mean of its answers is steadier than the best one.
-    mean = np.mean(near, axis=0)
+    mean = np.mean(near, axis=0) + EYE_SHIFT * side
     return float(mean[0]), float(mean[1])
 
 

@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,6 +16,8 @@ from fedn_lightning.corpora.annotations import check_choice
 from fedn_lightning.errors import ConfigError, FednError, StoreError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video.cropping import Box, CropJob, crop_video
+from fedn_lightning.video.mesh import check_installed
+from fedn_lightning.video.openface import table_of
 from fedn_lightning.video.sources import Gaps
 from fedn_lightning.video.store import CropSpec, StoredVideo, file_name, fingerprint, is_current, read_record
 from fedn_lightning.video.workers import run
@@ -53,6 +55,7 @@ def prepare(
     align: Align = "video",
     gaps: Gaps = "repeat",
     boxes: Mapping[str, Box] | None = None,
+    finder: str = "cascade",
     stall_seconds: float = 120.0,
     progress: bool = False,
 ) -> PrepareReport:
@@ -71,6 +74,8 @@ def prepare(
             follows the head's sway and turns; `none` takes whole pictures, for releases that are already cropped.
         gaps: what stands for missing numbers of a frame folder.
         boxes: face boxes `x, y, width, height` in source pixels by video key, where no face is found.
+        finder: what finds the face: `cascade` (OpenCV), `mesh` (mediapipe, an optional extra, see
+            :mod:`fedn_lightning.video.mesh`), or `openface:FOLDER` with OpenFace's `<video>.csv` of each video.
         stall_seconds: a process that gets no frame done for so long is stopped and its video set aside.
         progress: whether to show a bar on stderr.
 
@@ -78,18 +83,19 @@ def prepare(
         ConfigError: if an option has a value that cannot work.
         StoreError: if the disk has no room for the store.
     """
-    spec = _spec(crop_size, fps, align, gaps, boxes or {})
+    spec = _spec(crop_size, fps, align, gaps, boxes or {}, finder)
     root, report, started = Path(store_root), PrepareReport(), time.monotonic()
     root.mkdir(parents=True, exist_ok=True)
     _sweep(root, stall_seconds)
     todo = []
     for video in corpus.videos:
-        if _stored(video, root, spec):
+        job = _job(video, root, spec, (boxes or {}).get(video.key))
+        if _stored(video, root, job.spec):
             report.reused.append(video.key)
         else:
             # A stale video must not stay if its successor fails.
             (root / f"{file_name(video.key)}.json").unlink(missing_ok=True)
-            todo.append(CropJob(video, str(root), spec, (boxes or {}).get(video.key)))
+            todo.append(job)
     _check_room(root, todo)
     with _bar(todo, show=progress) as tick:
         for index, result in run(crop_video, todo, jobs, stall_seconds, tick):
@@ -105,15 +111,32 @@ def _sweep(root: Path, stall_seconds: float) -> None:
             part.unlink(missing_ok=True)
 
 
-def _spec(crop_size: int, fps: float, align: str, gaps: str, boxes: Mapping[str, Box]) -> CropSpec:
+def _job(video: Video, root: Path, spec: CropSpec, box: Box | None) -> CropJob:
+    """What there is to do for a video; OpenFace's table is part of how it is made."""
+    kind, _, folder = spec.finder.partition(":")
+    if kind != "openface" or box is not None:
+        return CropJob(video, str(root), spec, box)
+    table = table_of(folder, video.key)
+    digest = hashlib.sha256(table.read_bytes()).hexdigest()[:16] if table else ""
+    landmarks = str(table or Path(folder) / f"{video.key}.csv")
+    return CropJob(video, str(root), replace(spec, finder=f"openface:{digest}"), None, landmarks)
+
+
+def _spec(crop_size: int, fps: float, align: str, gaps: str, boxes: Mapping[str, Box], finder: str) -> CropSpec:
     """The checked crop specification."""
     check_choice("align", align, get_args(Align))
     check_choice("gaps", gaps, get_args(Gaps))
     if crop_size < 16 or not fps > 0:
         msg = f"crop_size must be at least 16 and fps above 0, got {crop_size} and {fps}."
         raise ConfigError(msg)
+    kind, _, folder = finder.partition(":")
+    if finder not in ("cascade", "mesh") and not (kind == "openface" and folder and Path(folder).is_dir()):
+        msg = f"finder is {finder!r}; it must be cascade, mesh, or openface:FOLDER with a folder that is there."
+        raise ConfigError(msg)
+    if finder == "mesh":
+        check_installed()  # told once, not for every video
     digest = hashlib.sha256(json.dumps(sorted(boxes.items())).encode()).hexdigest()[:16] if boxes else ""
-    return CropSpec(crop_size, float(fps), align, gaps, digest)
+    return CropSpec(crop_size, float(fps), align, gaps, digest, finder)
 
 
 def _stored(video: Video, root: Path, spec: CropSpec) -> bool:

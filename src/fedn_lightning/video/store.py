@@ -24,7 +24,7 @@ from fedn_lightning.errors import StoreError
 from fedn_lightning.video import timing
 from fedn_lightning.video.sources import Frames
 
-FORMAT = 1
+FORMAT = 2
 """Version of the record; a store of another version is built anew."""
 
 HEADER_BYTES = 128
@@ -44,6 +44,7 @@ class CropSpec:
             for releases that are already cropped).
         gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, or `error`.
         boxes: digest of the face boxes given by hand, empty without.
+        finder: what finds the face: `cascade`, `mesh`, or `openface:` and the digest of its table.
     """
 
     crop_size: int = 128
@@ -51,6 +52,7 @@ class CropSpec:
     align: str = "video"
     gaps: str = "repeat"
     boxes: str = ""
+    finder: str = "cascade"
 
 
 @dataclass(frozen=True)

@@ -82,13 +82,17 @@ class Track:
 class HeadTracker:
     """Tracks the head of one video, frame by frame.
 
+    Args:
+        finder: see :func:`~fedn_lightning.video.faces.find_face`.
+
     >>> tracker = HeadTracker()
     >>> tracker.add(0, np.zeros((64, 64), np.uint8))
     >>> tracker.track() is None
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, finder: str = "cascade") -> None:
+        self.finder = finder
         self._face: Face | None = None
         self._numbers: list[int] = []
         self._motions: list[tuple[float, float, float, float]] = []
@@ -104,7 +108,7 @@ class HeadTracker:
         """
         if self._face is None:
             self._lost += 1
-            face = find_face(grey) if self._lost % SEARCH_EVERY == 1 else None
+            face = find_face(grey, self.finder) if self._lost % SEARCH_EVERY == 1 else None
             if face is None:
                 return
             self._start(face, grey)
@@ -129,7 +133,7 @@ class HeadTracker:
 
     def _find_again(self, grey: Grey) -> bool:
         """Takes up a head that has jumped, or comes back, by its eyes; compares with this frame from now on."""
-        face = find_face(grey) if self._lost % SEARCH_EVERY == 0 else None
+        face = find_face(grey, self.finder) if self._lost % SEARCH_EVERY == 0 else None
         if face is None or self._face is None:
             return False
         here, there = (np.array([f.left, f.right]) @ [1, 1j] for f in (face, self._face))
