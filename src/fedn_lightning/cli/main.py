@@ -23,6 +23,8 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("validate",): Command("fedn_lightning.cli.train", "score a checkpoint on the validation subjects"),
     ("test",): Command("fedn_lightning.cli.train", "score a checkpoint on the held-out subjects"),
     ("predict",): Command("fedn_lightning.cli.train", "write a checkpoint's detections on the held-out subjects"),
+    ("loso",): Command("fedn_lightning.cli.loso", "hold out every subject once, in parallel, and pool the result"),
+    ("compare",): Command("fedn_lightning.cli.compare", "compare runs subject by subject, with intervals"),
     ("evaluate",): Command("fedn_lightning.cli.evaluate", "score anyone's predictions against a truth table"),
     ("data", "synth"): Command("fedn_lightning.cli.data_synth", "write the generated corpus"),
     ("data", "stills"): Command("fedn_lightning.cli.data_stills", "write generated still images in AffectNet's layout"),

@@ -1,0 +1,221 @@
+"""`fedn loso`: leave-one-subject-out, every fold in its own process, then one pooled result."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedn_lightning.loso.experiment import Experiment
+    from fedn_lightning.loso.folds import Fold
+    from fedn_lightning.loso.local import Launch
+    from fedn_lightning.loso.progress import Display
+
+REFRESH = 0.5
+"""Seconds between two looks at the folds."""
+
+_EPILOG = """
+Every other option goes to `fedn fit`, e.g. --trainer.max_epochs 10. The same command, typed again, skips the folds that
+are finished and resumes those that died. docs/cluster.md tells of Ray and SLURM.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(
+        prog="fedn loso",
+        description="Holds out every subject once: trains, tests, and pools what was predicted.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument(
+        "--config", "-c", required=True, action="append", metavar="X.yaml", help="experiment, as of fedn fit"
+    )
+    p.add_argument("--subjects", nargs="+", default=[], metavar="S", help="only the folds that hold out these")
+    p.add_argument("--seeds", nargs="+", type=int, metavar="K", help="a full set of folds each (default: the config's)")
+    p.add_argument(
+        "--group", type=int, default=1, metavar="K", help="hold out K subjects together: cheaper, fewer folds"
+    )
+    p.add_argument("--runs", default="runs", metavar="DIR", help="parent of the run folders (default: runs)")
+    p.add_argument("--jobs", type=int, metavar="N", help="folds at a time (default: one per device, or per core)")
+    p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of a fold (default: 1)")
+    p.add_argument("--devices", nargs="+", default=[], metavar="D", help="CUDA devices to use (default: all)")
+    p.add_argument("--launcher", choices=("local", "ray", "slurm"), default="local", help="where folds run")
+    p.add_argument("--ray-address", metavar="A", help="a running Ray cluster, e.g. auto (default: one on this machine)")
+    p.add_argument(
+        "--slurm-options", nargs="+", default=[], metavar="O", help="of sbatch, e.g. partition=gpu time=2:00:00"
+    )
+    p.add_argument("--fail-fast", action="store_true", help="stop all folds when one fails")
+    p.add_argument("--dry-run", action="store_true", help="show folds, their subjects and their state; run nothing")
+    p.add_argument("--print-commands", action="store_true", help="print the command of each fold; run nothing")
+    p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="draws of subjects for the intervals")
+    return p
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command.
+
+    Args:
+        argv: the words after `fedn loso`.
+
+    Returns:
+        0 if every fold asked for is finished, 1 if one failed, 130 if the user stopped it.
+
+    Raises:
+        FednError: for a mistake in options, configuration or corpus, or folds that do not belong together.
+        KeyboardInterrupt: if the user stops it.
+    """
+    options, extra = parser().parse_known_args(argv)
+    _check(options)
+    from fedn_lightning.loso.experiment import refuse_own_keys
+    from fedn_lightning.loso.folds import choose_folds, make_folds
+    from fedn_lightning.loso.inspection import ChildError, inspect_in_child
+
+    words = [word for config in options.config for word in ("--config", config)] + extra
+    refuse_own_keys(words)
+    quiet = options.dry_run or options.print_commands
+    try:
+        experiment = inspect_in_child(words, options.runs, options.group, options.threads, warm_up=not quiet)
+    except ChildError as error:
+        return error.code
+    seeds = options.seeds or [experiment.seed]
+    every = make_folds(list(experiment.subjects), seeds, experiment.group)
+    folds = choose_folds(every, options.subjects, list(experiment.subjects))
+    if options.print_commands:
+        return print_commands(experiment, folds)
+    if options.dry_run:
+        return show_plan(experiment, folds)
+    _end_like_a_keyboard()
+    failed = run(experiment, folds, options)
+    return max(failed, report(experiment, every, folds, options.bootstrap))
+
+
+def _check(options: argparse.Namespace) -> None:
+    from fedn_lightning.errors import ConfigError
+
+    for name in ("jobs", "threads", "bootstrap"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            msg = f"--{name} takes a number of at least 1, got {value}."
+            raise ConfigError(msg)
+
+
+def _end_like_a_keyboard() -> None:
+    """Lets SIGTERM do what Ctrl-C does: stop the folds, leave them resumable."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def print_commands(experiment: Experiment, folds: list[Fold]) -> int:
+    """Prints what would be run, one command a line, each complete in itself."""
+    import shlex
+
+    for fold in folds:
+        print(shlex.join(["fedn", *experiment.command(fold)]))
+    return 0
+
+
+def show_plan(experiment: Experiment, folds: list[Fold]) -> int:
+    """Prints folds, subjects and state."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fedn_lightning.data.subjects import split_subjects
+    from fedn_lightning.loso.status import problem
+
+    table = Table(box=None, padding=(0, 2, 0, 0), title=f"folds in {experiment.folder}", title_justify="left")
+    for name in ("fold", "seed", "test videos", "training subjects", "validation subjects", "state"):
+        table.add_column(name)
+    for fold in folds:
+        split = split_subjects(list(experiment.subjects), fold.subjects, experiment.val_subject, fold.seed)
+        videos = sum(experiment.subjects[subject] for subject in fold.subjects)
+        state = problem(experiment, fold) or "finished"
+        table.add_row(fold.name, str(fold.seed), str(videos), str(len(split.train)), " ".join(split.val), state)
+    Console().print(table)
+    return 0
+
+
+def run(experiment: Experiment, folds: list[Fold], options: argparse.Namespace) -> int:
+    """Runs what is not finished; returns 1 if a fold failed.
+
+    Raises:
+        KeyboardInterrupt: if the user stops it; all folds have ended then.
+    """
+    from fedn_lightning.loso.local import share
+    from fedn_lightning.loso.progress import Display, Watch
+    from fedn_lightning.loso.status import problem
+    from fedn_lightning.reports.files import write_json
+
+    write_json(experiment.folder / "experiment.json", experiment.to_json())
+    todo = [fold for fold in folds if problem(experiment, fold)]
+    if len(todo) < len(folds):
+        print(f"fedn: {len(folds) - len(todo)} of {len(folds)} folds are finished already", file=sys.stderr)
+    if not todo:
+        return 0
+    jobs, devices = share(options.jobs, options.devices, experiment, len(todo))
+    launch = make_launch(experiment, todo, jobs, devices, options)
+    with Display(Watch(experiment, todo, jobs)) as display:
+        return follow(launch, display, options.fail_fast)
+
+
+def make_launch(
+    experiment: Experiment, folds: list[Fold], jobs: int, devices: list[str], options: argparse.Namespace
+) -> Launch:
+    """Hands the folds to the launcher that the options name."""
+    from fedn_lightning.loso.worker import Resources
+
+    resources = Resources(threads=options.threads)
+    if options.launcher == "ray":
+        from fedn_lightning.loso.on_ray import RayLaunch
+
+        return RayLaunch(experiment, folds, jobs, resources, options.ray_address)
+    if options.launcher == "slurm":
+        from fedn_lightning.loso.on_slurm import launch_on_slurm
+
+        return launch_on_slurm(experiment, folds, options.jobs, resources, options.slurm_options)
+    from fedn_lightning.loso.local import LocalLaunch
+
+    return LocalLaunch(experiment, folds, jobs, resources, devices)
+
+
+def follow(launch: Launch, display: Display, fail_fast: bool) -> int:
+    """Waits for the folds; returns 1 if one failed."""
+    try:
+        while launch.running():
+            for outcome in launch.outcomes():
+                display.note(outcome)
+                if outcome.state == "failed" and fail_fast:
+                    launch.stop()
+            display.refresh()
+            time.sleep(REFRESH)
+    except BaseException:
+        launch.stop()
+        for outcome in launch.outcomes():
+            display.note(outcome)
+        raise
+    return int(any(outcome.state not in ("finished", "already finished") for outcome in display.watch.ended.values()))
+
+
+def report(experiment: Experiment, every: list[Fold], folds: list[Fold], draws: int) -> int:
+    """Pools what is finished and prints it; returns 1 if a fold that was asked for is missing."""
+    from rich.console import Console
+
+    from fedn_lightning.loso.status import problem
+    from fedn_lightning.loso.study import pool_study
+    from fedn_lightning.reports.loso import print_study
+
+    unfinished = {fold: reason for fold in folds if (reason := problem(experiment, fold))}
+    if unfinished:
+        for fold, reason in unfinished.items():
+            print(f"fedn: not pooled, since {fold} is not finished: {reason}", file=sys.stderr)
+        print("fedn: type the same command again to go on from there", file=sys.stderr)
+        return 1
+    print_study(pool_study(experiment, every, folds, draws), Console())
+    return 0

@@ -1,0 +1,73 @@
+"""Whether a fold may go on from a checkpoint: only from its own, and only if it never saw the held-out subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning.errors import CheckpointError
+from fedn_lightning.loso.folds import Fold
+
+
+def resumable(folder: Path, fold: Fold) -> Path | None:
+    """The checkpoint a fold can go on from.
+
+    A checkpoint is refused, and the fold begun anew, if it cannot be read, if it is not one of this fold (its record of
+    subjects differs), or if the best epoch so far has gone: then nothing is lost but time.
+
+    Args:
+        folder: of the fold.
+        fold: its subjects must be the test subjects that the checkpoint names.
+
+    Returns:
+        `checkpoints/last.ckpt`, or None.
+    """
+    last = folder / "checkpoints" / "last.ckpt"
+    if not last.is_file():
+        return None
+    # Imported here: torch takes seconds, and most calls end above.
+    from fedn_lightning.cli.checkpoints import read_checkpoint
+
+    try:
+        content = read_checkpoint(last)
+        if not belongs_to(content, fold):
+            return None
+        best = best_of(content)
+        if best is None:
+            return last
+        if best.resolve() != (folder / "checkpoints" / best.name).resolve():
+            return None  # the folder was moved: Lightning would forget the best epoch
+        read_checkpoint(best)
+    except CheckpointError:
+        return None
+    return last
+
+
+def belongs_to(content: Mapping[str, Any], fold: Fold) -> bool:
+    """Whether a checkpoint's own record of subjects is that of a fold.
+
+    >>> record = {"train": ("a", "b"), "val": ("c",), "test": ("d",)}
+    >>> belongs_to({"fedn": {"subjects": record}}, Fold(0, ("d",)))
+    True
+    >>> belongs_to({"fedn": {"subjects": record}}, Fold(0, ("a",))), belongs_to({}, Fold(0, ("a",)))
+    (False, False)
+    """
+    record = content.get("fedn", {}).get("subjects", {})
+    seen = {*record.get("train", ()), *record.get("val", ())}
+    return sorted(record.get("test", ())) == sorted(fold.subjects) and not seen & set(fold.subjects)
+
+
+def best_of(content: Mapping[str, Any]) -> Path | None:
+    """Where the best epoch's checkpoint lies, by the record of the callback that keeps it."""
+    for state in content.get("callbacks", {}).values():
+        if isinstance(state, Mapping) and state.get("best_model_path"):
+            return Path(state["best_model_path"])
+    return None
+
+
+def seen_subjects(content: Mapping[str, Any]) -> tuple[str, set[str]]:
+    """The corpus and the subjects a checkpoint was trained or chosen on; empty if it keeps no such record."""
+    record = content.get("fedn", {})
+    subjects = record.get("subjects", {})
+    return str(record.get("dataset", "")), {*subjects.get("train", ()), *subjects.get("val", ())}

@@ -1,0 +1,132 @@
+"""What the folds of one experiment have in common, and the command and folder of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning.errors import FoldError
+from fedn_lightning.loso.folds import Fold
+
+OWN_KEYS = ("run_dir", "ckpt_path", "seed_everything", "data.test_subject", "data.seed")
+"""Configuration keys that differ from fold to fold and are set here."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A configuration, a corpus, and a folder for the folds.
+
+    Attributes:
+        name: the configuration's `experiment`.
+        config_hash: names everything that a fold's result depends on, save its seed and its subjects: the
+            configuration, the content of the encoder's weights, and the corpus (videos and labels).
+        words: the user's options of `fedn fit`, e.g. `--config experiments/casme2.yaml`.
+        runs: parent folder of all experiments.
+        subjects: number of videos of each subject of the corpus.
+        val_subject: the configuration's `data.val_subject`.
+        seed: the configuration's `seed_everything`.
+        seeded_data: whether the data module has a seed of its own.
+        monitor: metric that chooses the epoch, None for the last epoch.
+        monitor_mode: `max` or `min`.
+        max_epochs: epochs of a fold.
+        group: subjects held out together.
+        cpus: cores a fold keeps busy: its threads and its loader processes.
+        gpus: accelerator devices of one fold.
+        device_count: accelerator devices of this machine.
+        wandb_project: W&B project.
+        wandb_mode: configured W&B mode.
+        wandb_group: beginning of the W&B group's name.
+    """
+
+    name: str
+    config_hash: str
+    words: tuple[str, ...]
+    runs: str
+    subjects: dict[str, int]
+    val_subject: int | list[str | int]
+    seed: int
+    seeded_data: bool
+    monitor: str | None
+    monitor_mode: str
+    max_epochs: int
+    group: int
+    cpus: int
+    gpus: int
+    device_count: int
+    wandb_project: str
+    wandb_mode: str
+    wandb_group: str
+
+    @property
+    def folder(self) -> Path:
+        """`runs/<experiment>/<config-hash>`."""
+        return Path(self.runs) / self.name / self.config_hash
+
+    def fold_folder(self, fold: Fold) -> Path:
+        """`runs/<experiment>/<config-hash>/seed<K>/<subject>`."""
+        return self.folder / f"seed{fold.seed}" / fold.name
+
+    def beside(self, fold: Fold, suffix: str) -> Path:
+        """A file that belongs to a fold but must outlive its folder, e.g. its lock."""
+        return self.folder / f"seed{fold.seed}" / f".{fold.name}{suffix}"
+
+    def tracking_group(self, seed: int) -> str:
+        """The W&B group of a seed's folds."""
+        grouped = f"-group{self.group}" if self.group > 1 else ""
+        return f"{self.wandb_group}-seed{seed}{grouped}"
+
+    def command(self, fold: Fold, resume_from: Path | None = None) -> list[str]:
+        """The words after `fedn` that run a fold.
+
+        Args:
+            fold: one of this experiment.
+            resume_from: a checkpoint of the same fold to go on from.
+        """
+        words = ["fit", *self.words, "--seed_everything", str(fold.seed)]
+        if self.seeded_data:
+            words += ["--data.seed", str(fold.seed)]
+        words += ["--data.test_subject", json.dumps(list(fold.subjects))]
+        words += ["--run_dir", str(self.fold_folder(fold)), "--trainer.enable_progress_bar", "false"]
+        words += ["--wandb.group", self.tracking_group(fold.seed), "--wandb.job_type", "fold"]
+        words += ["--wandb.name", fold.name]
+        return words + (["--ckpt_path", str(resume_from)] if resume_from else [])
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Experiment:
+        """Inverts :meth:`to_json`."""
+        return cls(**{**value, "words": tuple(value["words"])})
+
+    @classmethod
+    def load(cls, path: Path) -> Experiment:
+        """Reads an `experiment.json`.
+
+        Raises:
+            FoldError: if the file cannot be read as one.
+        """
+        try:
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            msg = f"{path} does not describe an experiment ({error}); run fedn loso again to write it anew."
+            raise FoldError(msg) from error
+
+
+def refuse_own_keys(words: Sequence[str]) -> None:
+    """Refuses options that would make folds share what they must not.
+
+    Raises:
+        FoldError: naming the option.
+
+    >>> refuse_own_keys(["--config", "x.yaml"])
+    """
+    given = {word.split("=", 1)[0].removeprefix("--").replace("init_args.", "") for word in words if word[:2] == "--"}
+    for key in OWN_KEYS:
+        if key in given:
+            msg = f"--{key} differs from fold to fold and is set by fedn loso; use --subjects, --seeds or --runs."
+            raise FoldError(msg)

@@ -1,0 +1,256 @@
+"""Reads a configuration as `fedn fit` does, without running it, and fills the caches that all folds share.
+
+Runs in a process of its own (`python -m fedn_lightning.loso.inspection`): the driver then needs neither torch nor its
+memory, and what the preparation leaves behind in a process dies with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning.errors import CheckpointError, ConfigError, FednError
+from fedn_lightning.events import Corpus
+from fedn_lightning.loso.checkpoints import seen_subjects
+from fedn_lightning.loso.experiment import Experiment, refuse_own_keys
+from fedn_lightning.reports.files import write_json
+
+
+def inspect(words: Sequence[str], runs: str, group: int = 1, threads: int = 1, warm_up: bool = False) -> Experiment:
+    """Reads the experiment that some options of `fedn fit` describe.
+
+    Args:
+        words: the options.
+        runs: parent folder of all experiments.
+        group: subjects held out together.
+        threads: of a fold.
+        warm_up: also prepare and encode every video, once for all folds.
+
+    Raises:
+        FednError: for every mistake in options, configuration or corpus, and if the encoder's weights or a starting
+            checkpoint have seen a subject of the corpus.
+    """
+    from fedn_lightning.cli import train
+    from fedn_lightning.cli.parsing import check_files, plain_errors, prepare_parsing, qualify_references
+
+    refuse_own_keys(words)
+    train.quieten()
+    prepare_parsing()
+    for module in train.CLASS_MODULES:
+        importlib.import_module(module)
+    argv = ["fit", *words, "--data.test_subject", "[]"]
+    check_files(argv)
+    with contextlib.ExitStack() as exits, plain_errors():
+        cli = _reader(train.FednCLI)(exits, qualify_references(argv))
+    experiment = describe(cli, words, runs, group, threads)
+    if warm_up:
+        with _alone(Path(cli.datamodule.crops.store)):
+            # Attached as in a run: the cache of frame features belongs to the model's encoder.
+            cli.trainer.strategy.connect(cli.model)
+            cli.datamodule.trainer = cli.trainer
+            cli.datamodule.warm_up()
+    return experiment
+
+
+def _reader(base: type) -> Any:
+    """A training command that builds its classes and stops there; made here since its base imports torch."""
+    from lightning.pytorch.cli import LightningCLI
+
+    class Reader(base):  # type: ignore[misc] # mypy cannot know a base made at run time
+        def instantiate_trainer(self, **kwargs: Any) -> Any:
+            config = self._get(self.config_init, "trainer")
+            config["logger"], config["callbacks"] = False, []
+            return LightningCLI.instantiate_trainer(self, **kwargs)
+
+        def _run_subcommand(self, subcommand: str) -> None:
+            """Runs nothing."""
+
+        def _parse_ckpt_path(self) -> None:
+            """Opens no run folder."""
+
+    return Reader
+
+
+def describe(cli: Any, words: Sequence[str], runs: str, group: int, threads: int) -> Experiment:
+    """Makes an :class:`Experiment` of a parsed configuration whose classes are built."""
+    from lightning.pytorch.accelerators import CPUAccelerator
+
+    from fedn_lightning.callbacks.run_config import plain_config
+    from fedn_lightning.tracking.wandb import config_hash
+
+    settings, trainer, corpus = cli.settings, cli.trainer, cli.datamodule.corpus
+    plain = plain_config(cli._parser(cli.subcommand), settings)
+    _refuse_shared(plain)
+    arguments = plain["data"]["init_args"]
+    weights = (plain["model"]["init_args"].get("encoder") or {}).get("weights")
+    if weights:
+        refuse_seen(Path(weights), arguments["corpus"]["dataset"], corpus.subjects)
+    hashed = {**plain, "data": {**plain["data"], "init_args": {**arguments, "seed": None}}}
+    digest = config_hash({**hashed, "weights": _digest_file(weights), "corpus": digest_corpus(corpus)})
+    counts = {subject: sum(v.subject == subject for v in corpus.videos) for subject in corpus.subjects}
+    gpus = 0 if isinstance(trainer.accelerator, CPUAccelerator) else trainer.num_devices
+    seed = plain.get("seed_everything")
+    return Experiment(
+        name=settings.experiment,
+        config_hash=digest,
+        words=tuple(words),
+        runs=runs,
+        subjects=counts,
+        val_subject=arguments.get("val_subject", 0),
+        seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else 0,
+        seeded_data="seed" in arguments,
+        monitor=plain["checkpoint"]["monitor"],
+        monitor_mode=plain["checkpoint"]["mode"],
+        max_epochs=trainer.max_epochs or 0,
+        group=group,
+        cpus=threads + int(arguments.get("num_workers", 0)),
+        gpus=gpus,
+        device_count=0 if gpus == 0 else type(trainer.accelerator).auto_device_count(),
+        wandb_project=plain["wandb"]["project"],
+        wandb_mode=plain["wandb"]["mode"],
+        wandb_group=plain["wandb"]["group"] or f"{settings.experiment}-{digest}",
+    )
+
+
+def _refuse_shared(plain: Mapping[str, Any]) -> None:
+    """Refuses settings through which one fold could reach another, or that leave no result.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    reasons = {
+        "ckpt_path": "a checkpoint to start from may have seen the subjects a fold holds out",
+        "trainer.default_root_dir": "with a folder in common a fold on SLURM would resume from another one's weights",
+        "trainer.fast_dev_run": "it leaves no result",
+    }
+    for key, reason in reasons.items():
+        value: Any = plain
+        for part in key.split("."):
+            value = value.get(part)
+        if value:
+            msg = f"{key} is {value!r}: {reason}; remove the key for fedn loso."
+            raise ConfigError(msg)
+    if not plain["test_after_fit"]:
+        msg = "test_after_fit is false, but a fold of fedn loso is what its test predicts; set it to true."
+        raise ConfigError(msg)
+
+
+def refuse_seen(weights: Path, dataset: str, subjects: Sequence[str]) -> None:
+    """Refuses encoder weights that were trained, or chosen, on subjects of the corpus.
+
+    Checkpoints of this project's detection runs keep a record of their subjects. Generated stills show people who are
+    in no corpus, and AffectNet's photographs none of the laboratories' subjects; checkpoints of such a pre-training,
+    and public ones, keep no record and are taken at their word.
+
+    Args:
+        weights: the checkpoint.
+        dataset: name of the corpus.
+        subjects: of the corpus; each is a test subject of some fold.
+
+    Raises:
+        CheckpointError: naming the file and the subjects.
+    """
+    from fedn_lightning.nn.encoder import read_checkpoint
+
+    trained_on, seen = seen_subjects(read_checkpoint(str(weights)))
+    both = sorted(seen & set(subjects))
+    if both and trained_on == dataset:
+        msg = (
+            f"The encoder weights {weights} were trained on subjects {', '.join(both)} of {dataset}, which the folds "
+            f"hold out; take weights of an encoder that was pre-trained on other people (model.encoder.weights)."
+        )
+        raise CheckpointError(msg)
+
+
+def digest_corpus(corpus: Corpus) -> str:
+    """A hash of a corpus's videos and labels, wherever they lie."""
+    videos = [(v.key, v.fps, v.first_frame, v.n_frames) for v in sorted(corpus.videos, key=lambda v: v.key)]
+    labels = sorted(repr(expression) for expression in corpus.expressions)
+    return hashlib.sha256(json.dumps([corpus.name, videos, labels]).encode()).hexdigest()[:16]
+
+
+def _digest_file(path: str | None) -> str | None:
+    if path is None:
+        return None
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Lets one process at a time fill a clip store."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".warm-up.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def inspect_in_child(words: Sequence[str], runs: str, group: int, threads: int, warm_up: bool) -> Experiment:
+    """:func:`inspect` in a process of its own; its progress bars and messages pass through.
+
+    Raises:
+        ChildError: if it fails; it has said why on stderr.
+    """
+    with tempfile.TemporaryDirectory(prefix="fedn-loso-") as folder:
+        path = Path(folder) / "experiment.json"
+        options = ["--runs", runs, "--group", str(group), "--threads", str(threads), *(["--warm-up"] * warm_up)]
+        command = [sys.executable, "-m", "fedn_lightning.loso.inspection", str(path), *options, "--", *words]
+        code = subprocess.run(command, check=False).returncode
+        if code:
+            raise ChildError(code)
+        return Experiment.load(path)
+
+
+class ChildError(Exception):
+    """The child failed and has told the user why.
+
+    Attributes:
+        code: its exit code.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the inspection ended with code {code}")
+        self.code = code
+
+
+def main(argv: Sequence[str]) -> int:
+    """Writes the experiment to a file.
+
+    Args:
+        argv: `OUT --runs R --group K --threads N [--warm-up] -- WORDS`.
+    """
+    parser = argparse.ArgumentParser(prog="python -m fedn_lightning.loso.inspection")
+    parser.add_argument("out")
+    parser.add_argument("--runs", default="runs")
+    parser.add_argument("--group", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--warm-up", action="store_true")
+    cut = list(argv).index("--")
+    options, words = parser.parse_args(argv[:cut]), list(argv[cut + 1 :])
+    try:
+        found = inspect(words, options.runs, options.group, options.threads, options.warm_up)
+    except FednError as error:
+        print(f"fedn: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    write_json(options.out, found.to_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

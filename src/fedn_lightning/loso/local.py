@@ -1,0 +1,120 @@
+"""Folds on this machine, so many at a time, each with its share of cores and devices."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
+
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.loso.experiment import Experiment
+from fedn_lightning.loso.folds import Fold
+from fedn_lightning.loso.worker import Outcome, Resources, Start, run_fold, start_process
+
+MOST_JOBS = 8
+"""Folds at once on a machine without accelerators, unless asked for more: memory goes before cores."""
+
+
+class Launch(Protocol):
+    """Folds under way; every launcher gives one."""
+
+    def outcomes(self) -> list[Outcome]:
+        """Folds that have ended since the last call."""
+
+    def running(self) -> bool:
+        """Whether any fold is still to end."""
+
+    def stop(self) -> None:
+        """Ends all folds, so that they can be resumed, and waits for it."""
+
+
+class LocalLaunch:
+    """Runs folds as child processes.
+
+    Args:
+        experiment: of the folds.
+        folds: in the order they are begun.
+        jobs: folds at a time.
+        resources: of one fold.
+        devices: values of CUDA_VISIBLE_DEVICES, handed to folds in turn; empty to leave the variable alone.
+        start: how a fold's process is started.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folds: Sequence[Fold],
+        jobs: int,
+        resources: Resources,
+        devices: Sequence[str] = (),
+        start: Start = start_process,
+    ) -> None:
+        self._experiment, self._resources, self._start = experiment, resources, start
+        self._stop = threading.Event()
+        self._devices: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        for slot in range(jobs):
+            self._devices.put(devices[slot % len(devices)] if devices else None)
+        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="fold")
+        self._pending: list[Future[Outcome]] = [self._pool.submit(self._run, fold) for fold in folds]
+
+    def _run(self, fold: Fold) -> Outcome:
+        device = self._devices.get()
+        try:
+            return run_fold(
+                self._experiment, fold, replace(self._resources, device=device), self._stop, start=self._start
+            )
+        finally:
+            self._devices.put(device)
+
+    def outcomes(self) -> list[Outcome]:
+        """Folds that have ended since the last call.
+
+        Raises:
+            FoldError: if a fold's folder holds a fold of another experiment.
+        """
+        ended = [future for future in self._pending if future.done()]
+        self._pending = [future for future in self._pending if not future.done()]
+        return [future.result() for future in ended]
+
+    def running(self) -> bool:
+        """Whether any fold is still to end."""
+        return bool(self._pending)
+
+    def stop(self) -> None:
+        """Ends all folds, so that they can be resumed, and waits for it."""
+        self._stop.set()
+        self._pool.shutdown(wait=True)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share(jobs: int | None, devices: Sequence[str], experiment: Experiment, folds: int) -> tuple[int, list[str]]:
+    """How many folds run at a time, and on which devices.
+
+    Args:
+        jobs: as asked for; None for one per device, or one per core (at most :data:`MOST_JOBS`) without devices.
+        devices: as asked for; none for all accelerators of this machine.
+        experiment: says how many devices this machine has and a fold wants.
+        folds: there are no more jobs than folds.
+
+    Returns:
+        The number of jobs, and for each slot in turn the devices it may see.
+
+    Raises:
+        ConfigError: if there are fewer devices than one fold wants.
+    """
+    names = list(devices) or [str(index) for index in range(experiment.device_count if experiment.gpus else 0)]
+    if experiment.gpus and names and len(names) < experiment.gpus:
+        msg = f"trainer.devices asks for {experiment.gpus} devices a fold, and there are {len(names)}."
+        raise ConfigError(msg)
+    size = max(experiment.gpus, 1)
+    slots = [",".join(names[i : i + size]) for i in range(0, len(names) - size + 1, size)]
+    wanted = jobs or (len(slots) if slots else min(max(cores() // experiment.cpus, 1), MOST_JOBS))
+    return max(1, min(wanted, folds)), slots

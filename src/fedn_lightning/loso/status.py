@@ -1,0 +1,154 @@
+"""The status file of a fold: whether it is done is read from here and checked, never from an exit code.
+
+Lightning exits with 0 after SIGTERM, and a killed process leaves files of any age; so a fold counts as finished only
+if its status says so, belongs to this experiment, and the checksums of the predictions it vouches for still hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning.errors import FoldError
+from fedn_lightning.loso.experiment import Experiment
+from fedn_lightning.loso.folds import Fold
+from fedn_lightning.reports.files import write_json
+
+NAME = "status.json"
+FORMAT = 1
+TABLES = ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv")
+"""What pooling reads."""
+
+VOUCHED = (*TABLES, "result.json", "config.yaml")
+"""Files whose checksums a finished status holds."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a fold.
+
+    Attributes:
+        config_hash: of its experiment.
+        seed: of the fold.
+        subjects: held out.
+        finished: whether it was trained and tested to the end.
+        started: when this attempt began, in seconds since 1970.
+        seconds: time from start to end of this attempt; 0 while it runs.
+        failure: why it ended unfinished; empty while it runs.
+        resumed: whether this attempt went on from a checkpoint.
+        checksums: SHA-256 of the files of :data:`VOUCHED`, by name; empty unless finished.
+    """
+
+    config_hash: str
+    seed: int
+    subjects: tuple[str, ...]
+    finished: bool = False
+    started: float = 0.0
+    seconds: float = 0.0
+    failure: str = ""
+    resumed: bool = False
+    checksums: dict[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Writes `status.json`, atomically."""
+        write_json(folder / NAME, {"format": FORMAT, **asdict(self)})
+
+
+def read_status(folder: Path) -> Status | None:
+    """Reads the status of a fold; None if there is none, or what is there is no status."""
+    try:
+        value = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        return _parse(value)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _parse(value: dict[str, Any]) -> Status:
+    """Checks every field's type, since the file may have been damaged.
+
+    Raises:
+        ValueError: or TypeError or KeyError, if it is no status.
+    """
+    if value.pop("format") != FORMAT:
+        msg = "another format"
+        raise ValueError(msg)
+    status = Status(**{**value, "subjects": tuple(value["subjects"])})
+    types = {"config_hash": str, "seed": int, "finished": bool, "failure": str, "resumed": bool, "checksums": dict}
+    if any(not isinstance(getattr(status, name), kind) for name, kind in types.items()):
+        msg = "a field of another type"
+        raise TypeError(msg)
+    return status
+
+
+def problem(experiment: Experiment, fold: Fold) -> str | None:
+    """Why a fold is not finished, as a clause; None if it is.
+
+    Raises:
+        FoldError: if its folder holds a fold of another configuration, seed or subject.
+    """
+    folder = experiment.fold_folder(fold)
+    if not folder.is_dir():
+        return "it has not been run"
+    status = read_status(folder)
+    if status is None:
+        return "its status cannot be read" if (folder / NAME).exists() else "it has no status"
+    refuse_another(status, experiment, fold)
+    if not status.finished:
+        return status.failure or "it was not run to its end"
+    for name in VOUCHED:
+        if status.checksums.get(name) != checksum(folder / name):
+            return f"{name} is not the file that was written"
+    return None
+
+
+def refuse_another(status: Status, experiment: Experiment, fold: Fold) -> None:
+    """Refuses a folder that holds another fold than its path says.
+
+    Raises:
+        FoldError: naming folder and difference.
+    """
+    wanted = {"configuration": experiment.config_hash, "seed": fold.seed, "subjects": fold.subjects}
+    found = {"configuration": status.config_hash, "seed": status.seed, "subjects": status.subjects}
+    for name, value in wanted.items():
+        if found[name] != value:
+            msg = (
+                f"{experiment.fold_folder(fold)} holds a fold of {name} {found[name]}, expected {value}: "
+                f"folds of two experiments are mixed. Move that folder away."
+            )
+            raise FoldError(msg)
+
+
+def checksum(path: Path) -> str | None:
+    """SHA-256 of a file in hexadecimal; None if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def seal(experiment: Experiment, fold: Fold, status: Status) -> None:
+    """Declares a fold finished if the run has left all its files and they are of this fold.
+
+    Args:
+        experiment: of the fold.
+        fold: whose process has ended.
+        status: what is known so far.
+
+    Raises:
+        FoldError: saying what is missing or wrong.
+    """
+    folder = experiment.fold_folder(fold)
+    checksums = {name: checksum(folder / name) for name in VOUCHED}
+    missing = [name for name, value in checksums.items() if value is None]
+    if missing:
+        msg = f"{folder} lacks {', '.join(missing)}."
+        raise FoldError(msg)
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    if result.get("split") != "test" or sorted(result.get("subjects", [])) != sorted(fold.subjects):
+        msg = f"{folder}/result.json is not the test of {fold.name}."
+        raise FoldError(msg)
+    done = {**asdict(status), "finished": True, "failure": "", "checksums": checksums}
+    Status(**done).write(folder)

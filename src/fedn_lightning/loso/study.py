@@ -1,0 +1,83 @@
+"""A whole study: every seed pooled, written to files, and told to W&B."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedn_lightning.loso.experiment import Experiment
+from fedn_lightning.loso.folds import Fold
+from fedn_lightning.loso.pooling import Pooled, pool
+from fedn_lightning.loso.status import problem
+from fedn_lightning.metrics.functional.evaluation import flat_scores
+from fedn_lightning.reports.evaluation import subject_table
+from fedn_lightning.reports.files import write_json, write_text
+from fedn_lightning.reports.loso import markdown, pooled_json, study_json
+from fedn_lightning.tracking.aggregate import Aggregate, log_aggregate
+
+PICTURES = 12
+"""Timelines in the aggregate W&B run; each fold's own run has more."""
+
+
+def pool_study(experiment: Experiment, every: Sequence[Fold], wanted: Sequence[Fold], draws: int) -> list[Pooled]:
+    """Pools each seed, and writes `pooled-seed<K>/` and `loso.json` into the experiment's folder.
+
+    Where all folds of a seed are finished they are all pooled, also if only some were asked for; else those asked for,
+    as a study that is marked as partial.
+
+    Args:
+        experiment: of the folds.
+        every: the folds of the complete study.
+        wanted: those asked for, all finished.
+        draws: of subjects, for the intervals.
+
+    Raises:
+        FoldError: if the folds do not belong together.
+    """
+    study = []
+    for seed in dict.fromkeys(fold.seed for fold in wanted):
+        full = [fold for fold in every if fold.seed == seed]
+        complete = all(problem(experiment, fold) is None for fold in full)
+        study.append(pool(experiment, full if complete else [f for f in wanted if f.seed == seed], draws))
+    for pooled in study:
+        write_json(pooled.folder / "result.json", {"experiment": experiment.to_json(), **pooled_json(pooled)})
+        write_text(pooled.folder / "result.md", markdown(pooled))
+        log_aggregate(_aggregate(experiment, pooled))
+    grouped = f"-group{experiment.group}" if experiment.group > 1 else ""
+    partial = "-partial" if any(pooled.missing for pooled in study) else ""
+    summary = experiment.folder / f"loso{grouped}{partial}.json"
+    write_json(summary, {"experiment": experiment.to_json(), **study_json(study)})
+    return study
+
+
+def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:
+    """What W&B is told of a seed."""
+    scores = {
+        f"{mode}/{path.replace('.', '/')}": value
+        for mode in ("strict", "published")
+        for path, value in flat_scores(getattr(pooled, mode).evaluation).items()
+        if value == value
+    }
+    classes = list(pooled.strict.emotions)
+    counts = [[name, *row] for name, row in zip(classes, pooled.confusion.tolist(), strict=True)]
+    return Aggregate(
+        project=experiment.wandb_project,
+        mode=experiment.wandb_mode,
+        group=experiment.tracking_group(pooled.seed),
+        name="pooled-partial" if pooled.missing else "pooled",
+        folder=pooled.folder,
+        config={**experiment.to_json(), "seed": pooled.seed, "folds": list(pooled.folds)},
+        scores=scores,
+        subjects=subject_table(pooled.strict.per_subject or {}),
+        confusion=[["true \\ predicted", *classes, "none"], *counts],
+        timelines=_timelines(experiment, pooled),
+    )
+
+
+def _timelines(experiment: Experiment, pooled: Pooled) -> list[Path]:
+    """The first timeline of each fold, up to :data:`PICTURES` of them."""
+    found = []
+    for name in pooled.folds:
+        pictures = sorted((experiment.folder / f"seed{pooled.seed}" / name / "timelines").glob("*.png"))
+        found += [picture for picture in pictures if picture.name != "validation.png"][:1]
+    return found[:PICTURES]

@@ -1,0 +1,256 @@
+"""Runs one fold in a process of its own: skip, resume or begin; then check what it left and vouch for it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+from fedn_lightning.cli.run_folder import RunFolder
+from fedn_lightning.errors import FednError, FoldError
+from fedn_lightning.loso.checkpoints import resumable
+from fedn_lightning.loso.experiment import Experiment
+from fedn_lightning.loso.folds import Fold
+from fedn_lightning.loso.status import NAME, Status, problem, seal
+
+POLL = 0.1
+"""Seconds between looks at a fold's process."""
+
+GRACE = 20.0
+"""Seconds a fold has to end by itself once it is asked to."""
+
+State = Literal["finished", "already finished", "failed", "stopped", "runs elsewhere"]
+
+
+class Process(Protocol):
+    """What is needed of a fold's process; `subprocess.Popen` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+
+
+Start = Callable[[list[str], dict[str, str], Path, int], Process]
+"""Starts a fold: words after `fedn`, environment, log file, and the lock's descriptor, which it must inherit."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a fold ended.
+
+    Attributes:
+        fold: the fold.
+        state: `finished` if its result can be pooled.
+        reason: why not, as a clause.
+    """
+
+    fold: Fold
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a fold may use of its machine.
+
+    Attributes:
+        threads: of numerical libraries; results may depend on it, so it does not follow from the number of jobs.
+        device: value of CUDA_VISIBLE_DEVICES, None to leave it alone.
+    """
+
+    threads: int = 1
+    device: str | None = None
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the fold's process."""
+        env = dict(os.environ)
+        env |= {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        env["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin take the cores of the neighbouring fold
+        if self.device is not None:
+            env["CUDA_VISIBLE_DEVICES"] = self.device
+        return env
+
+
+def start_process(words: list[str], env: dict[str, str], log: Path, lock: int) -> Process:
+    """Runs `fedn` as a child with a process group of its own, so that Ctrl-C reaches it through the driver alone."""
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fedn_lightning", *words],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
+
+
+def run_fold(
+    experiment: Experiment,
+    fold: Fold,
+    resources: Resources,
+    stop: threading.Event | None = None,
+    start: Start = start_process,
+    patient: bool = True,
+) -> Outcome:
+    """Brings a fold to its end, unless it is there already.
+
+    A lock that the fold's process inherits tells whether the fold runs, also after its driver was killed.
+
+    Args:
+        experiment: of the fold.
+        fold: which one.
+        resources: what it may use.
+        stop: ends the fold when set; it can be resumed later.
+        start: how its process is started.
+        patient: wait for a process that is at this fold already; else leave the fold to it.
+
+    Returns:
+        How it ended; trouble of the fold is no exception.
+
+    Raises:
+        FoldError: if the fold's folder holds a fold of another experiment.
+    """
+    stop = stop or threading.Event()
+    try:
+        with _lock(experiment.beside(fold, ".lock"), stop if patient else None) as lock:
+            if lock is None:
+                return Outcome(fold, "runs elsewhere", "another process is at it")
+            if problem(experiment, fold) is None:
+                return Outcome(fold, "already finished")
+            if stop.is_set():
+                return Outcome(fold, "stopped", "it was not begun")
+            return _run(experiment, fold, resources, stop, start, lock)
+    except OSError as error:
+        return Outcome(fold, "failed", f"{error.strerror or error} ({error.filename or experiment.fold_folder(fold)})")
+
+
+@contextlib.contextmanager
+def _lock(path: Path, stop: threading.Event | None) -> Iterator[int | None]:
+    """Holds a file's lock and yields its descriptor; yields None if another process holds it and waiting is no use.
+
+    Args:
+        path: the file.
+        stop: ends the waiting; None does not wait.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        while not (taken := _try_lock(handle)) and stop is not None and not stop.wait(POLL):
+            pass
+        yield handle if taken else None
+    finally:
+        os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _run(
+    experiment: Experiment, fold: Fold, resources: Resources, stop: threading.Event, start: Start, lock: int
+) -> Outcome:
+    folder, log = experiment.fold_folder(fold), experiment.beside(fold, ".log")
+    checkpoint = _clear(folder, fold)
+    status = Status(
+        experiment.config_hash, fold.seed, fold.subjects, started=time.time(), resumed=checkpoint is not None
+    )
+    if checkpoint is not None:
+        status.write(folder)
+    with log.open("a", encoding="utf-8") as stream:
+        print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {'resumed' if checkpoint else 'begun'}", file=stream)
+    process = start(experiment.command(fold, checkpoint), resources.environment(), log, lock)
+    try:
+        code = _wait(process, stop)
+    except BaseException:
+        _end(process)
+        raise
+    status = replace(status, seconds=round(time.time() - status.started, 3))
+    if stop.is_set() and code != 0:
+        return _give_up(folder, status, Outcome(fold, "stopped", "it was stopped; the next run goes on from there"))
+    try:
+        if code != 0:
+            raise FoldError(_explain(code, log))
+        seal(experiment, fold, status)
+    except (FednError, ValueError) as error:
+        return _give_up(folder, status, Outcome(fold, "failed", str(error).rstrip(".")))
+    _keep_log(log, folder)
+    return Outcome(fold, "finished")
+
+
+def _clear(folder: Path, fold: Fold) -> Path | None:
+    """Makes room for an attempt; returns the checkpoint it goes on from, if there is one.
+
+    An earlier attempt's results go first: were they to stay, a run that dies now could be taken for complete.
+    """
+    checkpoint = resumable(folder, fold)
+    if checkpoint is not None:
+        for name in ("result.json", NAME):
+            (folder / name).unlink(missing_ok=True)
+    elif any(folder.glob("checkpoints/*.ckpt")):
+        RunFolder(folder).set_aside()  # trained weights are never deleted
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    return checkpoint
+
+
+def _wait(process: Process, stop: threading.Event) -> int:
+    """Waits for a process, and ends it if it should stop."""
+    while (code := process.poll()) is None:
+        if stop.wait(POLL):
+            return _end(process)
+    return code
+
+
+def _end(process: Process) -> int:
+    """Asks a process and all its children to end, then makes them."""
+    for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if (code := process.poll()) is not None:
+                return code
+            time.sleep(POLL)
+    return -signal.SIGKILL
+
+
+def _give_up(folder: Path, status: Status, outcome: Outcome) -> Outcome:
+    """Notes why a fold is not finished, if the disk still takes it."""
+    with contextlib.suppress(OSError):
+        if folder.is_dir():
+            replace(status, failure=outcome.reason).write(folder)
+    return outcome
+
+
+def _explain(code: int, log: Path) -> str:
+    """Why a process ended so, from the last words of its log."""
+    if code < 0:
+        return f"it was killed by signal {-code} ({signal.Signals(-code).name}); the next run goes on from there"
+    try:
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    said = next((line for line in reversed(lines) if line.startswith("fedn: error: ")), lines[-1] if lines else "")
+    return f"{said.removeprefix('fedn: error: ')[:300].rstrip('.')} (exit code {code}; log in {log})"
+
+
+def _keep_log(log: Path, folder: Path) -> None:
+    """Puts the log of a finished fold into its folder; it lay beside, since the run makes the folder itself."""
+    with contextlib.suppress(OSError):
+        shutil.move(log, folder / "log.txt")
