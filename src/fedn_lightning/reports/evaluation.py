@@ -138,11 +138,11 @@ def to_json(report: Report) -> dict[str, Any]:
 def to_text(report: Report) -> str:
     """The report for a terminal."""
     parts = ["\n".join(f"{name:<12}{value}" for name, value in header(report)), str(report.evaluation.spotting)]
-    parts.append("\n".join(_lines("", scores_table(report))))
+    parts.append("\n".join(lines("", scores_table(report))))
     if not math.isnan(report.curves.minutes):
-        parts.append("\n".join(_lines("recall at most so many false alarms per minute", froc_table(report.curves))))
+        parts.append("\n".join(lines("recall at most so many false alarms per minute", froc_table(report.curves))))
     if report.per_subject is not None:
-        parts.append("\n".join(_lines("per subject", subject_table(report.per_subject))))
+        parts.append("\n".join(lines("per subject", subject_table(report.per_subject))))
     return "\n\n".join(parts)
 
 
@@ -205,7 +205,8 @@ def subject_table(per_subject: dict[str, SpottingScores]) -> list[tuple[str, ...
     return [("subject", "TP", "FP", "FN", "macro F1", "micro F1", "overall F1"), *rows]
 
 
-def _lines(title: str, table: list[tuple[str, ...]]) -> Iterator[str]:
+def lines(title: str, table: list[tuple[str, ...]]) -> Iterator[str]:
+    """A table as aligned lines of text, after its title if it has one; the first column is aligned left."""
     if title:
         yield title
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]

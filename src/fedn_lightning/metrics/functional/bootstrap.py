@@ -81,6 +81,33 @@ def bootstrap_intervals(
     return {name: _percentiles(np.array([draw[name] for draw in values]), level) for name in values[0]}
 
 
+def resampled_scores(
+    predictions: EventTable,
+    truths: EventTable,
+    weights: IntArray,
+    protocol: Protocol = PROTOCOLS["megc"],
+    threshold: Threshold = -np.inf,
+) -> dict[str, FloatArray]:
+    """The scores of :func:`.evaluation.flat_scores` with each subject counted so many times.
+
+    Two sets of predictions scored with the same weights are compared on the same people: what makes a subject hard
+    cancels out of the difference.
+
+    Args:
+        predictions: every proposal.
+        truths: the truths.
+        weights: `(D, S)` int64, how often each subject index is drawn; a row of ones gives the plain scores.
+        protocol: what counts as a hit.
+        threshold: score from which a proposal counts for spotting and recognition.
+
+    Returns:
+        By score `(D,)` float64, NaN where a draw does not define it.
+    """
+    subjects, ranked = _tally(predictions, truths, protocol, threshold), _ranked(predictions, truths)
+    rows = [dict(_scores(subjects, ranked, protocol, weight[subjects.index])) for weight in weights]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
 def _tally(predictions: EventTable, truths: EventTable, protocol: Protocol, threshold: Threshold) -> _Subjects:
     n_classes = count_classes(predictions, truths)
     index, counts, tables, in_truth = [], [], [], []
