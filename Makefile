@@ -38,7 +38,7 @@ data/.synthetic-seed7: | $(READY)
 	touch $@
 
 data/.stills-seed7: | $(READY)
-	$(FEDN) data stills --out data/stills --seed 7
+	$(FEDN) data stills --out data/stills --seed 7 --size 128
 	touch $@
 
 # A result.json is written last of all, so that its presence says that the run is complete.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import lightning
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
