@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_a_disk_that_fills_up_is_a_clear_failure(tmp_path, monkeypatch):
     monkeypatch.setattr(ArrayWriter, "write", full)
     report = whole(corpus(movie(tmp_path / "a.mp4")), tmp_path / "store")
     assert "the disk is full, so s1/a could not be stored" in report.failed["s1/a"]
-    assert list((tmp_path / "store").iterdir()) == []
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["prepare.lock"]
 
 
 def test_wrong_options_are_refused(tmp_path):
@@ -193,5 +194,28 @@ def test_a_box_stands_in_where_no_face_is_found(tmp_path):
     toy = corpus(movie(tmp_path / "a.mp4"))
     report = prepare(toy, tmp_path / "store", crop_size=64, jobs=0)
     assert "no face was found in the frames looked at (0, " in report.failed["s1/a"]
-    report = prepare(toy, tmp_path / "store", crop_size=64, jobs=0, boxes={"s1/a": (10, 10, 80, 80)})
-    assert report.prepared == ["s1/a"]
+    for expected in ("prepared", "reused"):
+        report = prepare(toy, tmp_path / "store", crop_size=64, jobs=0, boxes={"s1/a": (10, 10, 80, 80)})
+        assert getattr(report, expected) == ["s1/a"]
+    report = prepare(toy, tmp_path / "store", crop_size=64, jobs=0, boxes={"s1/a": (10, 10, 80, 81)})
+    assert report.prepared == ["s1/a"], "another box is another crop"
+
+
+def test_processes_that_start_at_once_share_the_work(tmp_path):
+    toy = corpus(*(movie(tmp_path / f"{name}.mp4", 200) for name in "ab"))
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(whole, toy, tmp_path / "store", jobs=1) for _ in range(2)]
+    reports = [run.result() for run in runs]
+    assert sorted(key for report in reports for key in report.prepared) == ["s1/a", "s1/b"]
+    assert sorted(len(report.reused) for report in reports) == [0, 2]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
+def test_a_full_store_may_be_read_only(tmp_path):
+    toy = corpus(movie(tmp_path / "a.mp4"))
+    whole(toy, tmp_path / "store")
+    (tmp_path / "store").chmod(0o500)
+    try:
+        assert whole(toy, tmp_path / "store").reused == ["s1/a"]
+    finally:
+        (tmp_path / "store").chmod(0o700)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,11 +15,15 @@ from fedn_lightning.corpora.annotations import check_choice
 from fedn_lightning.errors import ConfigError, FednError, StoreError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video.cropping import Box, CropJob, crop_video
+from fedn_lightning.video.lock import locked
 from fedn_lightning.video.mesh import check_installed
 from fedn_lightning.video.openface import table_of
 from fedn_lightning.video.sources import Gaps
 from fedn_lightning.video.store import CropSpec, StoredVideo, file_name, fingerprint, is_current, read_record
 from fedn_lightning.video.workers import run
+
+LOCK = "prepare.lock"
+"""File in the store that a process holds while it prepares."""
 
 Align = Literal["video", "track", "none"]
 
@@ -83,25 +86,33 @@ def prepare(
         ConfigError: if an option has a value that cannot work.
         StoreError: if the disk has no room for the store.
     """
-    spec = _spec(crop_size, fps, align, gaps, boxes or {}, finder)
+    spec = _spec(crop_size, fps, align, gaps, finder)
     root, report, started = Path(store_root), PrepareReport(), time.monotonic()
-    root.mkdir(parents=True, exist_ok=True)
-    _sweep(root, stall_seconds)
-    todo = []
-    for video in corpus.videos:
-        job = _job(video, root, spec, (boxes or {}).get(video.key))
-        if _stored(video, root, job.spec):
-            report.reused.append(video.key)
-        else:
-            # A stale video must not stay if its successor fails.
-            (root / f"{file_name(video.key)}.json").unlink(missing_ok=True)
-            todo.append(job)
-    _check_room(root, todo)
-    with _bar(todo, show=progress) as tick:
-        for index, result in run(crop_video, todo, jobs, stall_seconds, tick):
-            _note(report, todo[index].video, result)
+    jobs_of = [_job(video, root, spec, (boxes or {}).get(video.key)) for video in corpus.videos]
+    if not all(map(_is_done, jobs_of)):
+        root.mkdir(parents=True, exist_ok=True)
+        with locked(root / LOCK):
+            # Another process may have done it while this one waited.
+            todo = [job for job in jobs_of if not _is_done(job)]
+            _make(todo, report, jobs, stall_seconds, show=progress)
+    report.reused = [job.video.key for job in jobs_of if job.video.key not in {*report.prepared, *report.failed}]
     report.seconds = time.monotonic() - started
     return report
+
+
+def _make(todo: list[CropJob], report: PrepareReport, processes: int, stall_seconds: float, *, show: bool) -> None:
+    """Prepares videos and books what becomes of them."""
+    if not todo:
+        return
+    root = Path(todo[0].root)
+    _sweep(root, stall_seconds)
+    for job in todo:
+        # A stale video must not stay if its successor fails.
+        (root / f"{file_name(job.video.key)}.json").unlink(missing_ok=True)
+    _check_room(root, todo)
+    with _bar(todo, show=show) as tick:
+        for index, result in run(crop_video, todo, processes, stall_seconds, tick):
+            _note(report, todo[index].video, result)
 
 
 def _sweep(root: Path, stall_seconds: float) -> None:
@@ -112,17 +123,19 @@ def _sweep(root: Path, stall_seconds: float) -> None:
 
 
 def _job(video: Video, root: Path, spec: CropSpec, box: Box | None) -> CropJob:
-    """What there is to do for a video; OpenFace's table is part of how it is made."""
+    """What there is to do for a video; its box or OpenFace's table is part of how it is made."""
     kind, _, folder = spec.finder.partition(":")
-    if kind != "openface" or box is not None:
-        return CropJob(video, str(root), spec, box)
+    if box is not None:
+        return CropJob(video, str(root), replace(spec, box=box), box)
+    if kind != "openface":
+        return CropJob(video, str(root), spec)
     table = table_of(folder, video.key)
     digest = hashlib.sha256(table.read_bytes()).hexdigest()[:16] if table else ""
     landmarks = str(table or Path(folder) / f"{video.key}.csv")
     return CropJob(video, str(root), replace(spec, finder=f"openface:{digest}"), None, landmarks)
 
 
-def _spec(crop_size: int, fps: float, align: str, gaps: str, boxes: Mapping[str, Box], finder: str) -> CropSpec:
+def _spec(crop_size: int, fps: float, align: str, gaps: str, finder: str) -> CropSpec:
     """The checked crop specification."""
     check_choice("align", align, get_args(Align))
     check_choice("gaps", gaps, get_args(Gaps))
@@ -135,20 +148,20 @@ def _spec(crop_size: int, fps: float, align: str, gaps: str, boxes: Mapping[str,
         raise ConfigError(msg)
     if finder == "mesh":
         check_installed()  # told once, not for every video
-    digest = hashlib.sha256(json.dumps(sorted(boxes.items())).encode()).hexdigest()[:16] if boxes else ""
-    return CropSpec(crop_size, float(fps), align, gaps, digest, finder)
+    return CropSpec(crop_size, float(fps), align, gaps, finder)
 
 
-def _stored(video: Video, root: Path, spec: CropSpec) -> bool:
+def _is_done(job: CropJob) -> bool:
     """Whether the store holds the video as it would be made now."""
-    record = read_record(root / f"{file_name(video.key)}.json")
+    root = Path(job.root)
+    record = read_record(root / f"{file_name(job.video.key)}.json")
     if record is None:
         return False
     try:
-        source = fingerprint(video.path)
+        source = fingerprint(job.video.path)
     except OSError:
         return False
-    return is_current(StoredVideo.from_record(record, root), spec, source)
+    return is_current(StoredVideo.from_record(record, root), job.spec, source)
 
 
 def _check_room(root: Path, jobs: list[CropJob]) -> None:

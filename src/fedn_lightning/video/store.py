@@ -24,7 +24,7 @@ from fedn_lightning.errors import StoreError
 from fedn_lightning.video import timing
 from fedn_lightning.video.sources import Frames
 
-FORMAT = 2
+FORMAT = 3
 """Version of the record; a store of another version is built anew."""
 
 HEADER_BYTES = 128
@@ -43,16 +43,16 @@ class CropSpec:
         align: `video` (one transform per video), `track` (following slow head motion) or `none` (the whole picture,
             for releases that are already cropped).
         gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, or `error`.
-        boxes: digest of the face boxes given by hand, empty without.
         finder: what finds the face: `cascade`, `mesh`, or `openface:` and the digest of its table.
+        box: the face's `x, y, width, height` in source pixels if it was given by hand.
     """
 
     crop_size: int = 128
     fps: float = 30.0
     align: str = "video"
     gaps: str = "repeat"
-    boxes: str = ""
     finder: str = "cascade"
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class StoredVideo:
             source_fps=record["source_fps"],
             source_n_frames=record["source_n_frames"],
             transform=np.asarray(record["transform"], np.float64),
-            spec=CropSpec(**record["spec"]),
+            spec=_spec(record["spec"]),
             record=record,
         )
 
@@ -289,6 +289,11 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) and record.get("format") == FORMAT else None
+
+
+def _spec(values: dict[str, Any]) -> CropSpec:
+    """A spec from a record, where JSON has made a list of the box."""
+    return CropSpec(**{**values, "box": tuple(values["box"]) if values["box"] else None})
 
 
 def spec_record(spec: CropSpec) -> dict[str, Any]:
