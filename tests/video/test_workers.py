@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -35,6 +37,15 @@ def test_one_that_fails_dies_or_hangs_does_not_stop_the_others():
     with pytest.raises(WorkerError, match="made no progress for 3 s"):
         raise done[0]
     assert time.monotonic() - started < 30
+
+
+def test_a_script_without_a_guard_is_told_why_its_workers_cannot_start(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from fedn_lightning.video.workers import run\nprint([str(result) for _, result in run(len, ['item'], 1)])\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert 'a script must call this under if __name__ == "__main__":' in done.stdout
 
 
 def test_no_workers_means_here():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
 from collections import deque
@@ -63,11 +64,14 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.item: int | None = None
+        self.ready = False
         self.heard = time.monotonic()
 
     def give(self, index: int, item: Any) -> None:
         self.item, self.heard = index, time.monotonic()
-        self.connection.send(item)
+        # A child that is dead already is noticed when it is listened to.
+        with contextlib.suppress(OSError):
+            self.connection.send(item)
 
     def end(self) -> None:
         self.process.kill()
@@ -98,11 +102,14 @@ class _Pool:
         assert worker.item is not None
         try:
             kind, value = worker.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             worker.process.join()
-            yield self._replace(worker, f"the decoder died (exit code {worker.process.exitcode})")
+            yield self._replace(worker, _death(worker))
             return
         worker.heard = time.monotonic()
+        if kind == "ready":
+            worker.ready = True
+            return
         if kind == "tick":
             tick(worker.item, value)
             return
@@ -127,9 +134,21 @@ class _Pool:
             worker.end()
 
 
+def _death(worker: _Worker) -> str:
+    """What a child's end means."""
+    code = worker.process.exitcode
+    if worker.ready:
+        return f"the decoder died (exit code {code})"
+    return (
+        f"its worker process could not start (exit code {code}); a script must call this under "
+        'if __name__ == "__main__":, and be a file'
+    )
+
+
 def _serve(connection: Connection, function: Function) -> None:
     """A child's life: an item in, ticks and a result out, until the parent is gone."""
     try:
+        connection.send(("ready", None))
         while True:
             item = connection.recv()
             try:
