@@ -140,6 +140,12 @@ def test_an_unusable_row_is_an_error_or_dropped_by_policy(root, tmp_path, change
     assert [(r.row, r.after) for r in kept.repairs] == [(2, "dropped")]
 
 
+def test_a_row_past_the_end_of_a_video_may_be_clipped(root, tmp_path):
+    corpus = read_casme2(with_rows(root, tmp_path, [*ROWS[0][:4], 63, *ROWS[0][5:]]), past_end="clip")
+    assert spans(corpus) == {1: (2, 60)}
+    assert [(r.rule, r.after) for r in corpus.repairs] == [("past_end=clip", "onset 3, apex 7, offset 60")]
+
+
 def test_an_error_counts_the_other_unusable_rows(root, tmp_path):
     bad = [*ROWS[0][:7], "makro", "disgust"]
     with pytest.raises(AnnotationError, match=r"row 1: .* 2 more cannot be used either"):

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from fedn_lightning.corpora.annotations import Annotation, Ledger, TypeSource, UnusableRows, check_choice, to_corpus
+from fedn_lightning.corpora.annotations import (
+    Annotation,
+    Ledger,
+    PastEnd,
+    TypeSource,
+    UnusableRows,
+    check_choice,
+    to_corpus,
+)
 from fedn_lightning.corpora.layout import find_folder, find_table, not_found
 from fedn_lightning.corpora.media import VIDEO_SUFFIXES, probe
 from fedn_lightning.corpora.workbook import Row, as_number, as_text, pad, read_sheet
@@ -45,6 +53,7 @@ def read_casme2(
     offset_policy: str = "apex",
     type_source: TypeSource = "label",
     videos: VideoKind = "auto",
+    past_end: PastEnd = "unusable",
     unusable_rows: UnusableRows = "error",
 ) -> Corpus:
     """Reads CAS(ME)^2, or a generated corpus, as it was unpacked.
@@ -56,6 +65,8 @@ def read_casme2(
             `mirror`, `drop` or `keep`; see :func:`fedn_lightning.corpora.annotations.repaired_offset`.
         type_source: `label` (the workbook's column) or `duration` (up to 0.5 s is micro).
         videos: which of the three folders to read; `auto` takes the first that is there, in the order above.
+        past_end: what a row that ends past its video is: `unusable` or `clip`ped; the release has none, a re-encoded or
+            truncated video may.
         unusable_rows: `error`, or `drop` to go on without rows and videos that cannot be used.
 
     Returns:
@@ -68,13 +79,22 @@ def read_casme2(
         ConfigError: if a policy does not exist.
     """
     check_choice("videos", videos, get_args(VideoKind))
+    check_choice("past_end", past_end, get_args(PastEnd))
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named CAS(ME)^2code_final.xlsx", SOURCE)
     ledger = Ledger(unusable_rows)
     found = _videos(root, videos, ledger)
     rows = list(_annotations(table, found, ledger))
-    return to_corpus("casme2", found.values(), rows, ledger, offset_policy=offset_policy, type_source=type_source)
+    return to_corpus(
+        "casme2",
+        found.values(),
+        rows,
+        ledger,
+        offset_policy=offset_policy,
+        type_source=type_source,
+        past_end=past_end,
+    )
 
 
 def video_id(stem: str) -> VideoId | None:
