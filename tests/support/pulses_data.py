@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import resource
+import signal
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pulses import write_pulses
 
@@ -32,3 +36,26 @@ class PulsesDataModule(DetectionDataModule):
     def prepare_data(self) -> None:
         """Refuses a wrong split like the base class; the store is full."""
         _ = self.split
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Lets the fault strike that the variable PULSES_FAULT describes, e.g. `kill p1 3 0`: fold, epoch, batch."""
+        fault, subject, *moment = os.environ.get("PULSES_FAULT", "none - 0 0").split()
+        trainer = self.trainer
+        if trainer.training and subject in self.split.test:
+            now = [trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready]
+            if now == [int(number) for number in moment]:
+                FAULTS[fault]()
+        return batch
+
+
+def kill() -> None:
+    """What `kill -9` does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill_disk() -> None:
+    """From here on no file may grow beyond 5 kB."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
+
+
+FAULTS = {"kill": kill, "quota": fill_disk}

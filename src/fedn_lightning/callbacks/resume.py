@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 Group = dict[str, Any]
 
@@ -80,6 +82,20 @@ def set_base_rates(scheduler: Any, rates: list[float]) -> None:
         set_base_rates(part, rates)
     if hasattr(scheduler, "base_lrs"):
         scheduler.base_lrs = list(rates)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps the newest epoch as `last.ckpt`, so that a run that dies loses one epoch at most.
+
+    `save_last` of Lightning 2.6 writes only when the best epoch is replaced: a resumed run then trains again whatever
+    came after it. A class of its own, so that its state in a checkpoint is not taken for that of the best epoch's.
+
+    Args:
+        folder: where it is written.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(dirpath=folder, filename="last", auto_insert_metric_name=False, enable_version_counter=False)
 
 
 class SeedEpochs(Callback):

@@ -30,7 +30,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from fedn_lightning.callbacks.progress import RunProgress
 from fedn_lightning.callbacks.results import WriteResults
-from fedn_lightning.callbacks.resume import ConfiguredOptimizer, SeedEpochs
+from fedn_lightning.callbacks.resume import ConfiguredOptimizer, LastCheckpoint, SeedEpochs
 from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
 from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_checkpoint
 from fedn_lightning.cli.main import COMMANDS
@@ -208,7 +208,9 @@ class FednCLI(LightningCLI):
         self.results = WriteResults(str(self.run_folder.path), None if challenge == "fedn" else challenge)
         callbacks: list[Callback] = [self.results]
         if self.subcommand == "fit":
-            callbacks += [self._best_checkpoint(), ConfiguredOptimizer(note)]
+            # The best epoch's comes first: it is the trainer's checkpoint callback.
+            callbacks += [self._best_checkpoint(), LastCheckpoint(self.run_folder.path / "checkpoints")]
+            callbacks.append(ConfiguredOptimizer(note))
             seed = self.settings.seed_everything
             callbacks += [] if seed in (False, None) else [SeedEpochs(int(seed))]
             callbacks += [LearningRateMonitor()] if loggers else []
@@ -226,7 +228,6 @@ class FednCLI(LightningCLI):
             filename="best",
             monitor=settings.monitor,
             mode=settings.mode,
-            save_last=True,
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )

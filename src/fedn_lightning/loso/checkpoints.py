@@ -33,12 +33,10 @@ def resumable(folder: Path, fold: Fold) -> Path | None:
         content = read_checkpoint(last)
         if not belongs_to(content, fold):
             return None
-        best = best_of(content)
-        if best is None:
-            return last
-        if best.resolve() != (folder / "checkpoints" / best.name).resolve():
-            return None  # the folder was moved: Lightning would forget the best epoch
-        read_checkpoint(best)
+        for kept in kept_by_callbacks(content):
+            if kept.resolve() != (folder / "checkpoints" / kept.name).resolve():
+                return None  # the folder was moved: Lightning would forget the best epoch
+            read_checkpoint(kept)
     except CheckpointError:
         return None
     return last
@@ -58,12 +56,10 @@ def belongs_to(content: Mapping[str, Any], fold: Fold) -> bool:
     return sorted(record.get("test", ())) == sorted(fold.subjects) and not seen & set(fold.subjects)
 
 
-def best_of(content: Mapping[str, Any]) -> Path | None:
-    """Where the best epoch's checkpoint lies, by the record of the callback that keeps it."""
-    for state in content.get("callbacks", {}).values():
-        if isinstance(state, Mapping) and state.get("best_model_path"):
-            return Path(state["best_model_path"])
-    return None
+def kept_by_callbacks(content: Mapping[str, Any]) -> list[Path]:
+    """Checkpoints that those who keep them have on record, e.g. the best epoch's."""
+    states = [state for state in content.get("callbacks", {}).values() if isinstance(state, Mapping)]
+    return [Path(state["best_model_path"]) for state in states if state.get("best_model_path")]
 
 
 def seen_subjects(content: Mapping[str, Any]) -> tuple[str, set[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,10 @@ POLL = 0.1
 
 GRACE = 20.0
 """Seconds a fold has to end by itself once it is asked to."""
+
+_SAID = re.compile(r"^fedn: error: (.*)$", re.MULTILINE)
+_RAISED = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)$", re.MULTILINE)
+"""The last line of a traceback."""
 
 State = Literal["finished", "already finished", "failed", "stopped", "runs elsewhere"]
 
@@ -172,7 +177,7 @@ def _run(
     )
     if checkpoint is not None:
         status.write(folder)
-    with log.open("a", encoding="utf-8") as stream:
+    with log.open("w", encoding="utf-8") as stream:
         print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {'resumed' if checkpoint else 'begun'}", file=stream)
     process = start(experiment.command(fold, checkpoint), resources.environment(), log, lock)
     try:
@@ -243,11 +248,11 @@ def _explain(code: int, log: Path) -> str:
     if code < 0:
         return f"it was killed by signal {-code} ({signal.Signals(-code).name}); the next run goes on from there"
     try:
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        text = log.read_text(errors="replace")
     except OSError:
-        lines = []
-    said = next((line for line in reversed(lines) if line.startswith("fedn: error: ")), lines[-1] if lines else "")
-    return f"{said.removeprefix('fedn: error: ')[:300].rstrip('.')} (exit code {code}; log in {log})"
+        text = ""
+    said = [*_SAID.findall(text), *_RAISED.findall(text)[-1:], "it ended without a word"][0]
+    return f"{said[:300].rstrip('.')} (exit code {code}; log in {log})"
 
 
 def _keep_log(log: Path, folder: Path) -> None:
