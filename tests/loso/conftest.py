@@ -7,43 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forked import start_forked
 from pulses_data import write_corpus
+from studies import CONF, Study
 
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.inspection import inspect
-from fedn_lightning.loso.worker import Outcome, Resources, run_fold
-
-CONF = Path(__file__).parents[1] / "conf" / "pulses.yaml"
-
-
-class Study:
-    """An experiment on pulses in a folder of its own.
-
-    Attributes:
-        home: what relative paths start from.
-        experiment: of the folds.
-        folds: one per subject.
-    """
-
-    def __init__(self, home: Path, experiment: Experiment) -> None:
-        self.home, self.experiment = home, experiment
-        self.folds = make_folds(list(experiment.subjects), [experiment.seed])
-
-    def fold(self, name: str) -> Fold:
-        return next(fold for fold in self.folds if fold.name == name)
-
-    def folder(self, name: str) -> Path:
-        return self.experiment.fold_folder(self.fold(name))
-
-    def run(self, name: str) -> Outcome:
-        """Runs one fold; the current folder must be `home`."""
-        return run_fold(self.experiment, self.fold(name), Resources(), start=start_forked)
-
-    def without(self, name: str) -> None:
-        """Takes one fold away."""
-        shutil.rmtree(self.folder(name))
 
 
 @pytest.fixture(scope="session")
