@@ -14,7 +14,7 @@ MAKEFLAGS += --no-builtin-rules
 # The data steps use every core by themselves, and two trainings at once would only slow each other down.
 .NOTPARALLEL:
 
-.PHONY: help setup fit test quick lint format clean
+.PHONY: help setup fit loso test quick lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,14 @@ runs/encoder_synthetic/result.json: data/.stills-seed7 experiments/encoder_synth
 
 runs/synthetic/result.json: data/.synthetic-seed7 runs/encoder_synthetic/result.json experiments/synthetic.yaml | $(READY)
 	$(FEDN) fit --config experiments/synthetic.yaml
+
+data/.synthetic-casme2-seed7: | $(READY)
+	$(FEDN) data synth --preset casme2 --out data/synthetic_casme2 --seed 7
+	touch $@
+
+# Finished folds are skipped and dead ones resumed, so this may be stopped and started again.
+loso: data/.synthetic-casme2-seed7 runs/encoder_synthetic/result.json | $(READY) ## leave one subject out on a corpus of CAS(ME)^2's size
+	$(FEDN) loso --config experiments/casme2_cpu.yaml --jobs 2 --results experiments/results/casme2_cpu.json
 
 # A file's tests share what they have made, so they stay on one worker.
 test: lint ## check style and types, run all tests

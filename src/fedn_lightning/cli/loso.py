@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--fail-fast", action="store_true", help="stop all folds when one fails")
     p.add_argument("--dry-run", action="store_true", help="show folds, their subjects and their state; run nothing")
     p.add_argument("--print-commands", action="store_true", help="print the command of each fold; run nothing")
+    p.add_argument("--results", metavar="FILE", help="also write the result, and what it cost, as JSON")
     p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="draws of subjects for the intervals")
     return p
 
@@ -78,6 +79,7 @@ def main(argv: list[str]) -> int:
     words = [word for config in options.config for word in ("--config", config)] + extra
     refuse_own_keys(words)
     quiet = options.dry_run or options.print_commands
+    began = time.monotonic()
     try:
         experiment = inspect_in_child(words, options.runs, options.group, options.threads, warm_up=not quiet)
     except ChildError as error:
@@ -90,8 +92,10 @@ def main(argv: list[str]) -> int:
     if options.dry_run:
         return show_plan(experiment, folds)
     _end_like_a_keyboard()
+    costs = {"preparation_seconds": round(time.monotonic() - began, 1)}
     failed = run(experiment, folds, options)
-    return max(failed, report(experiment, every, folds, options.bootstrap))
+    costs["seconds"] = round(time.monotonic() - began, 1)
+    return max(failed, report(experiment, every, folds, options, costs))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -203,12 +207,14 @@ def follow(launch: Launch, display: Display, fail_fast: bool) -> int:
     return int(any(outcome.state not in ("finished", "already finished") for outcome in display.watch.ended.values()))
 
 
-def report(experiment: Experiment, every: list[Fold], folds: list[Fold], draws: int) -> int:
+def report(
+    experiment: Experiment, every: list[Fold], folds: list[Fold], options: argparse.Namespace, costs: dict[str, float]
+) -> int:
     """Pools what is finished and prints it; returns 1 if a fold that was asked for is missing."""
     from rich.console import Console
 
     from fedn_lightning.loso.status import problem
-    from fedn_lightning.loso.study import pool_study
+    from fedn_lightning.loso.study import pool_study, write_results
     from fedn_lightning.reports.loso import print_study
 
     unfinished = {fold: reason for fold in folds if (reason := problem(experiment, fold))}
@@ -217,5 +223,8 @@ def report(experiment: Experiment, every: list[Fold], folds: list[Fold], draws: 
             print(f"fedn: not pooled, since {fold} is not finished: {reason}", file=sys.stderr)
         print("fedn: type the same command again to go on from there", file=sys.stderr)
         return 1
-    print_study(pool_study(experiment, every, folds, draws), Console())
+    study = pool_study(experiment, every, folds, options.bootstrap)
+    print_study(study, Console())
+    if options.results:
+        write_results(options.results, experiment, study, folds, {**costs, "threads": options.threads})
     return 0

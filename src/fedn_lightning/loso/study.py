@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import resource
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.pooling import Pooled, pool
-from fedn_lightning.loso.status import problem
+from fedn_lightning.loso.status import problem, read_status
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.reports.evaluation import subject_table
 from fedn_lightning.reports.files import write_json, write_text
@@ -48,6 +49,28 @@ def pool_study(experiment: Experiment, every: Sequence[Fold], wanted: Sequence[F
     summary = experiment.folder / f"loso{grouped}{partial}.json"
     write_json(summary, {"experiment": experiment.to_json(), **study_json(study)})
     return study
+
+
+def write_results(
+    path: str, experiment: Experiment, study: Sequence[Pooled], folds: Sequence[Fold], costs: Mapping[str, float]
+) -> None:
+    """Writes the study and what it cost into one JSON file.
+
+    Args:
+        path: the file.
+        experiment: of the folds.
+        study: its seeds.
+        folds: those whose cost is told; `fold_seconds` is the time of each fold's last attempt.
+        costs: of the call that ends here; folds that were finished before have cost it nothing.
+    """
+    statuses = {fold: read_status(experiment.fold_folder(fold)) for fold in folds}
+    greatest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # Linux counts in KiB
+    told = {
+        **costs,
+        "greatest_process_mib": round(greatest),
+        "fold_seconds": {str(fold): status.seconds for fold, status in statuses.items() if status},
+    }
+    write_json(path, {"experiment": experiment.to_json(), "costs": told, **study_json(study)})
 
 
 def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:
