@@ -104,7 +104,8 @@ def test_a_fold_on_slurm_does_not_resume_from_what_lies_in_a_shared_folder(
     for folder in (Path(), Path("runs"), copied.experiment.folder, copied.folder("p1").parent, copied.folder("p1")):
         shutil.copy(copied.folder("p0") / "checkpoints/last.ckpt", folder / "hpc_ckpt_1.ckpt")
     shutil.rmtree(copied.folder("p1") / "checkpoints")
-    (copied.folder("p1") / "status.json").unlink()
+    for name in ("status.json", "result.json"):
+        (copied.folder("p1") / name).unlink()
     simulate_slurm(monkeypatch)
     assert copied.run("p1").state == "finished"
     assert same_files(copied)

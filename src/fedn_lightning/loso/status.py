@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,27 @@ def checksum(path: Path) -> str | None:
         return None
 
 
+def seal_orphan(experiment: Experiment, fold: Fold) -> bool:
+    """Vouches for a fold that ran to its end after its driver had gone; call it with the fold's lock held.
+
+    Each attempt removes the result of the one before, and a run writes `result.json` last: where it lies beside no
+    status, or beside one of an attempt that has not failed, that attempt is complete.
+
+    Returns:
+        Whether the fold is finished now.
+    """
+    folder = experiment.fold_folder(fold)
+    status = read_status(folder)
+    if status is None and not (folder / NAME).exists():
+        status = Status(experiment.config_hash, fold.seed, fold.subjects)
+    if status is None or status.finished or status.failure or not (folder / "result.json").is_file():
+        return False
+    started = status.started or (folder / "config.yaml").stat().st_mtime
+    ended = (folder / "result.json").stat().st_mtime
+    seal(experiment, fold, replace(status, started=started, seconds=round(ended - started, 3)))
+    return True
+
+
 def seal(experiment: Experiment, fold: Fold, status: Status) -> None:
     """Declares a fold finished if the run has left all its files and they are of this fold.
 
@@ -150,5 +171,5 @@ def seal(experiment: Experiment, fold: Fold, status: Status) -> None:
     if result.get("split") != "test" or sorted(result.get("subjects", [])) != sorted(fold.subjects):
         msg = f"{folder}/result.json is not the test of {fold.name}."
         raise FoldError(msg)
-    done = {**asdict(status), "finished": True, "failure": "", "checksums": checksums}
-    Status(**done).write(folder)
+    done = {name: value for name, value in checksums.items() if value is not None}
+    replace(status, finished=True, failure="", checksums=done).write(folder)

@@ -22,7 +22,7 @@ from fedn_lightning.errors import FednError, FoldError
 from fedn_lightning.loso.checkpoints import resumable
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
-from fedn_lightning.loso.status import NAME, Status, problem, seal
+from fedn_lightning.loso.status import NAME, Status, problem, seal, seal_orphan
 
 POLL = 0.1
 """Seconds between looks at a fold's process."""
@@ -132,7 +132,7 @@ def run_fold(
         with _lock(experiment.beside(fold, ".lock"), stop if patient else None) as lock:
             if lock is None:
                 return Outcome(fold, "runs elsewhere", "another process is at it")
-            if problem(experiment, fold) is None:
+            if problem(experiment, fold) is None or seal_orphan(experiment, fold):
                 return Outcome(fold, "already finished")
             if stop.is_set():
                 return Outcome(fold, "stopped", "it was not begun")
