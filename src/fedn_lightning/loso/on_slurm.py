@@ -192,7 +192,7 @@ def write_array(
     command = [sys.executable, "-m", "fedn_lightning.loso.on_slurm", str(plan)]
     lines = ["#!/usr/bin/env bash", *(f"#SBATCH {directive}" for directive in directives)]
     lines += [f'exec {shlex.join(command)} "$SLURM_ARRAY_TASK_ID"', ""]
-    return write_text(folder / "array.sh", "\n".join(lines))
+    return write_text(folder.absolute() / "array.sh", "\n".join(lines))
 
 
 def main(argv: Sequence[str]) -> int:

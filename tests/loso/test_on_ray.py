@@ -1,0 +1,43 @@
+"""Folds as Ray tasks on a cluster of this machine give what the local launcher gives."""
+
+from __future__ import annotations
+
+import builtins
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from studies import make_experiment
+
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.loso.folds import make_folds
+from fedn_lightning.loso.on_ray import RayLaunch
+from fedn_lightning.loso.worker import Resources
+
+
+def test_without_ray_the_launcher_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str, *args: Any) -> Any:
+        if name == "ray":
+            raise ImportError(name)
+        return original(name, *args)
+
+    original = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    experiment = make_experiment(tmp_path)
+    with pytest.raises(ConfigError, match=r"needs Ray, which is not installed: pip install 'fedn-lightning\[ray\]'"):
+        RayLaunch(experiment, make_folds(list(experiment.subjects), [7]), 1, Resources(), None)
+
+
+@pytest.mark.slow  # a cluster and two folds in real processes
+def test_ray_gives_the_predictions_of_the_local_launcher(copied, same_files) -> None:
+    pytest.importorskip("ray", reason="Ray is an optional extra: pip install 'fedn-lightning[ray]'")
+    for name in ("p0", "p1"):
+        copied.without(name)
+    launch = RayLaunch(copied.experiment, copied.folds, 2, Resources(), None)
+    outcomes = []
+    while launch.running():
+        outcomes += launch.outcomes()
+        time.sleep(0.2)
+    assert sorted(outcome.state for outcome in outcomes) == ["already finished", "finished", "finished"]
+    assert same_files(copied)
