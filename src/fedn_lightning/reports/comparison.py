@@ -137,14 +137,17 @@ def save_comparison(comparison: Comparison, path: str | Path) -> Path:
 
 
 def _draw_subjects(axes: Any, comparison: Comparison, subjects: Sequence[str]) -> None:
-    places = range(len(subjects))
-    for index, (name, counts) in enumerate(zip(comparison.names, comparison.subjects, strict=True)):
-        values = [counts[subject].overall.f1 for subject in subjects]
-        axes.plot(values, places, "o", color=COLOURS[index % len(COLOURS)], label=name, alpha=0.85, markersize=5)
+    places, count = range(len(subjects)), len(comparison.names)
     for place, subject in enumerate(subjects):
+        axes.axhline(place, color="#eeeeee", zorder=0)
         values = [v for counts in comparison.subjects if not math.isnan(v := counts[subject].overall.f1)]
         if values:
-            axes.plot([min(values), max(values)], [place, place], color="#bbbbbb", linewidth=1, zorder=0)
+            axes.plot([min(values), max(values)], [place, place], color="#bbbbbb", linewidth=1, zorder=1)
+    for index, (name, counts) in enumerate(zip(comparison.names, comparison.subjects, strict=True)):
+        # One above the other, so that equal values do not hide each other.
+        heights = [place + (index - (count - 1) / 2) * 0.5 / count for place in places]
+        values = [counts[subject].overall.f1 for subject in subjects]
+        axes.plot(values, heights, "o", color=COLOURS[index % len(COLOURS)], label=name, markersize=4.5)
     axes.set_yticks(places, subjects)
     axes.invert_yaxis()
     axes.set(xlabel="overall F1", title="each subject", xlim=(-0.03, 1.03))
