@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from toys import ToyData, ToyTask
 
-from fedn_lightning.callbacks.resume import restore, set_base_rates
+from fedn_lightning.callbacks.resume import LastCheckpoint, SeedEpochs, restore, set_base_rates
 
 
 def test_equal_settings_change_nothing() -> None:
@@ -32,3 +38,34 @@ def test_a_chain_of_schedules_gets_its_base_rates() -> None:
     chain = torch.optim.lr_scheduler.SequentialLR(optimizer, parts, milestones=[2])
     set_base_rates(chain, [0.7])
     assert [part.base_lrs for part in parts] == [[0.7], [0.7]]
+
+
+def test_the_newest_epoch_is_kept_whichever_is_best(tmp_path: Path) -> None:
+    # Lightning's save_last writes only with the best epoch, here the first.
+    best = ModelCheckpoint(tmp_path, "best", monitor="val/f1", mode="min", enable_version_counter=False)
+    trainer = Trainer(
+        max_epochs=3,
+        accelerator="cpu",
+        default_root_dir=tmp_path,
+        callbacks=[best, LastCheckpoint(tmp_path)],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(ToyTask(), ToyData())
+    epochs = {name: torch.load(tmp_path / f"{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")}
+    assert epochs == {"best": 0, "last": 2}
+    assert trainer.checkpoint_callback is best
+
+
+def test_an_epochs_random_numbers_depend_on_seed_and_epoch_alone() -> None:
+    def draw(seed: int, epoch: int, batch: int) -> float:
+        trainer = SimpleNamespace(current_epoch=epoch)
+        SeedEpochs(seed).on_train_batch_start(trainer, None, None, batch)
+        return torch.rand(1).item()
+
+    first = draw(7, 0, 0)
+    torch.manual_seed(99)
+    assert draw(7, 0, 0) == first
+    assert len({first, draw(7, 1, 0), draw(8, 0, 0)}) == 3
+    assert draw(7, 0, 1) != first  # later batches go on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib.util
 import time
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,10 @@ def test_without_ray_the_launcher_says_how_to_get_it(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow  # a cluster and two folds in real processes
+@pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is an optional extra: pip install 'fedn-lightning[ray]'"
+)
 def test_ray_gives_the_predictions_of_the_local_launcher(copied, same_files) -> None:
-    pytest.importorskip("ray", reason="Ray is an optional extra: pip install 'fedn-lightning[ray]'")
     for name in ("p0", "p1"):
         copied.without(name)
     launch = RayLaunch(copied.experiment, copied.folds, 2, Resources(), None)

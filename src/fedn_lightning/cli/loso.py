@@ -93,7 +93,11 @@ def main(argv: list[str]) -> int:
         return show_plan(experiment, folds)
     _end_like_a_keyboard()
     costs = {"preparation_seconds": round(time.monotonic() - began, 1)}
-    failed = run(experiment, folds, options)
+    try:
+        failed = run(experiment, folds, options)
+    except KeyboardInterrupt:
+        print("fedn: type the same command again to go on from here", file=sys.stderr)
+        raise
     costs["seconds"] = round(time.monotonic() - began, 1)
     return max(failed, report(experiment, every, folds, options, costs))
 

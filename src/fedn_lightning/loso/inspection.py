@@ -41,10 +41,11 @@ def inspect(words: Sequence[str], runs: str, group: int = 1, threads: int = 1, w
         FednError: for every mistake in options, configuration or corpus, and if the encoder's weights or a starting
             checkpoint have seen a subject of the corpus.
     """
+    refuse_own_keys(words)
+    # Imported here: torch and Lightning take seconds.
     from fedn_lightning.cli import train
     from fedn_lightning.cli.parsing import check_files, plain_errors, prepare_parsing, qualify_references
 
-    refuse_own_keys(words)
     train.quieten()
     prepare_parsing()
     for module in train.CLASS_MODULES:

@@ -33,7 +33,7 @@ from fedn_lightning.reports.evaluation import Report, Selection
 from fedn_lightning.reports.tables import PREDICTION_COLUMNS, TRUTH_COLUMNS, VIDEO_COLUMNS, write_csv
 
 STRICT_LABEL = "each fold's threshold and epoch were chosen on validation subjects among its training subjects"
-PUBLISHED_LABEL = "selected on test data: one threshold for all folds, the best on these very predictions"
+PUBLISHED_LABEL = "selected on test data: one pair of thresholds for all folds, the best on these very predictions"
 
 COLUMNS = {
     "predictions.csv": PREDICTION_COLUMNS,

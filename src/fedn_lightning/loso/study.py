@@ -60,17 +60,32 @@ def write_results(
         path: the file.
         experiment: of the folds.
         study: its seeds.
-        folds: those whose cost is told; `fold_seconds` is the time of each fold's last attempt.
+        folds: those whose cost is told: `fold_seconds` is the time of each fold's last attempt, `overhead_seconds` the
+            part of it before the first epoch and after the last, so imports, reading, the test and its pictures.
         costs: of the call that ends here; folds that were finished before have cost it nothing.
     """
     statuses = {fold: read_status(experiment.fold_folder(fold)) for fold in folds}
+    trained = {fold: training_seconds(experiment.fold_folder(fold)) for fold in folds}
     greatest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # Linux counts in KiB
     told = {
         **costs,
         "greatest_process_mib": round(greatest),
         "fold_seconds": {str(fold): status.seconds for fold, status in statuses.items() if status},
+        "overhead_seconds": {
+            str(fold): round(status.seconds - seconds, 3)
+            for fold, status in statuses.items()
+            if status and not status.resumed and (seconds := trained[fold]) is not None
+        },
     }
     write_json(path, {"experiment": experiment.to_json(), "costs": told, **study_json(study)})
+
+
+def training_seconds(folder: Path) -> float | None:
+    """Time between a run's first file and its last checkpoint; None if one of them is not there."""
+    try:
+        return (folder / "checkpoints" / "last.ckpt").stat().st_mtime - (folder / "config.yaml").stat().st_mtime
+    except OSError:
+        return None
 
 
 def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:
