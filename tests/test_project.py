@@ -65,7 +65,7 @@ def test_make_fit_runs_the_four_steps_in_order() -> None:
     said = make("--dry-run", "--always-make", "fit")
     assert [line.removeprefix(".venv/bin/") for line in said.splitlines() if line.startswith(".venv/bin/fedn")] == [
         "fedn data synth --preset standard --out data/synthetic --seed 7",
-        "fedn data stills --out data/stills --seed 7",
+        "fedn data stills --out data/stills --seed 7 --size 128",
         "fedn fit --config experiments/encoder_synthetic.yaml",
         "fedn fit --config experiments/synthetic.yaml",
     ]
