@@ -14,7 +14,12 @@ from studies import make_experiment
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso.folds import make_folds
 from fedn_lightning.loso.on_ray import RayLaunch
+from fedn_lightning.loso.progress import read_metrics
 from fedn_lightning.loso.worker import Resources
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is an optional extra: pip install 'fedn-lightning[ray]'"
+)
 
 
 def test_without_ray_the_launcher_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,9 +36,7 @@ def test_without_ray_the_launcher_says_how_to_get_it(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow  # a cluster and two folds in real processes
-@pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="Ray is an optional extra: pip install 'fedn-lightning[ray]'"
-)
+@needs_ray
 def test_ray_gives_the_predictions_of_the_local_launcher(copied, same_files) -> None:
     for name in ("p0", "p1"):
         copied.without(name)
@@ -44,3 +47,26 @@ def test_ray_gives_the_predictions_of_the_local_launcher(copied, same_files) -> 
         time.sleep(0.2)
     assert sorted(outcome.state for outcome in outcomes) == ["already finished", "finished", "finished"]
     assert same_files(copied)
+
+
+@pytest.mark.slow
+@needs_ray
+def test_a_stopped_cluster_leaves_folds_that_can_be_resumed(copied, same_files) -> None:
+    for name in ("p0", "p1"):
+        copied.without(name)
+    launch = RayLaunch(copied.experiment, copied.folds, 1, Resources(), None)
+    wait_for_epoch(copied.folder("p0"), 2)
+    launch.stop()
+    outcomes = {outcome.fold.name: outcome for outcome in launch.outcomes()}
+    assert not launch.running()
+    assert outcomes["p0"].state == outcomes["p1"].state == "stopped"
+    for name in ("p0", "p1"):
+        assert copied.run(name).state == "finished"
+    assert same_files(copied)
+
+
+def wait_for_epoch(folder: Path, epoch: int) -> None:
+    deadline = time.monotonic() + 60
+    while read_metrics(folder / "metrics.csv", "val/joint", "max")[0] < epoch:
+        assert time.monotonic() < deadline, "the fold has not begun in time"
+        time.sleep(0.02)

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fedn_lightning.data.subjects import SubjectSplit
     from fedn_lightning.loso.experiment import Experiment
     from fedn_lightning.loso.folds import Fold
     from fedn_lightning.loso.local import Launch
@@ -87,10 +88,11 @@ def main(argv: list[str]) -> int:
     seeds = options.seeds or [experiment.seed]
     every = make_folds(list(experiment.subjects), seeds, experiment.group)
     folds = choose_folds(every, options.subjects, list(experiment.subjects))
+    splits = [split_of(experiment, fold) for fold in folds]  # an impossible one is told before an hour of folds
     if options.print_commands:
         return print_commands(experiment, folds)
     if options.dry_run:
-        return show_plan(experiment, folds)
+        return show_plan(experiment, folds, splits)
     _end_like_a_keyboard()
     costs = {"preparation_seconds": round(time.monotonic() - began, 1)}
     try:
@@ -130,19 +132,29 @@ def print_commands(experiment: Experiment, folds: list[Fold]) -> int:
     return 0
 
 
-def show_plan(experiment: Experiment, folds: list[Fold]) -> int:
+def split_of(experiment: Experiment, fold: Fold) -> SubjectSplit:
+    """Who trains, validates and tests in a fold, as its data module will decide.
+
+    Raises:
+        SplitError: if the configuration's validation subjects do not go with the fold.
+    """
+    from fedn_lightning.data.subjects import split_subjects
+
+    seed = fold.seed if experiment.seeded_data else 0
+    return split_subjects(list(experiment.subjects), fold.subjects, experiment.val_subject, seed)
+
+
+def show_plan(experiment: Experiment, folds: list[Fold], splits: list[SubjectSplit]) -> int:
     """Prints folds, subjects and state."""
     from rich.console import Console
     from rich.table import Table
 
-    from fedn_lightning.data.subjects import split_subjects
     from fedn_lightning.loso.status import problem
 
     table = Table(box=None, padding=(0, 2, 0, 0), title=f"folds in {experiment.folder}", title_justify="left")
     for name in ("fold", "seed", "test videos", "training subjects", "validation subjects", "state"):
         table.add_column(name)
-    for fold in folds:
-        split = split_subjects(list(experiment.subjects), fold.subjects, experiment.val_subject, fold.seed)
+    for fold, split in zip(folds, splits, strict=True):
         videos = sum(experiment.subjects[subject] for subject in fold.subjects)
         state = problem(experiment, fold) or "finished"
         table.add_row(fold.name, str(fold.seed), str(videos), str(len(split.train)), " ".join(split.val), state)

@@ -48,39 +48,47 @@ class RayLaunch:
             raise ConfigError(msg) from error
         task = ray.remote(num_cpus=experiment.cpus, num_gpus=experiment.gpus, max_retries=0)(_run)
         cwd = str(Path.cwd())
+        self._ended: list[Outcome] = []
         self._pending: dict[Any, Fold] = {
             task.remote(experiment.to_json(), fold, resources, cwd): fold for fold in folds
         }
 
     def outcomes(self) -> list[Outcome]:
         """Folds that have ended since the last call; a fold whose machine was lost has failed and can be resumed."""
-        if not self._pending:
-            return []
-        ended, _ = self._ray.wait(list(self._pending), num_returns=len(self._pending), timeout=0)
-        found = []
-        for reference in ended:
-            fold = self._pending.pop(reference)
-            try:
-                found.append(self._ray.get(reference))
-            except self._ray.exceptions.RayError as error:
-                found.append(Outcome(fold, "failed", f"Ray lost it: {str(error).strip().splitlines()[-1]}"))
-        return found
+        self._collect()
+        ended, self._ended = self._ended, []
+        return ended
 
     def running(self) -> bool:
         """Whether any fold is still to end; lets go of the cluster when none is."""
         if not self._pending and self._ray.is_initialized():
             self._ray.shutdown()
-        return bool(self._pending)
+        return bool(self._pending or self._ended)
 
     def stop(self) -> None:
         """Ends all folds, so that they can be resumed, and waits for it."""
         for reference in self._pending:
             self._ray.cancel(reference)  # raises KeyboardInterrupt in the task, which ends the fold's process
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + 2 * GRACE
         while self._pending and time.monotonic() < deadline:
-            self.outcomes()
+            self._collect()
             time.sleep(0.2)
+        self._ended += [Outcome(fold, "stopped", "Ray did not end it in time") for fold in self._pending.values()]
+        self._pending = {}
         self._ray.shutdown()
+
+    def _collect(self) -> None:
+        if not self._pending:
+            return
+        ended, _ = self._ray.wait(list(self._pending), num_returns=len(self._pending), timeout=0)
+        for reference in ended:
+            fold = self._pending.pop(reference)
+            try:
+                self._ended.append(self._ray.get(reference))
+            except self._ray.exceptions.TaskCancelledError:
+                self._ended.append(Outcome(fold, "stopped", "it was not begun"))
+            except self._ray.exceptions.RayError as error:
+                self._ended.append(Outcome(fold, "failed", f"Ray lost it: {str(error).strip().splitlines()[-1]}"))
 
 
 def _run(experiment: dict[str, Any], fold: Fold, resources: Resources, cwd: str) -> Outcome:
