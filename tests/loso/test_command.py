@@ -59,7 +59,7 @@ def test_dry_run_shows_state_and_validation_subjects_and_runs_nothing(
 
 @pytest.mark.usefixtures("in_process")
 def test_groups_and_subjects_choose_folds(copied, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*LOSO, "--print-commands", "--group", "2", "--subjects", "0"]) == 0
+    assert main([*LOSO, "--print-commands", "--group", "2", "--subjects", "0", "--data.val_subject", "0"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert '["p0", "p2"]' in line
     assert "/seed7/p0+p2" in line
