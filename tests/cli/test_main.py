@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ import time
 import pytest
 
 from fedn_lightning import __version__
+from fedn_lightning.cli import main as dispatcher
 from fedn_lightning.cli.main import COMMANDS, main
 
 HEAVY = ("torch", "lightning", "numpy", "wandb", "matplotlib", "jsonargparse", "rich")
@@ -50,3 +52,33 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "frobnicate"]) == 2
     assert "there is no command 'data frobnicate'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [(["--help"], [141]), (["evaluate", "--help"], [0, 141]), (["frobnicate"], [2])],  # argparse swallows it at times
+    ids=["help", "evaluate", "nothing"],
+)
+def test_a_reader_that_goes_away_is_no_error(words: list[str], codes: list[int], unbuffered: str) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-m", "fedn_lightning", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    run.stdout.close()  # as `| head` does, sooner than Python can start
+    said = run.stderr.read()
+    assert "BrokenPipe" not in said
+    assert run.wait() in codes
+    run.stderr.close()
+
+
+def test_another_broken_pipe_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(argv: list[str]) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(dispatcher, "_run", broken)
+    with pytest.raises(BrokenPipeError):
+        main([])

@@ -41,7 +41,7 @@ def test_suggestions(name: str, hint: str) -> None:
 
 def test_arguments_of_something_that_is_not_there() -> None:
     assert arguments_of("no.such.Class") == []
-    assert arguments_of("toys.ToyTask") == ["width", "lr", "flavour", "fail_at"]
+    assert arguments_of("toys.ToyTask") == ["width", "lr", "flavour", "fail_at", "weights"]
 
 
 def test_a_reference_without_a_key() -> None:

@@ -119,6 +119,7 @@ MISTAKES = [
     (["--checkpoint.monitor", "val/nope"], '"checkpoint.monitor" names "val/nope", which is not logged'),
     (["--wandb.mode", "sometimes"], '"wandb.mode" must be one of'),
     (["--model.width", "-1"], "The configuration cannot work"),
+    (["--model.weights", "/nowhere/best.ckpt"], "fedn: error: There is no checkpoint at /nowhere/best.ckpt."),
     (["--ckpt_path", "nowhere.ckpt"], "checkpoint nowhere.ckpt does not exist"),
     (["--trainer.max_epochs", "-7"], "`max_epochs` must be"),
 ]
@@ -133,6 +134,7 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_nothing(
     assert len(said) == 1
     assert said[0].startswith("fedn: error: ")
     assert message in said[0]
+    assert "Namespace" not in said[0]
     assert said[0].endswith((".", "?"))
     assert not list(Path().iterdir())
 

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
-from fedn_lightning.errors import CorpusNotFoundError
+from fedn_lightning.errors import CheckpointError, CorpusNotFoundError
 from fedn_lightning.events import DetectionRecord, EventTable, Video
 
 
@@ -47,12 +47,21 @@ class ToyTask(LightningModule):
         lr: learning rate.
         flavour: whether it leaves a record as a detection task does, or numbers alone.
         fail_at: epoch in which training raises, to see what is left behind.
+        weights: a checkpoint to start from, which is never there.
     """
 
     def __init__(
-        self, width: int = 4, lr: float = 0.1, flavour: Literal["detection", "plain"] = "detection", fail_at: int = -1
+        self,
+        width: int = 4,
+        lr: float = 0.1,
+        flavour: Literal["detection", "plain"] = "detection",
+        fail_at: int = -1,
+        weights: str = "",
     ) -> None:
         super().__init__()
+        if weights:
+            msg = f"There is no checkpoint at {weights}."
+            raise CheckpointError(msg)
         self.save_hyperparameters(logger=False)
         self.layer = torch.nn.Linear(width, 1)
         self.lr, self.flavour, self.fail_at = lr, flavour, fail_at

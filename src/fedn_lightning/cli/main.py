@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -59,9 +60,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done, 2 an error the user can mend (one sentence on stderr), 130 interrupted from the
-        keyboard, otherwise the command's own.
+        keyboard, 141 nobody reads the output any more (`fedn ... | head`), otherwise the command's own.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()  # here, where it can be caught, and not when the process ends
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise  # another pipe: a worker process died
+        # What is left in the buffer would be written, and fail, when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads what this process prints."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        return True
+    return False
+
+
+def _run(argv: list[str]) -> int:
+    """Finds the command and runs it; errors of the user's making become a sentence."""
     if argv in (["--version"], ["version"]):
         print(f"fedn-lightning {__version__}")
         return 0

@@ -74,6 +74,13 @@ def plain_errors() -> Iterator[None]:
         raise ConfigError(explain_setup(str(error))) from error
 
 
+def root_of(error: BaseException) -> BaseException:
+    """The error that began it: parsers wrap what a constructor raises in reports of all that they tried."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 def qualify_references(argv: Sequence[str]) -> list[str]:
     """Makes `${key}` on the command line mean the same as in a file.
 

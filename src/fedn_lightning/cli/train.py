@@ -42,6 +42,7 @@ from fedn_lightning.cli.parsing import (
     plain_errors,
     prepare_parsing,
     qualify_references,
+    root_of,
 )
 from fedn_lightning.cli.run_folder import RunFolder
 from fedn_lightning.errors import CheckpointError, ConfigError, FednError
@@ -237,7 +238,10 @@ class FednCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (TypeError, ValueError) as error:
-            msg = f"The configuration cannot work: {' '.join(str(error).split()).rstrip('.')}."
+            root = root_of(error)
+            if isinstance(root, FednError):
+                raise root from None
+            msg = f"The configuration cannot work: {' '.join(str(root).split()).rstrip('.')}."
             raise ConfigError(msg) from error
 
     def _run_subcommand(self, subcommand: str) -> None:
