@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from fedn_lightning.errors import FaceNotFoundError
-from fedn_lightning.video.faces import Face, find_face, find_video_face, median_face
+from fedn_lightning.video.alignment import Face
+from fedn_lightning.video.faces import find_face, find_video_face, median_face
 from lookalikes.faces import eyes_of
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,6 +17,23 @@ EYE_HEIGHT = 0.32
 
 EYE_DISTANCE = 1 / 2.8
 """Distance of the eye centres in the crop, as a part of its side (ours)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face in one picture, in source pixels.
+
+    Attributes:
+        box: x, y, width, height of the face cascade's box.
+        left: centre of the eye on the left of the picture.
+        right: centre of the eye on the right.
+        eyes_seen: whether both eyes were found by themselves; else they are placed by the box.
+    """
+
+    box: tuple[float, float, float, float]
+    left: tuple[float, float]
+    right: tuple[float, float]
+    eyes_seen: bool
 
 
 def canonical_eyes(size: int) -> npt.NDArray[np.float64]:

@@ -17,11 +17,12 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import FaceNotFoundError, StoreError
 from fedn_lightning.events import Video
-from fedn_lightning.video.alignment import box_transform, crop, eye_transform
+from fedn_lightning.video.alignment import Face, box_transform, crop, eye_transform
 from fedn_lightning.video.exact import PyAVSource, Thinning, survey
-from fedn_lightning.video.faces import BOX_EYES, Face, find_face, find_video_face
+from fedn_lightning.video.faces import BOX_EYES, find_face, find_video_face
+from fedn_lightning.video.frame_source import Frames, FrameSource
 from fedn_lightning.video.openface import read_eyes
-from fedn_lightning.video.sources import FolderSource, Frames, FrameSource
+from fedn_lightning.video.sources import FolderSource
 from fedn_lightning.video.store import ArrayWriter, CropSpec, fingerprint, spec_record
 from fedn_lightning.video.timing import frame_plan, stored_fps
 from fedn_lightning.video.tracking import TRACKED_FPS, HeadTracker, settled, smooth, transforms

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import VideoError
-from fedn_lightning.video.sources import Frames, check_range
+from fedn_lightning.video.frame_source import Frames, check_range
 
 UNEVEN = 0.5
 """A frame rate is variable if a frame is more than this part of a frame away from an even beat."""
@@ -180,7 +180,7 @@ class PyAVSource:
         return self._indexed().width
 
     def frames(self, start: int, stop: int) -> Frames:
-        """Frames `[start, stop)`; see :class:`~fedn_lightning.video.sources.FrameSource`."""
+        """Frames `[start, stop)`; see :class:`~fedn_lightning.video.frame_source.FrameSource`."""
         index = self._indexed()
         check_range(self.path, start, stop, len(index.stamps))
         out = np.empty((stop - start, index.height, index.width, 3), np.uint8)

@@ -7,7 +7,6 @@ single answer is used: the eyes are looked for in frames spread over the whole v
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import FaceNotFoundError
+from fedn_lightning.video.alignment import Face
+from fedn_lightning.video.mesh import find_face_mesh
 
 Grey = npt.NDArray[np.uint8]
 
@@ -35,23 +36,6 @@ EYE_TOLERANCE = 0.14
 """Farthest an eye may be found from its usual place in the box, as a part of the box's side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Face:
-    """A face in one picture, in source pixels.
-
-    Attributes:
-        box: x, y, width, height of the face cascade's box.
-        left: centre of the eye on the left of the picture.
-        right: centre of the eye on the right.
-        eyes_seen: whether both eyes were found by themselves; else they are placed by the box.
-    """
-
-    box: tuple[float, float, float, float]
-    left: tuple[float, float]
-    right: tuple[float, float]
-    eyes_seen: bool
-
-
 def find_face(grey: Grey, finder: str = "cascade") -> Face | None:
     """The largest face of a picture.
 
@@ -63,8 +47,6 @@ def find_face(grey: Grey, finder: str = "cascade") -> Face | None:
         The face in the picture's own pixels, or None.
     """
     if finder == "mesh":
-        from fedn_lightning.video.mesh import find_face_mesh
-
         return find_face_mesh(grey)
     shrink = min(1.0, SEARCH_HEIGHT / grey.shape[0])
     small = grey

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.video.faces import Face
+from fedn_lightning.video.alignment import Face
 
 EYE_CORNERS = ((33, 133), (362, 263))
 """Mesh points at the two corners of the eye on the left of the picture, and of the one on its right."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -17,54 +17,11 @@ import numpy.typing as npt
 from fedn_lightning.corpora.annotations import check_choice
 from fedn_lightning.corpora.media import numbered_images
 from fedn_lightning.errors import VideoError
-
-Frames = npt.NDArray[np.uint8]
-"""`(T, H, W, 3)` uint8, RGB."""
+from fedn_lightning.video.exact import PyAVSource
+from fedn_lightning.video.frame_source import Frames, FrameSource, check_range
 
 Reader = Literal["decord", "pyav"]
 Gaps = Literal["repeat", "error"]
-
-
-class FrameSource(Protocol):
-    """A video whose frames can be asked for.
-
-    Attributes:
-        path: file or folder.
-        n_frames: number of frames.
-        fps: frames per second.
-        height: rows of a frame in pixels.
-        width: columns of a frame in pixels.
-    """
-
-    path: str
-
-    @property
-    def n_frames(self) -> int: ...  # noqa: D102 - the class docstring specifies the attributes
-
-    @property
-    def fps(self) -> float: ...  # noqa: D102
-
-    @property
-    def height(self) -> int: ...  # noqa: D102
-
-    @property
-    def width(self) -> int: ...  # noqa: D102
-
-    def frames(self, start: int, stop: int) -> Frames:
-        """Frames `[start, stop)`.
-
-        Raises:
-            VideoError: if one of them does not exist or cannot be decoded.
-        """
-        ...
-
-    def iterate(self, batch: int = 32) -> Iterator[Frames]:
-        """All frames from the first to the last in one pass, `batch` at a time; memory does not grow with length."""
-        ...
-
-    def close(self) -> None:
-        """Lets go of the file; the source opens it again when it is next read."""
-        ...
 
 
 def open_video(path: str | Path, fps: float | None = None, reader: Reader = "decord") -> FrameSource:
@@ -91,20 +48,7 @@ def open_video(path: str | Path, fps: float | None = None, reader: Reader = "dec
     check_choice("reader", reader, get_args(Reader))
     if reader == "decord":
         return DecordSource(str(path))
-    from fedn_lightning.video.exact import PyAVSource
-
     return PyAVSource(str(path))
-
-
-def check_range(path: str, start: int, stop: int, n_frames: int) -> None:
-    """Refuses frames that a video does not have.
-
-    Raises:
-        VideoError: naming the video, the frames and how many there are.
-    """
-    if not 0 <= start <= stop <= n_frames:
-        msg = f"{path} has frames 0 to {n_frames - 1}; frames {start} to {stop - 1} were asked for."
-        raise VideoError(msg)
 
 
 class FolderSource:
@@ -257,8 +201,6 @@ class DecordSource:
 
     def iterate(self, batch: int = 32) -> Iterator[Frames]:
         """All frames, `batch` at a time, by PyAV (see the class); scaled to `size` if one is set."""
-        from fedn_lightning.video.exact import PyAVSource
-
         for images in PyAVSource(self.path).iterate(batch):
             yield images if self.size is None else np.stack([cv2.resize(i, self.size[::-1]) for i in images])
 

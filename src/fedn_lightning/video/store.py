@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import StoreError
 from fedn_lightning.video import timing
-from fedn_lightning.video.sources import Frames
+from fedn_lightning.video.frame_source import Frames
 
 FORMAT = 3
 """Version of the record; a store of another version is built anew."""

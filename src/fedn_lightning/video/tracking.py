@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.video.alignment import crop, eye_transform
-from fedn_lightning.video.faces import Face, find_face, median_face
+from fedn_lightning.video.alignment import Face, crop, eye_transform
+from fedn_lightning.video.faces import find_face, median_face
 
 Grey = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]

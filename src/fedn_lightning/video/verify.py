@@ -19,7 +19,8 @@ import numpy as np
 from fedn_lightning.errors import FednError, VideoError
 from fedn_lightning.events import Video
 from fedn_lightning.video.exact import survey
-from fedn_lightning.video.sources import DecordSource, FolderSource, FrameSource, open_video
+from fedn_lightning.video.frame_source import FrameSource
+from fedn_lightning.video.sources import DecordSource, FolderSource, open_video
 from fedn_lightning.video.store import fingerprint
 from fedn_lightning.video.workers import Tick, run
 
