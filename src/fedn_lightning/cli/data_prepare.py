@@ -9,8 +9,17 @@ from collections.abc import Sequence
 from fedn_lightning.cli.corpus_target import add_target, target_of
 from fedn_lightning.errors import ConfigError
 
-KEYS = ("store", "size", "fps", "jobs", "align", "gaps", "boxes", "finder")
-DEFAULTS = {"size": 128, "fps": 30.0, "jobs": 2, "align": "video", "gaps": "repeat", "boxes": "", "finder": "cascade"}
+KEYS = ("store", "size", "fps", "jobs", "align", "gaps", "boxes", "finder", "frames")
+DEFAULTS = {
+    "size": 128,
+    "fps": 30.0,
+    "jobs": 2,
+    "align": "video",
+    "gaps": "repeat",
+    "boxes": "",
+    "finder": "cascade",
+    "frames": "store",
+}
 """Settings where neither arguments nor an experiment file give one."""
 
 
@@ -27,9 +36,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--fps", type=float, help="working frame rate (default: 30)")
     made.add_argument("--jobs", type=int, help="processes (default: 2)")
     made.add_argument("--align", choices=("video", "track", "none"), help="how the face is followed (default: video)")
-    made.add_argument("--gaps", choices=("repeat", "error"), help="missing frames of a folder (default: repeat)")
+    made.add_argument("--gaps", choices=("repeat", "split", "error"), help="missing frames (default: repeat)")
     made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")
     made.add_argument("--finder", help="what finds the face: cascade, mesh (mediapipe) or openface:FOLDER")
+    made.add_argument("--frames", choices=("store", "video"), help="write crops, or decode them later (default: store)")
     return made
 
 
@@ -59,6 +69,7 @@ def main(argv: Sequence[str]) -> int:
         gaps=settings["gaps"],
         boxes=read_boxes(boxes, [video.key for video in corpus.videos]) if boxes else None,
         finder=settings["finder"],
+        frames=settings["frames"],
         progress=True,
     )
     faults = [r for r in corpus.repairs if r.rule.startswith(UNUSABLE)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from fedn_lightning.data.windows import truths_in_window, window_starts
 from fedn_lightning.errors import ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, Video
 from fedn_lightning.video.boxes import read_boxes
-from fedn_lightning.video.prepare import Align, prepare
+from fedn_lightning.video.prepare import Align, FramesFrom, prepare
 from fedn_lightning.video.sources import Gaps
 from fedn_lightning.video.store import ClipStore, StoredVideo
 
@@ -60,10 +60,13 @@ class CropConfig:
         jobs: processes that prepare videos.
         align: `video` (one transform for a video, mark A), `track` (follows the head's sway, O) or `none` (the whole
             picture, for releases that are already cropped).
-        gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, or `error`.
+        gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, `split` (no window crosses
+            a gap), or `error`.
         boxes: table of face boxes given by hand, see :func:`fedn_lightning.video.boxes.read_boxes`; empty for none.
         finder: what finds the face: `cascade`, `mesh` or `openface:FOLDER`, see
             :func:`fedn_lightning.video.prepare.prepare`.
+        frames: `store` (every crop is written once, then read without decoding) or `video` (windows are decoded from
+            verified videos: needs no room, and some hundred frames a second a process).
     """
 
     store: str
@@ -74,6 +77,7 @@ class CropConfig:
     gaps: Gaps = "repeat"
     boxes: str = ""
     finder: str = "cascade"
+    frames: FramesFrom = "store"
 
 
 @dataclass(frozen=True)
@@ -210,6 +214,7 @@ class DetectionDataModule(lightning.LightningDataModule):
             gaps=crops.gaps,
             boxes=read_boxes(crops.boxes, [video.key for video in self.corpus.videos]) if crops.boxes else None,
             finder=crops.finder,
+            frames=crops.frames,
             progress=True,
         )
         if report.failed:
@@ -236,9 +241,13 @@ class DetectionDataModule(lightning.LightningDataModule):
         length, share = self.windows.length, self.windows.share
         draws = self._draws(sources, self.windows.train_stride)
         busy = [
-            bool(truths_in_window(t.start, t.end, d.start, d.start + length, share)[1].any())
+            bool(
+                truths_in_window(s.truths.start, s.truths.end, d.start, min(d.start + length, s.n_frames), share)[
+                    1
+                ].any()
+            )
             for d in draws
-            for t in [sources[d.video].truths]
+            for s in [sources[d.video]]
         ]
         pixels = not sources[0].variants
         sampler = TrainingWindows(
@@ -301,7 +310,10 @@ class DetectionDataModule(lightning.LightningDataModule):
             if shift:
                 truths = shift_at_random(truths, clip.n_frames, rng)
             features = tuple(cache.load(clip, k) for k in range(variants)) if cache else ()
-            sources.append(WindowSource(clip.n_frames, features, clip.frames, truths))
+            sources += [
+                WindowSource(stop - first, features, clip.frames, _moved(truths, -first), index, first)
+                for first, stop in clip.parts
+            ]
         return sources
 
     def _in_store_frames(self, truths: EventTable, clip: StoredVideo) -> EventTable:
@@ -326,3 +338,8 @@ class DetectionDataModule(lightning.LightningDataModule):
             cache.build(stored, variants)
         if trainer is not None:
             trainer.strategy.barrier("frame features")
+
+
+def _moved(truths: EventTable, by: int) -> EventTable:
+    """The same events `by` frames later."""
+    return replace(truths, start=truths.start + by, end=truths.end + by)

@@ -17,25 +17,30 @@ from fedn_lightning.data.sampling import WindowDraw
 from fedn_lightning.data.windows import truths_in_window
 from fedn_lightning.events import EventTable
 from fedn_lightning.nn.losses import Truths
+from fedn_lightning.video.decoded import DecodedCrops
 
 Sample = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class WindowSource:
-    """One video as the dataset reads it.
+    """One video, or a part of it between two gaps, as the dataset reads it.
 
     Attributes:
-        n_frames: frames in the clip store.
-        variants: per augmented variant the frame features `(T, D)`; empty when windows are read as pixels.
-        frames: `(T, H, W, 3)` uint8 RGB crops.
-        truths: its expressions, in frames of the store.
+        n_frames: its length in stored frames.
+        variants: per augmented variant the frame features `(T, D)` of the video; empty when windows are read as pixels.
+        frames: `(T, H, W, 3)` uint8 RGB crops of the video: an array, or what decodes them when indexed.
+        truths: expressions of the video, in stored frames from `first` on.
+        video: index of the video.
+        first: stored frame of the video at which it begins.
     """
 
     n_frames: int
     variants: tuple[npt.NDArray[np.float16], ...]
-    frames: npt.NDArray[np.uint8]
+    frames: npt.NDArray[np.uint8] | DecodedCrops
     truths: EventTable
+    video: int = 0
+    first: int = 0
 
 
 class WindowDataset(Dataset[Sample]):
@@ -59,8 +64,8 @@ class WindowDataset(Dataset[Sample]):
 
     def __getitem__(self, draw: WindowDraw) -> Sample:
         source = self.sources[draw.video]
-        position = np.minimum(draw.start + np.arange(self.window) * draw.speed, source.n_frames - 1)
-        sample: Sample = {"video": draw.video, "start": float(draw.start), "speed": draw.speed}
+        position = source.first + np.minimum(draw.start + np.arange(self.window) * draw.speed, source.n_frames - 1)
+        sample: Sample = {"video": source.video, "start": float(source.first + draw.start), "speed": draw.speed}
         if source.variants:
             sample["features"] = torch.from_numpy(interpolate(source.variants[draw.variant], position))
         else:
@@ -68,10 +73,10 @@ class WindowDataset(Dataset[Sample]):
             if self.augmenter is not None and draw.seed is not None:
                 clip = self.augmenter(clip, draw.seed)
             sample["frames"] = torch.from_numpy(clip).permute(0, 3, 1, 2)
-        return sample | self._truths(source.truths, draw)
+        return sample | self._truths(source, draw)
 
-    def _truths(self, truths: EventTable, draw: WindowDraw) -> Sample:
-        last = draw.start + self.window * draw.speed
+    def _truths(self, source: WindowSource, draw: WindowDraw) -> Sample:
+        truths, last = source.truths, min(draw.start + self.window * draw.speed, source.n_frames)
         touching, whole = truths_in_window(truths.start, truths.end, draw.start, last, self.share)
         interval = (np.stack([truths.start, truths.end], axis=1)[touching] - draw.start) / draw.speed
         return {

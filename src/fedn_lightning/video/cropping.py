@@ -23,7 +23,7 @@ from fedn_lightning.video.faces import BOX_EYES, find_face, find_video_face
 from fedn_lightning.video.frame_source import Frames, FrameSource
 from fedn_lightning.video.openface import read_eyes
 from fedn_lightning.video.sources import FolderSource
-from fedn_lightning.video.store import ArrayWriter, CropSpec, fingerprint, spec_record
+from fedn_lightning.video.store import ArrayWriter, CropSpec, fingerprint, spec_record, write_link
 from fedn_lightning.video.timing import frame_plan, stored_fps
 from fedn_lightning.video.tracking import TRACKED_FPS, HeadTracker, settled, smooth, transforms
 from fedn_lightning.video.workers import Tick
@@ -56,6 +56,8 @@ class CropJob:
         spec: how.
         box: the face's box if it is given by hand.
         landmarks: OpenFace's table if there is one.
+        reader: what may read windows from the video, `decord`, `pyav` or `folder`, under `spec.frames="video"`.
+        why: what decided that.
     """
 
     video: Video
@@ -63,6 +65,8 @@ class CropJob:
     spec: CropSpec
     box: Box | None = None
     landmarks: str = ""
+    reader: str = ""
+    why: str = ""
 
     @property
     def searches(self) -> bool:
@@ -89,10 +93,16 @@ def crop_video(job: CropJob, tick: Tick) -> dict[str, Any]:
     source_print = fingerprint(video.path)
     footage = _survey(job, clock, tick)
     placed = _place(job, footage, clock)
+    record = _record(job, footage, placed, source_print)
     try:
-        with ArrayWriter(Path(job.root), video.key, job.spec.crop_size) as writer:
-            _write(footage, _stored_fps(footage, job.spec), placed, writer, clock, tick)
-            writer.commit(_record(job, footage, placed, source_print))
+        if job.spec.frames == "video":
+            plan = frame_plan(footage.n_frames, footage.fps, record["fps"], footage.times)
+            write_link(Path(job.root), record, placed.transforms, len(plan))
+            tick(footage.n_frames)
+        else:
+            with ArrayWriter(Path(job.root), video.key, job.spec.crop_size) as writer:
+                _write(footage, record["fps"], placed, writer, clock, tick)
+                writer.commit(record)
     except OSError as error:
         full = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
         msg = f"{job.root}: {full}, so {video.key} could not be stored. Free some room and run the command again."
@@ -265,18 +275,16 @@ def _record(job: CropJob, footage: _Footage, placed: _Placed, source: dict[str, 
         "key": job.video.key,
         "source": source,
         "spec": spec_record(job.spec),
-        "fps": _stored_fps(footage, job.spec),
+        "fps": stored_fps(footage.fps, job.spec.fps, variable=footage.times is not None),
         "source_fps": footage.fps,
         "source_n_frames": footage.n_frames,
+        "missing": footage.source.missing.tolist() if isinstance(footage.source, FolderSource) else [],
         "source_times": None if footage.times is None else footage.times.tolist(),
         "transform": np.median(placed.transforms, axis=0).tolist(),
         **placed.notes,
+        **({"reader": job.reader, "why": job.why} if job.reader else {}),
         "versions": {package: version(package) for package in PACKAGES},
     }
-
-
-def _stored_fps(footage: _Footage, spec: CropSpec) -> float:
-    return stored_fps(footage.fps, spec.fps, variable=footage.times is not None)
 
 
 class _Clock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,12 +21,17 @@ from fedn_lightning.video.mesh import check_installed
 from fedn_lightning.video.openface import table_of
 from fedn_lightning.video.sources import Gaps
 from fedn_lightning.video.store import CropSpec, StoredVideo, file_name, fingerprint, is_current, read_record
+from fedn_lightning.video.verify import verify
 from fedn_lightning.video.workers import run
 
 LOCK = "prepare.lock"
 """File in the store that a process holds while it prepares."""
 
+VERDICTS = "readers.json"
+"""File in the store that remembers which reader each video was found right for."""
+
 Align = Literal["video", "track", "none"]
+FramesFrom = Literal["store", "video"]
 
 
 @dataclass
@@ -36,6 +42,7 @@ class PrepareReport:
         prepared: keys of the videos written.
         reused: keys of the videos that were in the store already.
         failed: keys of the videos set aside, and why.
+        readers: by key, which reader windows are decoded with and why; only under `frames="video"`.
         frames: source frames decoded for the store.
         seconds: wall time.
         phases: seconds that all processes spent in each phase: `survey`, `track`, `face`, `decode`, `crop`, `write`.
@@ -44,6 +51,7 @@ class PrepareReport:
     prepared: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    readers: dict[str, tuple[str, str]] = field(default_factory=dict)
     frames: int = 0
     seconds: float = 0.0
     phases: dict[str, float] = field(default_factory=dict)
@@ -59,6 +67,7 @@ def prepare(
     gaps: Gaps = "repeat",
     boxes: Mapping[str, Box] | None = None,
     finder: str = "cascade",
+    frames: FramesFrom = "store",
     stall_seconds: float = 120.0,
     progress: bool = False,
 ) -> PrepareReport:
@@ -75,18 +84,21 @@ def prepare(
         jobs: processes; 0 works in this one, unprotected from decoders that hang or die.
         align: `video` puts the eyes in their canonical places by one transform for the whole video; `track` also
             follows the head's sway and turns; `none` takes whole pictures, for releases that are already cropped.
-        gaps: what stands for missing numbers of a frame folder.
+        gaps: what stands for missing numbers of a frame folder, see :class:`~fedn_lightning.video.store.CropSpec`.
         boxes: face boxes `x, y, width, height` in source pixels by video key, where no face is found.
         finder: what finds the face: `cascade` (OpenCV), `mesh` (mediapipe, an optional extra, see
             :mod:`fedn_lightning.video.mesh`), or `openface:FOLDER` with OpenFace's `<video>.csv` of each video.
+        frames: `store` writes every crop; `video` writes where they lie, after each file was verified (see
+            :mod:`fedn_lightning.video.verify`), and windows are decoded from the videos: slower, but without the room.
         stall_seconds: a process that gets no frame done for so long is stopped and its video set aside.
-        progress: whether to show a bar on stderr.
+        progress: whether to show a bar on stderr, and under `frames="video"` which reader is used for what.
 
     Raises:
         ConfigError: if an option has a value that cannot work.
         StoreError: if the disk has no room for the store.
     """
-    spec = _spec(crop_size, fps, align, gaps, finder)
+    check_choice("frames", frames, get_args(FramesFrom))
+    spec = replace(_spec(crop_size, fps, align, gaps, finder), frames=frames)
     root, report, started = Path(store_root), PrepareReport(), time.monotonic()
     jobs_of = [_job(video, root, spec, (boxes or {}).get(video.key)) for video in corpus.videos]
     if not all(map(_is_done, jobs_of)):
@@ -97,6 +109,10 @@ def prepare(
             _make(todo, report, jobs, stall_seconds, show=progress)
     report.reused = [job.video.key for job in jobs_of if job.video.key not in {*report.prepared, *report.failed}]
     report.seconds = time.monotonic() - started
+    if frames == "video":
+        report.readers = {job.video.key: _reader(job) for job in jobs_of if job.video.key not in report.failed}
+    if progress:
+        _tell_readers(report)
     return report
 
 
@@ -110,9 +126,45 @@ def _make(todo: list[CropJob], report: PrepareReport, processes: int, stall_seco
         # A stale video must not stay if its successor fails.
         (root / f"{file_name(job.video.key)}.json").unlink(missing_ok=True)
     _check_room(root, todo)
+    todo = _verified(todo, report, processes, stall_seconds, show=show)
     with _bar(todo, show=show) as tick:
         for index, result in run(crop_video, todo, processes, stall_seconds, tick):
             _note(report, todo[index].video, result)
+
+
+def _verified(
+    todo: list[CropJob], report: PrepareReport, processes: int, stall_seconds: float, *, show: bool
+) -> list[CropJob]:
+    """Adds to jobs of `frames="video"` which reader is right for each file; without those that none can read."""
+    if todo[0].spec.frames == "store":
+        return todo
+    with _bar(todo, "verifying", show=show) as tick:
+        videos, cache = [job.video for job in todo], Path(todo[0].root) / VERDICTS
+        verdicts = verify(videos, cache, processes, stall_seconds, tick)
+    unreadable = {key: verdict.why for key, verdict in verdicts.items() if verdict.reader == "none"}
+    report.failed.update(unreadable)
+    return [
+        replace(job, reader=verdicts[job.video.key].reader, why=verdicts[job.video.key].why)
+        for job in todo
+        if job.video.key not in unreadable
+    ]
+
+
+def _reader(job: CropJob) -> tuple[str, str]:
+    """What the store says of a video's reader."""
+    record = read_record(Path(job.root) / f"{file_name(job.video.key)}.json") or {}
+    return record["reader"], record["why"]
+
+
+def _tell_readers(report: PrepareReport) -> None:
+    """Says on stderr which reader each video got, and why it is not the fast one."""
+    names = [reader for reader, _ in report.readers.values()]
+    if names:
+        counts = ", ".join(f"{names.count(name)} by {name}" for name in sorted(set(names)))
+        print(f"windows are decoded from the videos: {counts}", file=sys.stderr)
+    for key, (reader, why) in report.readers.items():
+        if reader == "pyav":
+            print(f"  {key} by pyav: {why}", file=sys.stderr)
 
 
 def _sweep(root: Path, stall_seconds: float) -> None:
@@ -166,6 +218,8 @@ def _is_done(job: CropJob) -> bool:
 
 def _check_room(root: Path, jobs: list[CropJob]) -> None:
     """Refuses to start what cannot end."""
+    if jobs[0].spec.frames == "video":
+        return
     need = sum(
         (job.video.n_frames or 0) * min(1, job.spec.fps / job.video.fps) * job.spec.crop_size**2 * 3 for job in jobs
     )
@@ -187,7 +241,7 @@ def _note(report: PrepareReport, video: Video, result: Any) -> None:
 
 
 @contextlib.contextmanager
-def _bar(jobs: list[CropJob], *, show: bool) -> Iterator[Callable[[int, int], None]]:
+def _bar(jobs: list[CropJob], doing: str = "preparing", *, show: bool) -> Iterator[Callable[[int, int], None]]:
     """A progress bar over frames; yields what to call with a job's index and its new frames."""
     if not show or not jobs:
         yield lambda index, frames: None
@@ -196,7 +250,7 @@ def _bar(jobs: list[CropJob], *, show: bool) -> Iterator[Callable[[int, int], No
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     total = sum(job.video.n_frames or 0 for job in jobs) or None
-    columns = (TextColumn("preparing {task.fields[video]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(f"{doing} {{task.fields[video]}}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=total, video="videos")
         yield lambda index, frames: bar.update(task, advance=frames, video=jobs[index].video.key)

@@ -21,7 +21,7 @@ from fedn_lightning.video.exact import PyAVSource
 from fedn_lightning.video.frame_source import Frames, FrameSource, check_range
 
 Reader = Literal["decord", "pyav"]
-Gaps = Literal["repeat", "error"]
+Gaps = Literal["repeat", "split", "error"]
 
 
 def open_video(path: str | Path, fps: float | None = None, reader: Reader = "decord") -> FrameSource:
@@ -57,22 +57,25 @@ class FolderSource:
     Args:
         path: the folder.
         fps: frames per second at which the images were taken.
-        gaps: what stands for a missing number: `repeat` shows the frame before it, `error` refuses.
+        gaps: what stands for a missing number: `repeat` and `split` show the frame before it, `error` refuses. Under
+            `split` no window contains it, see :attr:`fedn_lightning.video.store.StoredVideo.parts`.
 
     Raises:
-        VideoError: if the folder holds no numbered image.
+        VideoError: if the folder holds no numbered image, or lacks one under `error`.
     """
 
     def __init__(self, path: str, fps: float, gaps: Gaps = "repeat") -> None:
         self.path = path
         self.fps = fps
-        self.gaps = gaps
         images = numbered_images(path)
         first = images[0][0]
         self.n_frames = images[-1][0] - first + 1
         self._indices = np.array([number - first for number, _ in images])
         self._images = [image for _, image in images]
         self._shape: tuple[int, int] | None = None
+        if gaps == "error" and len(self.missing):
+            msg = f"{path} has no image for frame {self.missing[0]}, and gaps is error."
+            raise VideoError(msg)
 
     @property
     def missing(self) -> npt.NDArray[np.int64]:
@@ -93,10 +96,6 @@ class FolderSource:
         """Frames `[start, stop)`; see :class:`FrameSource`."""
         check_range(self.path, start, stop, self.n_frames)
         rows = np.searchsorted(self._indices, np.arange(start, stop), side="right") - 1
-        gap = np.flatnonzero(self._indices[rows] != np.arange(start, stop))
-        if len(gap) and self.gaps == "error":
-            msg = f"{self.path} has no image for frame {start + gap[0]}, and gaps is error."
-            raise VideoError(msg)
         out = np.empty((stop - start, self.height, self.width, 3), np.uint8)
         for position, row in enumerate(rows):
             if position and row == rows[position - 1]:

@@ -1,5 +1,7 @@
 """The clip store: one memory-mapped array of face crops per video, and beside it the record of how it was made.
 
+On request (`frames="video"`) it holds only where the crops lie, and they are decoded from the video when read.
+
 A video's record is written last and in one step, so a video is in the store whole or not at all; a kill at any moment
 leaves no half video that could be trained on.
 """
@@ -22,7 +24,9 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import StoreError
 from fedn_lightning.video import timing
+from fedn_lightning.video.decoded import DecodedCrops
 from fedn_lightning.video.frame_source import Frames
+from fedn_lightning.video.sources import open_video
 
 FORMAT = 3
 """Version of the record; a store of another version is built anew."""
@@ -42,9 +46,11 @@ class CropSpec:
         fps: working frame rate; a source within 0.5 % of it is not resampled.
         align: `video` (one transform per video), `track` (following slow head motion) or `none` (the whole picture,
             for releases that are already cropped).
-        gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, or `error`.
+        gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, `split` likewise but no
+            window contains it, or `error`.
         finder: what finds the face: `cascade`, `mesh`, or `openface:` and the digest of its table.
         box: the face's `x, y, width, height` in source pixels if it was given by hand.
+        frames: `store` holds the crops; `video` holds where they lie, and they are decoded when they are read.
     """
 
     crop_size: int = 128
@@ -53,6 +59,7 @@ class CropSpec:
     gaps: str = "repeat"
     finder: str = "cascade"
     box: tuple[float, float, float, float] | None = None
+    frames: str = "store"
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class StoredVideo:
 
     Attributes:
         key: the video's key in its corpus.
-        path: the .npy file.
+        path: the .npy file: the crops, or under `frames="video"` their transforms, `(1 or source_n_frames, 2, 3)`.
         fps: frames per second of the store.
         n_frames: number of stored frames.
         source_path: file or folder it was made from.
@@ -84,9 +91,28 @@ class StoredVideo:
     record: dict[str, Any]
 
     @cached_property
-    def frames(self) -> Frames:
-        """`(n_frames, S, S, 3)` uint8 RGB, memory-mapped read-only."""
-        return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
+    def frames(self) -> Frames | DecodedCrops:
+        """`(n_frames, S, S, 3)` uint8 RGB: memory-mapped read-only, or decoded from the source when indexed.
+
+        Raises:
+            VideoError: if it is to be decoded from a source that is not there.
+        """
+        array = np.load(self.path, mmap_mode="r")
+        if self.spec.frames == "store":
+            return array  # type: ignore[no-any-return]
+        source = open_video(self.source_path, self.source_fps, self.record["reader"])
+        return DecodedCrops(source, self._plan, np.array(array), self.spec.crop_size)
+
+    @cached_property
+    def parts(self) -> list[tuple[int, int]]:
+        """Stretches `[first, stop)` of stored frames that windows lie in: the whole video, or its parts between gaps."""
+        if self.spec.gaps != "split":
+            return [(0, self.n_frames)]
+        return timing.unbroken(self._plan, self.record["missing"])
+
+    @property
+    def _plan(self) -> npt.NDArray[np.int64]:
+        return timing.frame_plan(self.source_n_frames, self.source_fps, self.fps, self._times)
 
     @cached_property
     def _times(self) -> npt.NDArray[np.float64] | None:
@@ -163,6 +189,8 @@ class ClipStore:
         video = self._videos[key]
         if not is_whole(video):
             msg = f"{video.path} of {key} is truncated or of another size. Run fedn data prepare to build it again."
+            if video.spec.frames == "video" and not Path(video.source_path).exists():
+                msg = f"{video.source_path} of {key}, which its windows are decoded from, is not there any more."
             raise StoreError(msg)
         return video
 
@@ -210,15 +238,18 @@ def _print(path: Path, size: int, modified: int, digest: str) -> dict[str, Any]:
 def is_current(video: StoredVideo, spec: CropSpec, source: dict[str, Any]) -> bool:
     """Whether a stored video is whole, made as `spec` asks, and from the source as it is now.
 
-    A source that was only moved or touched is the same source.
+    A source that was only moved or touched is the same source, unless windows are decoded from it where it lies.
     """
-    same = all(video.record["source"][part] == source[part] for part in ("bytes", "sha256_ends"))
+    parts = ("bytes", "sha256_ends") if spec.frames == "store" else ("bytes", "sha256_ends", "path")
+    same = all(video.record["source"][part] == source[part] for part in parts)
     return same and video.spec == spec and is_whole(video)
 
 
 def is_whole(video: StoredVideo) -> bool:
-    """Whether the array has the length its record says."""
+    """Whether the array has the length its record says; under `frames="video"`, whether array and source are there."""
     path, size = Path(video.path), video.spec.crop_size
+    if video.spec.frames == "video":
+        return path.is_file() and Path(video.source_path).exists()
     return path.is_file() and path.stat().st_size == HEADER_BYTES + video.n_frames * size * size * 3
 
 
@@ -272,14 +303,37 @@ class ArrayWriter:
         os.fsync(self._file.fileno())
         self._file.close()
         self._part.replace(self.array)
-        whole = {**record, "format": FORMAT, "array": self.array.name, "n_frames": self.n_frames, "crc32": self.crc}
-        part = self.record.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(whole, indent=1), encoding="utf-8")
-        part.replace(self.record)
+        _put(self.record, {**record, "array": self.array.name, "n_frames": self.n_frames, "crc32": self.crc})
 
     def _header(self) -> None:
         shape = (self.n_frames, self.size, self.size, 3)
         np.lib.format.write_array_header_1_0(self._file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def write_link(root: Path, record: dict[str, Any], transforms: npt.NDArray[np.float64], n_frames: int) -> None:
+    """Puts a video in the store whose crops are decoded from its source when they are read.
+
+    Args:
+        root: the store's folder.
+        record: how it was made.
+        transforms: `(1, 2, 3)` float64 for the whole video or `(source_n_frames, 2, 3)`, source to crop pixels.
+        n_frames: number of crops.
+    """
+    name, source = file_name(record["key"]), record["source"]
+    array, part = root / f"{name}.npy", root / f"{name}.{os.getpid()}.part"
+    with part.open("wb") as file:
+        np.save(file, transforms)
+    part.replace(array)
+    # Of what the crops are made from: they themselves are not known here.
+    crc = zlib.crc32(transforms.tobytes(), zlib.crc32(f"{source['bytes']} {source['sha256_ends']}".encode()))
+    _put(root / f"{name}.json", {**record, "array": array.name, "n_frames": n_frames, "crc32": crc})
+
+
+def _put(path: Path, record: dict[str, Any]) -> None:
+    """Writes a record in one step."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps({**record, "format": FORMAT}, indent=1), encoding="utf-8")
+    part.replace(path)
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

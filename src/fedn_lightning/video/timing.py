@@ -50,6 +50,26 @@ def frame_plan(n_frames: int, source_fps: float, fps: float, times: FloatArray |
     return np.clip(middle, 0, n_frames - 1)
 
 
+def unbroken(plan: IntArray, missing: npt.ArrayLike) -> list[tuple[int, int]]:
+    """Stretches of stored frames between the gaps of a source.
+
+    Args:
+        plan: `(M,)` source frame of each stored frame, see :func:`frame_plan`.
+        missing: `(K,)` source frames that do not exist, ascending; a stored frame may show what stands for one.
+
+    Returns:
+        Stretches `[first, stop)`: no missing frame lies in one, nor between two frames of one.
+
+    >>> unbroken(np.array([0, 1, 2, 3, 4, 5, 6]), [3])
+    [(0, 3), (4, 7)]
+    """
+    gaps = np.asarray(missing, np.int64)
+    shown = np.flatnonzero(~np.isin(plan, gaps))
+    _, first = np.unique(np.searchsorted(gaps, plan[shown]), return_index=True)
+    groups = np.split(shown, first[1:]) if len(shown) else []
+    return [(int(group[0]), int(group[-1]) + 1) for group in groups]
+
+
 def source_to_store(frame: npt.ArrayLike, source_fps: float, fps: float, times: FloatArray | None = None) -> FloatArray:
     """Carries frame positions (interval ends, may be fractional) of the source to the store.
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from fedn_lightning.errors import FednError, VideoError
 from fedn_lightning.events import Video
-from fedn_lightning.video.exact import survey
+from fedn_lightning.video.exact import PyAVSource, survey
 from fedn_lightning.video.frame_source import FrameSource
 from fedn_lightning.video.sources import DecordSource, FolderSource, open_video
 from fedn_lightning.video.store import fingerprint
@@ -147,6 +147,8 @@ def _decord_fault(path: str, n_frames: int, tick: Tick) -> str:
         got = [zlib.crc32(image.tobytes()) for image in source.frames(start, stop)]
         if got != truth[start:stop]:
             return f"it returns other frames when it jumps to frame {start}"
+    if not np.array_equal(DecordSource(path).frames(0, 1), PyAVSource(path).frames(0, 1)):
+        return "it shows other colours than PyAV"
     return ""
 
 
