@@ -1,9 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedn_lightning.video.timing import frame_plan, source_to_store, store_to_source, stored_fps
+from fedn_lightning.video.timing import frame_plan, source_to_store, store_to_source, stored_fps, unbroken
 
 rates = st.sampled_from([15.0, 25.0, 29.97, 30.0, 60.0, 100.0, 200.0])
 
@@ -37,3 +39,15 @@ def test_uneven_times_repeat_a_frame_that_is_shown_longer():
     times = np.array([0, 1, 4, 5]) / 30
     assert frame_plan(4, 30, 30, times).tolist() == [0, 1, 1, 1, 2, 3]
     assert source_to_store([1, 2], 30, 30, times).tolist() == pytest.approx([1, 4])
+
+
+@given(st.integers(1, 60), st.sets(st.integers(1, 58)), rates)
+def test_no_missing_frame_lies_in_a_stretch_or_between_two_of_its_frames(n_frames, missing, source_fps):
+    plan = frame_plan(n_frames, source_fps, 30.0)
+    found = unbroken(plan, sorted(missing))
+    for first, stop in found:
+        assert missing.isdisjoint(range(plan[first], plan[stop - 1] + 1))
+    inside = [i for first, stop in found for i in range(first, stop)]
+    assert inside == [i for i in range(len(plan)) if plan[i] not in missing], "every frame that exists, once, in order"
+    for (_, stop), (first, _) in pairwise(found):
+        assert not missing.isdisjoint(range(plan[stop - 1], plan[first])), "no stretch ends without a gap"
