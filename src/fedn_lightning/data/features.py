@@ -73,6 +73,7 @@ class FeatureCache:
                     for first in range(0, video.n_frames, CHUNK)
                 ]
                 write_array(self.path(video, variant), np.concatenate(features))
+                video.close()
                 progress.advance(bar, video.n_frames)
         self.encoder.train(was_training)
 
