@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -73,6 +74,21 @@ def test_a_reader_that_goes_away_is_no_error(words: list[str], codes: list[int],
     assert "BrokenPipe" not in said
     assert run.wait() in codes
     run.stderr.close()
+
+
+def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Module:
+        @staticmethod
+        def main(argv: list[str]) -> int:
+            raise error
+
+    monkeypatch.setattr(dispatcher.importlib, "import_module", lambda name: Module)
+    error = OSError(errno.ENOSPC, "No space left on device", "out/a.avi")
+    assert main(["data", "synth"]) == 2
+    assert capsys.readouterr().err == "fedn: error: out/a.avi: No space left on device.\n"
+    error = OSError(errno.EIO, "Input/output error")
+    with pytest.raises(OSError, match="Input/output"):
+        main(["data", "synth"])
 
 
 def test_another_broken_pipe_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

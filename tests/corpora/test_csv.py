@@ -52,7 +52,7 @@ def test_a_folder_needs_its_rate(root):
     ("row", "message"),
     [
         ("anna,other,1,,9,,,,", r"row 5: there is no usable video anna/other"),
-        ("anna,../ben/frames,1,,9,,,,", r"row 5: there is no usable video"),
+        ("anna,../ben/frames,1,,9,,,,", r"row 5: there is no usable video anna/\.\./ben/frames"),
         ("anna,first take,one,,9,,,,", r"row 5: onset and offset must be frames"),
         ("anna,first take,1,,9,both,,,", r"row 5: onset and offset must be frames, and the type macro, micro or empty"),
         ("anna,first take,9,,1,,,,", r"row 5: the offset lies before the onset"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -33,6 +34,10 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("data", "check"): Command("fedn_lightning.cli.data_check", "list what a corpus holds and what is wrong with it"),
     ("data", "prepare"): Command("fedn_lightning.cli.data_prepare", "align the faces and write the clip store"),
 }
+
+
+FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+"""Errors of the system that a user can mend: no room, or a place that may not be written to."""
 
 
 def usage() -> str:
@@ -103,6 +108,12 @@ def _run(argv: list[str]) -> int:
         return int(importlib.import_module(command.module).main(rest) or 0)
     except FednError as error:
         print(f"fedn: error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in FULL_OR_FORBIDDEN:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"fedn: error: {where}{error.strerror}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("fedn: interrupted", file=sys.stderr)

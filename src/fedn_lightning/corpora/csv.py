@@ -100,8 +100,8 @@ def _videos(folder: Path, fps: float, first: int, ledger: Ledger) -> Iterator[Vi
 def _annotations(table: Path, videos: dict[str, Video], ledger: Ledger) -> Iterator[Annotation]:
     """The rows of the table."""
     for number, row in _rows(table):
-        key = f"{row['subject']}/{Path(row['video']).stem if row['video'] else ''}"
-        video = videos.get(f"{row['subject']}/{row['video']}") or videos.get(key)
+        key = f"{row['subject']}/{row['video']}"
+        video = videos.get(key) or videos.get(f"{row['subject']}/{Path(row['video']).stem}")
         onset, offset, apex = (as_number(row.get(column, "")) for column in ("onset", "offset", "apex"))
         if video is None:
             ledger.unusable(str(table), number, f"there is no usable video {key} below {VIDEOS}", _shown(row))

@@ -88,9 +88,20 @@ def probe(path: str | Path) -> Header:
             rate = stream.average_rate or stream.guessed_rate
             count = stream.frames or None
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-        msg = f"{path} cannot be opened as a video: {error}."
+        msg = f"{path} cannot be opened as a video: {reason(error)}."
         raise VideoError(msg) from None
     if not rate:
         msg = f"{path} does not say its frame rate, so its annotations have no time. Convert it to a common container."
         raise VideoError(msg)
     return Header(fps=float(rate), n_frames=count)
+
+
+def reason(error: Exception) -> str:
+    """Why a container cannot be opened, without the error number and the path that the message names already.
+
+    >>> reason(OSError(2, "No such file or directory", "a.avi")), reason(IndexError())
+    ('No such file or directory', 'it holds no pictures')
+    """
+    if isinstance(error, IndexError):  # there is no first video stream
+        return "it holds no pictures"
+    return str(getattr(error, "strerror", None) or error)

@@ -104,5 +104,10 @@ def write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
     """Writes a `.npy` file that is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        np.save(file, array)
+        try:
+            np.save(file, array)
+            file.flush()
+        except OSError:
+            Path(file.name).unlink()
+            raise
     Path(file.name).replace(path)

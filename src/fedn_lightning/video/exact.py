@@ -16,6 +16,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from fedn_lightning.corpora.media import reason
 from fedn_lightning.errors import VideoError
 from fedn_lightning.video.frame_source import Frames, check_range
 
@@ -271,7 +272,7 @@ class _opened:  # noqa: N801 - used as a function
             self._container = av.open(self.path)
             stream = self._container.streams.video[0]
         except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-            msg = f"{self.path} cannot be opened as a video: {error}."
+            msg = f"{self.path} cannot be opened as a video: {reason(error)}."
             raise VideoError(msg) from None
         # The machine's cores are shared out by video, not by picture.
         stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
@@ -290,7 +291,7 @@ def _decoded(path: str, container: Any, stream: Any) -> Iterator[Any]:
                 yield frame
                 number += 1
     except (av.FFmpegError, OSError) as error:
-        msg = f"{path} cannot be decoded past frame {number}: {error}."
+        msg = f"{path} cannot be decoded past frame {number}: {reason(error)}."
         raise VideoError(msg) from None
 
 
