@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
+from fedn_lightning.cli.main import main
 from fedn_lightning.corpora.media import probe
 from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.errors import ConfigError, StoreError
@@ -183,3 +184,17 @@ def test_stretches_hold_every_number_and_are_short_enough():
         assert all(0 < stop - first <= 16 for first, stop in found)
         held = [n for first, stop in found for n in range(first, stop) if n in numbers]
         assert held == numbers.tolist()
+
+
+def test_the_command_writes_no_crops_if_told_so(tmp_path, capsys):
+    write_movie(tmp_path / "videos" / "anna" / "a.mp4", (numbered(i, SIDE, SIDE) for i in range(20)))
+    (tmp_path / "annotations.csv").write_text("subject,video,onset,offset\n")
+    words = ["--dataset", "csv", "--store", str(tmp_path / "store"), "--align", "none", "--size", str(SIDE)]
+    options = ["--frames", "video", "--gaps", "split", "--jobs", "0"]
+    assert main(["data", "prepare", str(tmp_path), *words, *options]) == 0
+    said = capsys.readouterr()
+    assert "1 videos prepared" in said.out
+    assert "windows are decoded from the videos: 1 by decord" in said.err
+    clip = ClipStore(tmp_path / "store").video("anna/a")
+    assert clip.parts == [(0, 20)]
+    assert [read_number(image) for image in clip.frames[3:6]] == [3, 4, 5]

@@ -103,3 +103,11 @@ def test_folders_are_decoded_whole(tmp_path):
     result = verify([video(tmp_path / "a")], jobs=0)["s1/a"]
     assert result.reader == "none"
     assert "img004.jpg is empty" in result.why
+
+
+def test_a_file_whose_colours_decord_shows_differently_goes_to_pyav(movies, monkeypatch):
+    frames = module.PyAVSource.frames
+    monkeypatch.setattr(module.PyAVSource, "frames", lambda *args: frames(*args) // 2)
+    result = verify_video(video(movies / "h264.mp4"), lambda frames: None)
+    assert result.reader == "pyav"
+    assert "it shows other colours than PyAV" in result.why
