@@ -12,11 +12,13 @@ from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.errors import ConfigError, StoreError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video import decoded
+from fedn_lightning.video import prepare as prepare_module
 from fedn_lightning.video.decoded import stretches
 from fedn_lightning.video.exact import PyAVSource
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.sources import DecordSource, FolderSource
 from fedn_lightning.video.store import ClipStore
+from fedn_lightning.video.verify import Verification
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
 N, SIDE = 100, 112
@@ -174,6 +176,17 @@ def test_what_cannot_be_read_is_set_aside(tmp_path):
     assert (report.prepared, report.reused, report.readers) == ([], [], {})
     with pytest.raises(ConfigError, match="frames is 'disk'; it must be one of store, video"):
         prepare(videos, tmp_path / "store", frames="disk")
+
+
+def test_a_file_that_hangs_decord_is_named_and_the_store_suggested(tmp_path, monkeypatch):
+    write_movie(tmp_path / "a.mp4", (numbered(i, SIDE, SIDE) for i in range(20)))
+    videos = corpus(tmp_path / "a.mp4")
+    stopped = Verification(str(tmp_path / "a.mp4"), "none", "the decoder made no progress for 120 s and was stopped")
+    monkeypatch.setattr(prepare_module, "verify", lambda *args: {"s1/a.mp4": stopped})
+    report = prepare(videos, tmp_path / "store", crop_size=SIDE, jobs=0, align="none", frames="video")
+    assert report.failed["s1/a.mp4"].startswith(f"{tmp_path}/a.mp4: the decoder made no progress for 120 s")
+    assert report.failed["s1/a.mp4"].endswith("frames: store does without it.")
+    assert whole(videos, tmp_path / "store", "store").prepared == ["s1/a.mp4"]
 
 
 def test_stretches_hold_every_number_and_are_short_enough():

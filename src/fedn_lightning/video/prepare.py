@@ -141,8 +141,11 @@ def _verified(
     with _bar(todo, "verifying", show=show) as tick:
         videos, cache = [job.video for job in todo], Path(todo[0].root) / VERDICTS
         verdicts = verify(videos, cache, processes, stall_seconds, tick)
-    unreadable = {key: verdict.why for key, verdict in verdicts.items() if verdict.reader == "none"}
-    report.failed.update(unreadable)
+    unreadable = {key: verdict for key, verdict in verdicts.items() if verdict.reader == "none"}
+    for key, verdict in unreadable.items():
+        # What stopped a child does not name the file, and may be decord alone, which hangs on some.
+        stopped = f"{verdict.path}: {verdict.why} while decord was tried; frames: store does without it."
+        report.failed[key] = verdict.why if verdict.path in verdict.why else stopped
     return [
         replace(job, reader=verdicts[job.video.key].reader, why=verdicts[job.video.key].why)
         for job in todo
