@@ -105,7 +105,7 @@ class StoredVideo:
 
     @cached_property
     def parts(self) -> list[tuple[int, int]]:
-        """Stretches `[first, stop)` of stored frames that windows lie in: the whole video, or what lies between gaps."""
+        """Stretches `[first, stop)` of stored frames that windows lie in: the whole video, or between its gaps."""
         if self.spec.gaps != "split":
             return [(0, self.n_frames)]
         return timing.unbroken(self._plan, self.record["missing"])
