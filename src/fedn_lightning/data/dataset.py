@@ -94,12 +94,18 @@ def interpolate(features: npt.NDArray[np.float16], position: npt.NDArray[np.floa
     array([0., 1., 4.], dtype=float32)
     """
     below = np.floor(position).astype(np.int64)
-    above = np.minimum(below + 1, len(features) - 1)
+    # Read and converted once, in one piece: neighbouring positions share frames.
+    first = below.min()
+    span = features[first : below.max() + 2].astype(np.float32)
+    lower: npt.NDArray[np.float32] = span[below - first]
     part = (position - below).astype(np.float32)[:, None]
-    lower = features[below].astype(np.float32)
     if not part.any():
         return lower
-    return lower * (1 - part) + features[above].astype(np.float32) * part
+    upper = span[np.minimum(below - first + 1, len(span) - 1)]
+    lower *= 1 - part
+    upper *= part
+    lower += upper
+    return lower
 
 
 def collate(samples: Sequence[Sample]) -> dict[str, Any]:
