@@ -1,4 +1,4 @@
-"""Measures for what share of training the loop waits for data: `python tests/bench/bench_training_loop.py [CORPUS [WORKERS]]`.
+"""Measures how long training waits for data: `python tests/bench/bench_training_loop.py [CORPUS [WORKERS]]`.
 
 Trains with the sizes of experiments/synthetic.yaml on a tiny generated corpus (made first if none is given): on cached
 features, on pixels from the clip store, and on pixels decoded from the videos. Exit code 1 if one of the first two
