@@ -118,7 +118,7 @@ class DetectionDataModule(lightning.LightningDataModule):
         val_subject: validation subjects by name, or how many to take from the training subjects.
         seed: of the split and of everything drawn in training.
         batch_size: windows in a training batch; validation and test take 4 times as many.
-        num_workers: loader processes; 0 is right for cached features.
+        num_workers: loader processes; one keeps training from waiting for data.
         feature_variants: cached variants of each training video, the first unchanged, the others augmented.
         shift_labels: moves training labels to random times: a control that must destroy the result.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from fedn_lightning.errors import ConfigError
 from fedn_lightning.nn.encoder import FrameEncoder, load_encoder
 
 
@@ -38,7 +39,12 @@ class EncoderConfig:
 
         Raises:
             CheckpointError: if the weights cannot be read or do not fit.
+            ConfigError: if `weights` is the word None.
         """
+        # jsonargparse 4.53 reads null for a nested key on the command line as this word, but not in a file.
+        if self.weights == "None":
+            msg = 'model.encoder.weights is the word "None"; write `weights: null` in a file and add it by --config.'
+            raise ConfigError(msg)
         encoder = FrameEncoder(self.depth, self.width, self.grid)
         if self.weights is not None:
             load_encoder(encoder, self.weights)
