@@ -11,9 +11,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from fedn_lightning.event_files import ChallengeFormat
 from fedn_lightning.events import DetectionRecord
+from fedn_lightning.files import write_json
 from fedn_lightning.reports.challenge import write_challenge
 from fedn_lightning.reports.curves import save_curves
-from fedn_lightning.reports.files import write_json
 from fedn_lightning.reports.result import TEST, VALIDATION, flatten, result_of
 from fedn_lightning.reports.tables import write_tables
 from fedn_lightning.reports.timeline import save_timeline, save_timelines

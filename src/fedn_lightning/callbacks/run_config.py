@@ -15,7 +15,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 
 from fedn_lightning import __version__
-from fedn_lightning.reports.files import write_text
+from fedn_lightning.files import write_text
 from fedn_lightning.tracking.wandb import log_config
 
 PACKAGES = (

@@ -39,9 +39,9 @@ def main(argv: Sequence[str]) -> int:
     from rich.console import Console
 
     from fedn_lightning.corpora.published import published_counts
+    from fedn_lightning.files import plain
     from fedn_lightning.reports.checkup import Checkup
     from fedn_lightning.reports.checkup_view import print_checkup, save_checkup
-    from fedn_lightning.reports.files import plain
 
     checkup = Checkup(_read(target), published_counts(target.dataset, target.root))
     decoded = _decode(checkup.corpus, args.cache, args.jobs) if args.decode else {}

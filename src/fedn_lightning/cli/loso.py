@@ -168,10 +168,10 @@ def run(experiment: Experiment, folds: list[Fold], options: argparse.Namespace) 
     Raises:
         KeyboardInterrupt: if the user stops it; all folds have ended then.
     """
+    from fedn_lightning.files import write_json
     from fedn_lightning.loso.local import share
     from fedn_lightning.loso.progress import Display, Watch
     from fedn_lightning.loso.status import problem
-    from fedn_lightning.reports.files import write_json
 
     write_json(experiment.folder / "experiment.json", experiment.to_json())
     todo = [fold for fold in folds if problem(experiment, fold)]

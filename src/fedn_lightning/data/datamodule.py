@@ -240,19 +240,16 @@ class DetectionDataModule(lightning.LightningDataModule):
         sources = self._sources("train", self.feature_variants, self.shift_labels)
         length, share = self.windows.length, self.windows.share
         draws = self._draws(sources, self.windows.train_stride)
-        busy = [
-            bool(
-                truths_in_window(s.truths.start, s.truths.end, d.start, min(d.start + length, s.n_frames), share)[
-                    1
-                ].any()
-            )
-            for d in draws
-            for s in [sources[d.video]]
-        ]
+
+        def is_busy(draw: WindowDraw) -> bool:
+            source = sources[draw.video]
+            last = min(draw.start + length, source.n_frames)
+            return bool(truths_in_window(source.truths.start, source.truths.end, draw.start, last, share)[1].any())
+
         pixels = not sources[0].variants
         sampler = TrainingWindows(
             draws,
-            busy,
+            [is_busy(draw) for draw in draws],
             [s.n_frames for s in sources],
             length,
             self.windows.negatives,

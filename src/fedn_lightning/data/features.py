@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from fedn_lightning.data.augment import AugmentConfig, ClipAugmenter
+from fedn_lightning.files import write_atomically
 from fedn_lightning.nn.encoder import fingerprint
 from fedn_lightning.video.store import StoredVideo
 
@@ -72,7 +73,7 @@ class FeatureCache:
                     self._encode(self._chunk(video, first, variant, augmenter))
                     for first in range(0, video.n_frames, CHUNK)
                 ]
-                write_array(self.path(video, variant), np.concatenate(features))
+                write_atomically(self.path(video, variant), partial(np.save, arr=np.concatenate(features)))
                 video.close()
                 progress.advance(bar, video.n_frames)
         self.encoder.train(was_training)
@@ -98,16 +99,3 @@ class FeatureCache:
 def content(video: StoredVideo) -> str:
     """What identifies a video's pixels: their checksum, number and size."""
     return f"{video.record['crc32']:08x}-{video.n_frames}-{video.spec.crop_size}"
-
-
-def write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
-    """Writes a `.npy` file that is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            np.save(file, array)
-            file.flush()
-        except OSError:
-            Path(file.name).unlink()
-            raise
-    Path(file.name).replace(path)

@@ -22,9 +22,9 @@ from typing import Any
 
 from fedn_lightning.errors import CheckpointError, ConfigError, FednError
 from fedn_lightning.events import Corpus
+from fedn_lightning.files import write_json
 from fedn_lightning.loso.checkpoints import seen_subjects
 from fedn_lightning.loso.experiment import Experiment, refuse_own_keys
-from fedn_lightning.reports.files import write_json
 
 
 def inspect(words: Sequence[str], runs: str, group: int = 1, threads: int = 1, warm_up: bool = False) -> Experiment:

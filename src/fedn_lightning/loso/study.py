@@ -6,13 +6,13 @@ import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fedn_lightning.files import write_json, write_text
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.pooling import Pooled, pool
 from fedn_lightning.loso.status import problem, read_status
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.reports.evaluation import subject_table
-from fedn_lightning.reports.files import write_json, write_text
 from fedn_lightning.reports.loso import markdown, pooled_json, study_json
 from fedn_lightning.tracking.aggregate import Aggregate, log_aggregate
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fedn_lightning.events import EXPRESSION_TYPES, Repair
+from fedn_lightning.files import write_atomically
 from fedn_lightning.reports.checkup import VALENCES, Agreement, Checkup
-from fedn_lightning.reports.files import write_atomically
 from fedn_lightning.reports.timeline import TYPE_COLOURS
 
 LISTED = 12

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedn_lightning.files import plain, write_atomically
 from fedn_lightning.metrics.functional.spotting import show
-from fedn_lightning.reports.files import plain, write_atomically
 from fedn_lightning.reports.loso import markdown_table
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from fedn_lightning.event_files import EventFile
+from fedn_lightning.files import plain
 from fedn_lightning.metrics.functional.bootstrap import Interval
 from fedn_lightning.metrics.functional.curves import RATES, OperatingCurves
 from fedn_lightning.metrics.functional.evaluation import HEADLINE, Evaluation
 from fedn_lightning.metrics.functional.protocols import PROTOCOLS
 from fedn_lightning.metrics.functional.spotting import SpottingScores, show
 from fedn_lightning.metrics.functional.threshold import Threshold
-from fedn_lightning.reports.files import plain
 
 ROWS_SHOWN = 5
 """How many rows that were set aside are quoted."""

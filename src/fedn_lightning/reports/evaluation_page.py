@@ -11,10 +11,10 @@ import numpy as np
 
 from fedn_lightning import __version__
 from fedn_lightning.events import FloatArray
+from fedn_lightning.files import write_text
 from fedn_lightning.metrics.functional.curves import OperatingCurves, false_alarms_per_minute, thinned
 from fedn_lightning.metrics.functional.spotting import SpottingScores, show
 from fedn_lightning.reports.evaluation import Report, froc_table, header, scores_table, subject_table
-from fedn_lightning.reports.files import write_text
 from fedn_lightning.reports.svg import Line, line_chart
 
 FROC_LIMIT = 10.0

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from fedn_lightning.files import plain
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.reports.evaluation import subject_table, to_json
-from fedn_lightning.reports.files import plain
 
 if TYPE_CHECKING:
     from fedn_lightning.loso.pooling import Pooled

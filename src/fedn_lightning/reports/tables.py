@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, to_inclusive
+from fedn_lightning.files import write_atomically
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.reports.files import write_atomically
 
 TRUTH_COLUMNS = ("subject", "video", "onset", "offset", "type", "emotion")
 PREDICTION_COLUMNS = (*TRUTH_COLUMNS, "score", "emotion_score")

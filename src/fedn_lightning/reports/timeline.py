@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, IntArray
+from fedn_lightning.files import write_atomically
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.reports.files import write_atomically
 
 ROW_SECONDS = 60.0
 """A longer video is drawn in several rows, or half a second of micro-expression would be a hair's breadth."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedn_lightning.reports.files import write_atomically, write_json, write_text
+from fedn_lightning.files import write_atomically, write_json, write_text
 
 
 def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
