@@ -52,3 +52,9 @@ def test_a_reference_without_a_key() -> None:
 
 def test_the_trainers_complaints_keep_their_words() -> None:
     assert explain_setup("No `test_dataloader()`\nmethod defined!") == "No `test_dataloader()` method defined."
+
+
+def test_a_key_whose_prefix_the_parser_took_off_is_given_back_its_meaning() -> None:
+    said = explain("unrecognized arguments: --crops.sise=3", {"trainer.max_epochs", "data"})
+    assert "meant for model.crops.sise or data.crops.sise" in said
+    assert "meant for" not in explain("unrecognized arguments: --trainer.max_epoch 3", {"trainer.max_epochs"})

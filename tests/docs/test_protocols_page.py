@@ -23,7 +23,7 @@ def test_the_table_is_what_the_evaluator_computes(pictures):
 def test_the_pictures_are_drawn_and_those_of_the_page_exist(pictures, tmp_path):
     pictures.main(tmp_path)
     drawn = {path.name for path in tmp_path.iterdir()}
-    assert drawn == {path.name for path in (DOCS / "pictures").glob("*.png")}
+    assert drawn <= {path.name for path in (DOCS / "pictures").glob("*.png")}
     page = (DOCS / "protocols.md").read_text()
     assert all(f"pictures/{name}" in page for name in drawn)
     assert all((tmp_path / name).stat().st_size < 100_000 for name in drawn)

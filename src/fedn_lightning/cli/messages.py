@@ -107,7 +107,7 @@ def _sentence(key: str, class_path: str, given: str, complaints: list[str], know
         option = first.split(": ", 1)[1]
         name = option.split()[0].split("=")[0].lstrip("-")
         # The parser takes the class's own prefix, model or data, off a key that the class does not have.
-        inner = "." in name and name not in known_keys
+        inner = "." in name and name.split(".")[0] not in {key.split(".")[0] for key in known_keys}
         where = f"; it was meant for model.{name} or data.{name}" if inner else ""
         return f'There is no option "{option}"{where}{did_you_mean(name, known_keys)}'
     if match := _NO_CLASS.match(first):
