@@ -64,7 +64,9 @@ def charts(curves: OperatingCurves) -> list[str]:
     """F1 against threshold, precision against recall, and (where the duration is known) the FROC, as SVG."""
     f1, pr, froc = [], [], []
     scores = np.concatenate([sweep.score for sweep in curves.sweeps().values()])
+    # Confidences lie between 0 and 1, and so do the ticks then; other scores have a scale of their own.
     span = (float(scores.min(initial=0.0)), float(scores.max(initial=0.0)))
+    span = (0.0, 1.0) if span[0] >= 0 and span[1] <= 1 else span
     for name, sweep in curves.sweeps().items():
         few = thinned(len(sweep.score))
         f1.append(Line(name, *_steps(sweep.score[few], sweep.f1[few])))
