@@ -162,6 +162,7 @@ VIDEOS = "subject,video,n_frames,fps\n"
 def test_a_video_list_gives_the_duration_and_closes_the_names(write):
     names = Names()
     assert read_videos(write(VIDEOS + "s,v,3600,30\ns,w,1800,30\n", "V.csv"), names) == 3.0
+    assert names.lengths == {("s", "v"): (3600, 30.0), ("s", "w"): (1800, 30.0)}
     with pytest.raises(PredictionFileError, match=r"row 2: video 'x' of subject 's' is not listed in .*V.csv"):
         read_events(write(HEAD + "s,x,1,5,macro,happy,0.5\n"), names)
     lenient = read_events(write(HEAD + "s,x,1,5,macro,happy,0.5\ns,v,1,5,macro,,0.5\n"), names, lenient=True)

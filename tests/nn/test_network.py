@@ -54,6 +54,22 @@ def test_segment_attention_equals_the_formula_computed_frame_by_frame():
     torch.testing.assert_close(given, weights.view(2, 8, 8), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("segment_attention", "gate"), [(True, "scaled_softmax"), (False, "none")])
+def test_the_network_tells_what_its_own_forward_weighs_with(segment_attention, gate):
+    torch.manual_seed(0)
+    config = dataclasses.replace(SMALL, segment_attention=segment_attention, window_gate=gate)
+    network, features = FEDN(12, 3, config).eval(), torch.randn(2, 64, 12)
+    given, fed = {}, {}
+    network.segments.register_forward_hook(lambda _, inputs, output: fed.update(frames=inputs[0], segments=output))
+    network.window.register_forward_hook(lambda _, inputs, output: given.update(gated=output))
+    network(features)
+    attention = network.attention(features)
+    assert attention.segments.shape == (2, 32, 8)
+    torch.testing.assert_close(attention.segments, network.segments.attend(fed["frames"])[1])
+    torch.testing.assert_close(attention.segments.sum(2), torch.ones(2, 32))
+    torch.testing.assert_close(fed["segments"].transpose(1, 2) * attention.window, given["gated"])
+
+
 def test_segment_mean_is_the_mean_of_the_frames_of_a_segment():
     mean = SegmentMean(4, 4)
     frames = torch.randn(1, 16, 4)

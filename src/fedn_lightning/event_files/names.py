@@ -39,6 +39,7 @@ class Names:
         emotions: index of each analysed emotion.
         not_analysed: emotion names that count as no emotion.
         closed_by: the video list that names every video there is; None if files may name new ones.
+        lengths: number of frames and frame rate of each video of the list.
     """
 
     subjects: dict[str, int] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Names:
     emotions: dict[str, int] = field(default_factory=dict)
     not_analysed: tuple[str, ...] = NOT_ANALYSED
     closed_by: str | None = None
+    lengths: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
     _by_vid: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
     def video(self, subject: str | None, video: str) -> tuple[int, int]:

@@ -114,6 +114,7 @@ def read_videos(path: str | Path, names: Names) -> float:
                 msg = f"{path}, row {line}: {error}."
                 raise PredictionFileError(msg) from error
             names.add(key)
+            names.lengths[key] = (round(n_frames), fps)
             minutes += n_frames / fps / 60
     names.closed_by = str(path)
     return minutes

@@ -99,8 +99,8 @@ def pool(experiment: Experiment, folds: Sequence[Fold], draws: int = 1000) -> Po
         folds=tuple(fold.name for fold in folds),
         missing=missing,
         thresholds={fold.name: read_thresholds(experiment.fold_folder(fold)) for fold in folds},
-        strict=_score(claimed, proposals, truths, names, minutes, draws, None),
-        published=_score(proposals, proposals, truths, names, minutes, draws, _best(proposals, truths)),
+        strict=score(claimed, proposals, truths, names, minutes, draws, None),
+        published=score(proposals, proposals, truths, names, minutes, draws, best_thresholds(proposals, truths)),
         confusion=count_emotions(claimed.events, truths.events, len(names.emotions)),
     )
 
@@ -174,11 +174,12 @@ def read_thresholds(folder: Path) -> tuple[float, float]:
     return macro, micro
 
 
-def _best(proposals: EventFile, truths: EventFile) -> tuple[float, float]:
+def best_thresholds(proposals: EventFile, truths: EventFile) -> tuple[float, float]:
+    """The thresholds (macro, micro) with the greatest F1 on these very truths: for `published` alone."""
     return select_threshold(proposals.events, truths.events, per_type=True)
 
 
-def _score(
+def score(
     counted: EventFile,
     proposals: EventFile,
     truths: EventFile,

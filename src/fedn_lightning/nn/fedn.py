@@ -62,6 +62,19 @@ class NetworkConfig:
         return [first * 2**level for level in range(self.levels)]
 
 
+@dataclass(frozen=True)
+class Attention:
+    """What the network looked at in `B` windows of `S` segments.
+
+    Attributes:
+        segments: `(B, S, length)` weights of the frames of each segment; they sum to one.
+        window: `(B, dim, S)` the gate of each feature over the segments.
+    """
+
+    segments: Tensor
+    window: Tensor
+
+
 class FEDN(nn.Module):
     """Everything after the frame encoder.
 
@@ -91,7 +104,7 @@ class FEDN(nn.Module):
                 raise ConfigError(msg)
         self.norm = nn.Identity() if config.frame_norm == "none" else nn.LayerNorm(feature_dim)
         self.reduce = nn.Identity() if feature_dim == dim else nn.Linear(feature_dim, dim)
-        self.segments: nn.Module
+        self.segments: SegmentAttention | SegmentMean
         if config.segment_attention:
             self.segments = SegmentAttention(
                 dim, dim, config.segment_heads, config.segment_length, config.segment_stride
@@ -120,12 +133,22 @@ class FEDN(nn.Module):
         Returns:
             Predictions for the `N` slots of :meth:`slots`.
         """
+        x = self.dropout(self.segments(self._frames(features))).transpose(1, 2)
+        output: HeadOutput = self.head(self.pyramid(self.window(x)))
+        return output
+
+    def attention(self, features: Tensor) -> Attention:
+        """The weights that both attentions give to the windows of :meth:`forward`; use it in evaluation mode."""
+        segments, weights = self.segments.attend(self._frames(features))
+        return Attention(weights, self.window.weights(self.dropout(segments).transpose(1, 2)))
+
+    def _frames(self, features: Tensor) -> Tensor:
+        """Frame features `(B, T, dim)` as the segment attention takes them."""
         x = self.norm(features)
         if self.config.frame_norm == "centred":
             x = x - x.mean(dim=1, keepdim=True)
-        x = self.dropout(self.segments(self.reduce(x))).transpose(1, 2)
-        output: HeadOutput = self.head(self.pyramid(self.window(x)))
-        return output
+        reduced: Tensor = self.reduce(x)
+        return reduced
 
     def slots(self, window: int) -> Slots:
         """The slots of a window of that many frames.

@@ -95,3 +95,8 @@ class SegmentMean(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Maps frame features `(B, T, dim)` to segment features `(B, T / stride, out_dim)`."""
         return gather_segments(self.value(frames), self.length, self.stride).mean(2)
+
+    def attend(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`forward`, and the weights `(B, T / stride, length)` of the frames, all equal."""
+        segments = self(frames)
+        return segments, segments.new_full((*segments.shape[:2], self.length), 1 / self.length)
