@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lightning
 import numpy as np
 import torch
 from torch import Tensor
 
 from fedn_lightning.data.dataset import truths_of
-from fedn_lightning.data.emotions import CLASSES, EmotionScheme
-from fedn_lightning.errors import CheckpointError, ConfigError
+from fedn_lightning.data.emotions import EmotionScheme
 from fedn_lightning.events import DetectionRecord, EventTable
 from fedn_lightning.metrics.detection import DetectionMeanAP
 from fedn_lightning.metrics.functional.threshold import select_threshold
 from fedn_lightning.metrics.spotting import SpottingF1
 from fedn_lightning.nn.assignment import assign
-from fedn_lightning.nn.encoder import FrameEncoder
 from fedn_lightning.nn.fedn import FEDN, NetworkConfig
 from fedn_lightning.nn.head import HeadOutput
 from fedn_lightning.nn.inference import InferenceConfig, confidence_curves, events_of_video, propose
 from fedn_lightning.nn.losses import DetectionLoss
 from fedn_lightning.nn.slots import Slots
 from fedn_lightning.tasks.encoding import EncoderConfig, encode_windows
+from fedn_lightning.tasks.on_corpus import CorpusTask
 from fedn_lightning.tasks.optimiser import OptimiserConfig, configure
 from fedn_lightning.tasks.proposals import Proposals
-
-if TYPE_CHECKING:
-    from fedn_lightning.data.datamodule import DetectionDataModule
 
 Batch = dict[str, Any]
 
@@ -50,7 +45,7 @@ class AssignmentConfig:
     force_best: bool = True
 
 
-class DetectionTask(lightning.LightningModule):
+class DetectionTask(CorpusTask):
     """Trains FEDN on windows and scores it on whole videos.
 
     After each validation and test epoch `record` holds what was detected beside the truth and `scores` the figures.
@@ -80,13 +75,10 @@ class DetectionTask(lightning.LightningModule):
         emotion_scheme: EmotionScheme = "3",
         recognise: bool = True,
     ) -> None:
-        super().__init__()
-        self.encoder_config, self.network_config, self.loss = encoder, network, loss
+        super().__init__(encoder, emotion_scheme)
+        self.network_config, self.loss = network, loss
         self.assignment, self.inference, self.optimiser_config = assignment, inference, optimiser
-        self.emotion_scheme, self.recognise = emotion_scheme, recognise
-        self.emotions = CLASSES[emotion_scheme]
-        # Lightning keeps the modes it finds, so this must hold before the first epoch too; see train().
-        self.encoder: FrameEncoder = encoder.build().eval()
+        self.recognise = recognise
         self.network = FEDN(self.encoder.feature_dim, len(self.emotions) if recognise else 0, network)
         self.threshold: Tensor
         self.register_buffer("threshold", torch.full((2,), 0.5, dtype=torch.float64))
@@ -94,11 +86,6 @@ class DetectionTask(lightning.LightningModule):
         self.record: DetectionRecord | None = None
         self.scores: dict[str, float] = {}
         self._slots: dict[int, Slots] = {}
-
-    @property
-    def encoder_frozen(self) -> bool:
-        """Whether the data module may cache frame features."""
-        return self.encoder_config.frozen
 
     def forward(self, batch: Batch) -> HeadOutput:
         """Detects in the windows of a batch, given as features or as pixels; the same in training and evaluation."""
@@ -120,12 +107,6 @@ class DetectionTask(lightning.LightningModule):
         slots, truths = self.slots(window), truths_of(batch)
         rule = dataclasses.asdict(self.assignment)
         return self.loss(output, slots, assign(slots, truths.interval, truths.present, truths.whole, **rule), truths)
-
-    def train(self, mode: bool = True) -> DetectionTask:
-        """Sets the mode; the encoder stays in evaluation mode, so that its BatchNorm statistics stay as pre-trained."""
-        super().train(mode)
-        self.encoder.eval()
-        return self
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The joint loss of a batch."""
@@ -165,26 +146,6 @@ class DetectionTask(lightning.LightningModule):
         """AdamW over what is trained."""
         return configure(self.parameters(), int(self.trainer.estimated_stepping_batches), self.optimiser_config)
 
-    def setup(self, stage: str) -> None:
-        """Checks that data and network have the same classes.
-
-        Raises:
-            ConfigError: if they differ.
-        """
-        scheme = self.data.corpus_config.emotion_scheme
-        if scheme != self.emotion_scheme:
-            msg = (
-                f"model.emotion_scheme is {self.emotion_scheme!r} but data.corpus.emotion_scheme is {scheme!r}; "
-                f"the network must recognise the classes of the data."
-            )
-            raise ConfigError(msg)
-
-    @property
-    def data(self) -> DetectionDataModule:
-        """The data module of the running trainer."""
-        module: DetectionDataModule = self.trainer.datamodule  # type: ignore[attr-defined] # set by trainer.fit
-        return module
-
     def recipe(self) -> dict[str, Any]:
         """All that is needed to build this module again, as plain values."""
         configs: dict[str, Any] = {
@@ -199,37 +160,9 @@ class DetectionTask(lightning.LightningModule):
         return {**plain, "emotion_scheme": self.emotion_scheme, "recognise": self.recognise}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what running the checkpoint alone needs: the network's recipe, window, crop and frame rate."""
-        data = self.data
-        checkpoint["fedn"] = {
-            "model": self.recipe(),
-            "windows": dataclasses.asdict(data.windows),
-            "crop_size": data.crops.size,
-            "fps": data.crops.fps,
-            "emotions": list(self.emotions),
-            "dataset": data.corpus_config.dataset,
-            "subjects": dataclasses.asdict(data.split),
-        }
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Tells in a sentence when a checkpoint does not fit.
-
-        Raises:
-            CheckpointError: naming the first parameters that are missing or of another shape.
-        """
-        own, given = self.state_dict(), checkpoint["state_dict"]
-        wrong = [
-            f"{name} is {tuple(given[name].shape) if name in given else 'missing'} there and {tuple(value.shape)} here"
-            for name, value in own.items()
-            if name not in given or given[name].shape != value.shape
-        ]
-        if wrong:
-            more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
-            msg = (
-                f"The checkpoint does not fit the configured network: {'; '.join(wrong[:3])}{more}. "
-                f"Use the config.yaml of the run it comes from."
-            )
-            raise CheckpointError(msg)
+        """Adds what running the checkpoint alone needs, here also the window."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["fedn"]["windows"] = dataclasses.asdict(self.data.windows)
 
     def _evaluation_step(self, batch: Batch, stage: str) -> None:
         output = self(batch)

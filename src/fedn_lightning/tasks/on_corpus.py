@@ -1,0 +1,103 @@
+"""What the tasks on a corpus of videos share: a frame encoder, checks, and checkpoints that explain themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Self
+
+import lightning
+
+from fedn_lightning.data.emotions import CLASSES, EmotionScheme
+from fedn_lightning.errors import CheckpointError, ConfigError
+from fedn_lightning.nn.encoder import FrameEncoder
+from fedn_lightning.tasks.encoding import EncoderConfig
+
+if TYPE_CHECKING:
+    from fedn_lightning.data.datamodule import DetectionDataModule
+
+
+class CorpusTask(lightning.LightningModule):
+    """A task on frame features of a corpus's videos; subclasses add a network, its losses and its scores.
+
+    Args:
+        encoder: the frame encoder.
+        emotion_scheme: that of the data; its classes are what the network recognises.
+
+    Attributes:
+        emotions: names of the classes.
+    """
+
+    def __init__(self, encoder: EncoderConfig, emotion_scheme: EmotionScheme) -> None:
+        super().__init__()
+        self.encoder_config, self.emotion_scheme = encoder, emotion_scheme
+        self.emotions = CLASSES[emotion_scheme]
+        # Lightning keeps the modes it finds, so this must hold before the first epoch too; see train().
+        self.encoder: FrameEncoder = encoder.build().eval()
+
+    @property
+    def encoder_frozen(self) -> bool:
+        """Whether the data module may cache frame features."""
+        return self.encoder_config.frozen
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode; the encoder stays in evaluation mode, so that its BatchNorm statistics stay as pre-trained."""
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
+    def setup(self, stage: str) -> None:
+        """Checks that data and network have the same classes.
+
+        Raises:
+            ConfigError: if they differ.
+        """
+        scheme = self.data.corpus_config.emotion_scheme
+        if scheme != self.emotion_scheme:
+            msg = (
+                f"model.emotion_scheme is {self.emotion_scheme!r} but data.corpus.emotion_scheme is {scheme!r}; "
+                f"the network must recognise the classes of the data."
+            )
+            raise ConfigError(msg)
+
+    @property
+    def data(self) -> DetectionDataModule:
+        """The data module of the running trainer."""
+        module: DetectionDataModule = self.trainer.datamodule  # type: ignore[attr-defined] # set by trainer.fit
+        return module
+
+    def recipe(self) -> dict[str, Any]:
+        """All that is needed to build this module again, as plain values."""
+        raise NotImplementedError
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what running the checkpoint alone needs: the recipe, crop and frame rate, and whom it has seen."""
+        data = self.data
+        checkpoint["fedn"] = {
+            "task": type(self).__name__,
+            "model": self.recipe(),
+            "crop_size": data.crops.size,
+            "fps": data.crops.fps,
+            "emotions": list(self.emotions),
+            "dataset": data.corpus_config.dataset,
+            "subjects": dataclasses.asdict(data.split),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Tells in a sentence when a checkpoint does not fit.
+
+        Raises:
+            CheckpointError: naming the first parameters that are missing or of another shape.
+        """
+        own, given = self.state_dict(), checkpoint["state_dict"]
+        wrong = [
+            f"{name} is {tuple(given[name].shape) if name in given else 'missing'} there and {tuple(value.shape)} here"
+            for name, value in own.items()
+            if name not in given or given[name].shape != value.shape
+        ]
+        if wrong:
+            more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
+            msg = (
+                f"The checkpoint does not fit the configured network: {'; '.join(wrong[:3])}{more}. "
+                f"Use the config.yaml of the run it comes from."
+            )
+            raise CheckpointError(msg)
