@@ -81,6 +81,14 @@ def test_a_subject_of_weak_proposals_alone_still_counts_for_detection():
     assert intervals["detection.map@0.5"].low < 1
 
 
+def test_spotting_alone_has_no_interval_of_detection():
+    truths = EventTable.from_rows([[0, 0, 0, 10, 0, 0, 1]])
+    spotted = EventTable.from_rows([[0, 0, 0, 10, 0, -1, 0.9]])
+    intervals = bootstrap_intervals(spotted, truths, draws=5)
+    assert intervals["detection.map@0.5"].defined == 0
+    assert intervals["spotting.overall.f1"].defined == 1
+
+
 @pytest.mark.parametrize(("draws", "level"), [(0, 0.95), (10, 0.0), (10, 1.0)])
 def test_settings_out_of_range_are_refused(draws, level):
     with pytest.raises(ValueError, match="at least one draw"):

@@ -67,6 +67,15 @@ def test_without_a_class_in_the_truth_nothing_is_defined():
     assert all(math.isnan(value) for value in summary.values())
 
 
+def test_spotting_alone_is_undefined_and_finding_nothing_is_not():
+    truth = table([Event(0, 0, 1, 10, 0, 0)])
+    spotted = EventTable.from_rows([[0, 0, 0, 10, 0, -1, 0.9], [0, 0, 50, 60, 0, -1, 0.8]])
+    assert all(math.isnan(value) for value in detection_scores(spotted, truth).summary().values())
+    assert detection_scores(EventTable(), truth).mean((0.5,)) == 0
+    one_named = EventTable.from_rows([[0, 0, 0, 10, 0, 0, 0.9], [0, 0, 50, 60, 0, -1, 0.8]])
+    assert detection_scores(one_named, truth).mean((0.5,)) == 1
+
+
 def test_thresholds_are_the_decimals_they_seem():
     assert WIDE == (0.3, 0.4, 0.5, 0.6, 0.7)
     assert FINE == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)

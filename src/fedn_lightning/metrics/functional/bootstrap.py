@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fedn_lightning.events import EventTable, FloatArray, IntArray
+from fedn_lightning.metrics.functional.detection import analysed
 from fedn_lightning.metrics.functional.evaluation import HEADLINE, by_subject, count_classes
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.metrics.functional.protocols import PROTOCOLS, Protocol
@@ -139,7 +140,8 @@ class _Ranked:
 
 def _ranked(predictions: EventTable, truths: EventTable) -> _Ranked:
     predictions = replace(predictions, score=predictions.score * predictions.emotion_score)
-    classes = np.unique(truths.emotion[truths.emotion >= 0])
+    truths = analysed(predictions, truths)
+    classes = np.unique(truths.emotion)
     ranked = _Ranked(classes, [], [], [], [])
     for emotion in classes:
         mine, true = predictions[predictions.emotion == emotion], truths[truths.emotion == emotion]

@@ -56,7 +56,8 @@ def detection_scores(
     in its video with IoU >= t. Precision is replaced by its envelope (the best at that recall or beyond) and summed
     over all recall steps. Predictions of equal score enter together, as no threshold can part them, so the order of
     the rows carries no weight. The expression type is not looked at. Events without an emotion are no detections and
-    no truths here; a class that is predicted but absent from the truth disturbs no other.
+    no truths here; a class that is predicted but absent from the truth disturbs no other. Predictions that all come
+    without an emotion, as from a network that only spots, are undefined, not wrong.
 
     Args:
         predictions: N proposals, whatever their score; they are ranked by `score * emotion_score`.
@@ -64,13 +65,13 @@ def detection_scores(
         thresholds: IoU thresholds in `(0, 1]`; those of :data:`SUMMARIES` by default.
 
     Returns:
-        The average precisions; `classes` is empty if no truth has an emotion.
+        The average precisions; `classes` is empty if no truth has an emotion, or there are predictions and none has one.
 
     Raises:
         ValueError: as :func:`.matching.match`.
     """
     steps = tuple(sorted({*WIDE, *FINE})) if thresholds is None else tuple(thresholds)
-    truths = truths[truths.emotion >= 0]
+    truths = analysed(predictions, truths)
     classes, n_truths = np.unique(truths.emotion, return_counts=True)
     predictions = predictions[np.isin(predictions.emotion, classes)]
     predictions = replace(predictions, score=predictions.score * predictions.emotion_score)
@@ -80,6 +81,13 @@ def detection_scores(
         rows = predictions.emotion == emotion
         ap[:, column] = average_precision(predictions.score[rows], hit[:, rows], int(m))
     return DetectionScores(steps, classes, ap)
+
+
+def analysed(predictions: EventTable, truths: EventTable) -> EventTable:
+    """The truths that predictions can be held to: those with an emotion; none if no prediction names any."""
+    if len(predictions) and (predictions.emotion < 0).all():
+        return truths[:0]
+    return truths[truths.emotion >= 0]
 
 
 def average_precision(score: FloatArray, hit: npt.NDArray[np.bool_], n_truths: int) -> FloatArray:
