@@ -146,7 +146,9 @@ def average_precision(predictions, truths, threshold):
 
 
 def average_precisions(predictions, truths, threshold):
-    """By emotion of the truth."""
+    """By emotion of the truth; nothing where predictions name no emotion at all."""
+    if predictions and all(p.emotion < 0 for p in predictions):
+        return {}
     return {
         emotion: average_precision(
             [p for p in predictions if p.emotion == emotion], [t for t in truths if t.emotion == emotion], threshold

@@ -65,7 +65,7 @@ def detection_scores(
         thresholds: IoU thresholds in `(0, 1]`; those of :data:`SUMMARIES` by default.
 
     Returns:
-        The average precisions; `classes` is empty if no truth has an emotion, or there are predictions and none has one.
+        The average precisions; `classes` is empty if no truth has an emotion, or predictions have none.
 
     Raises:
         ValueError: as :func:`.matching.match`.
