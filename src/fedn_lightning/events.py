@@ -251,6 +251,8 @@ class DetectionRecord:
         threshold: score from which a macro- and a micro-expression counts as a prediction, chosen on validation
             subjects.
         curves: per video `(n_frames, 2)` float64, the network's macro and micro confidence in each frame.
+        intervals: `spotted`, or `truth` where the predictions are the annotated intervals and only their emotions are
+            the network's: recognition alone, whose spotting scores say nothing.
     """
 
     videos: tuple[Video, ...]
@@ -260,6 +262,7 @@ class DetectionRecord:
     predictions: EventTable
     threshold: tuple[float, float]
     curves: tuple[FloatArray, ...] = ()
+    intervals: Literal["spotted", "truth"] = "spotted"
 
     @property
     def subjects(self) -> tuple[str, ...]:

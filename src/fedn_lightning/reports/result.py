@@ -26,10 +26,11 @@ def result_of(record: DetectionRecord, selection: str = STRICT, split: str = TES
 
     Returns:
         `protocol`, `selection`, `split`, `threshold.{macro,micro}`, `subjects`, `n_videos`, `n_truths`, then the
-        scores under the keys of `fedn evaluate --json`. Undefined numbers are NaN.
+        scores under the keys of `fedn evaluate --json`. Undefined numbers are NaN. Where the intervals were given, only
+        `recognition` is left of these, and `scores` has the same by flat names.
     """
     evaluation = evaluate(record.predictions, record.truths, threshold=record.threshold)
-    return {
+    head = {
         "protocol": evaluation.protocol,
         "selection": selection,
         "split": split,
@@ -37,8 +38,13 @@ def result_of(record: DetectionRecord, selection: str = STRICT, split: str = TES
         "subjects": list(record.subjects),
         "n_videos": len(record.videos),
         "n_truths": len(record.truths),
-        **scores_to_dict(evaluation, record.emotions),
     }
+    scores = scores_to_dict(evaluation, record.emotions)
+    if record.intervals == "spotted":
+        return {**head, **scores}
+    groups = {name: evaluation.recognition[name].to_dict() for name in ("overall", *EXPRESSION_TYPES)}
+    flat = {f"{group}_{key}": value for group, named in groups.items() for key, value in named.items()}
+    return {**head, "intervals": record.intervals, "recognition": scores["recognition"], "scores": flat}
 
 
 def flatten(result: dict[str, Any], prefix: str = "") -> dict[str, float]:
