@@ -17,7 +17,7 @@ from torch import nn
 
 from fedn_lightning.data.augment import AugmentConfig, ClipAugmenter
 from fedn_lightning.files import write_atomically
-from fedn_lightning.nn.encoder import fingerprint
+from fedn_lightning.nn.encoder import fingerprint, frozen_features
 from fedn_lightning.video.store import StoredVideo
 
 Features = npt.NDArray[np.float16]
@@ -88,11 +88,9 @@ class FeatureCache:
         seed = int(hashlib.sha256(f"{content(video)} {variant}".encode()).hexdigest()[:8], 16) % 2**31
         return augmenter(frames, seed)
 
-    @torch.inference_mode()
     def _encode(self, frames: npt.NDArray[np.uint8]) -> Features:
         batch = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
-            features: Features = self.encoder(batch).float().cpu().numpy().astype(np.float16)
+        features: Features = frozen_features(self.encoder, batch, self.half).numpy()
         return features
 
 

@@ -12,6 +12,9 @@ import numpy.typing as npt
 Transform = npt.NDArray[np.float64]
 """`(2, 3)` float64: maps source pixel coordinates `(x, y, 1)` to crop pixel coordinates; pixel centres are whole."""
 
+Box = tuple[float, float, float, float]
+"""A face's `x, y, width, height` in source pixels."""
+
 EYE_HEIGHT = 0.32
 """Height of the eyes in the crop, as a part of its side (ours): brows have room to rise, the chin to drop."""
 

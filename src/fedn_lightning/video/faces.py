@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import FaceNotFoundError
-from fedn_lightning.video.alignment import Face
+from fedn_lightning.video.alignment import Box, Face
 from fedn_lightning.video.mesh import find_face_mesh
 
 Grey = npt.NDArray[np.uint8]
@@ -36,35 +36,63 @@ EYE_TOLERANCE = 0.14
 """Farthest an eye may be found from its usual place in the box, as a part of the box's side."""
 
 
-def find_face(grey: Grey, finder: str = "cascade") -> Face | None:
-    """The largest face of a picture.
+def find_face(grey: Grey, finder: str = "cascade", near: Box | None = None) -> Face | None:
+    """The largest face of a picture, or the one at a given place.
 
     Args:
         grey: `(H, W)` uint8.
         finder: `cascade`, or `mesh` for mediapipe's face mesh (see :mod:`fedn_lightning.video.mesh`).
+        near: box of the person meant, where there are several; a face is theirs if its centre lies in that box.
 
     Returns:
         The face in the picture's own pixels, or None.
     """
+    if near is None:
+        return next(iter(find_faces(grey, finder, most=1)), None)
+    return next((face for face in find_faces(grey, finder) if _is_near(face.box, near)), None)
+
+
+def find_faces(grey: Grey, finder: str = "cascade", most: int | None = None) -> list[Face]:
+    """The faces of a picture, the largest first; `mesh` sees one at most.
+
+    Args:
+        grey: `(H, W)` uint8.
+        finder: see :func:`find_face`.
+        most: how many, None for all.
+
+    Returns:
+        Faces in the picture's own pixels.
+    """
     if finder == "mesh":
-        return find_face_mesh(grey)
+        face = find_face_mesh(grey)
+        return [] if face is None else [face]
     shrink = min(1.0, SEARCH_HEIGHT / grey.shape[0])
     small = grey
     if shrink < 1:
         small = np.asarray(cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
     least = round(min(small.shape) * LEAST_FACE)
     boxes = _cascade("haarcascade_frontalface_alt2").detectMultiScale(small, 1.1, 4, minSize=(least, least))
-    if not len(boxes):
-        return None
-    x, y, side, _ = max(boxes, key=lambda box: box[2])
-    eyes = [_find_eye(small, (x, y, side), place) for place in BOX_EYES]
+    ordered = sorted(boxes, key=lambda box: -box[2])[:most]
+    return [_with_eyes(small, (x, y, side), shrink) for x, y, side, _ in ordered]
+
+
+def _with_eyes(small: Grey, box: tuple[int, int, int], shrink: float) -> Face:
+    """A face cascade's box `x, y, side` with the eyes in it, in pixels of the picture before it was shrunk."""
+    x, y, side = box
+    eyes = [_find_eye(small, box, place) for place in BOX_EYES]
     placed = [eye or (x + fx * side, y + fy * side) for eye, (fx, fy) in zip(eyes, BOX_EYES, strict=True)]
     left, right = ((ex / shrink, ey / shrink) for ex, ey in placed)
-    box = (x / shrink, y / shrink, side / shrink, side / shrink)
-    return Face(box, left, right, eyes_seen=all(eyes))
+    return Face((x / shrink, y / shrink, side / shrink, side / shrink), left, right, eyes_seen=all(eyes))
 
 
-def find_video_face(pictures: Sequence[Grey], numbers: Sequence[int], path: str, finder: str = "cascade") -> Face:
+def _is_near(box: Box, near: Box) -> bool:
+    """Whether the centre of a box lies in another box."""
+    return all(0 <= box[k] + box[k + 2] / 2 - near[k] <= near[k + 2] for k in (0, 1))
+
+
+def find_video_face(
+    pictures: Sequence[Grey], numbers: Sequence[int], path: str, finder: str = "cascade", near: Box | None = None
+) -> Face:
     """The one face of a video: the median over its pictures.
 
     Args:
@@ -72,6 +100,7 @@ def find_video_face(pictures: Sequence[Grey], numbers: Sequence[int], path: str,
         numbers: their frame numbers, for the message.
         path: the video, for the message.
         finder: see :func:`find_face`.
+        near: see :func:`find_face`.
 
     Returns:
         Median box and eyes. Pictures in which both eyes were seen count alone if there are at least three.
@@ -79,7 +108,7 @@ def find_video_face(pictures: Sequence[Grey], numbers: Sequence[int], path: str,
     Raises:
         FaceNotFoundError: if no picture shows a face.
     """
-    faces = [face for picture in pictures if (face := find_face(picture, finder))]
+    faces = [face for picture in pictures if (face := find_face(picture, finder, near))]
     if not faces:
         shown = ", ".join(str(number) for number in numbers)
         msg = (

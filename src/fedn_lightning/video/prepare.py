@@ -15,10 +15,12 @@ from typing import Any, Literal, get_args
 from fedn_lightning.corpora.annotations import check_choice
 from fedn_lightning.errors import ConfigError, FednError, StoreError
 from fedn_lightning.events import Corpus, Video
-from fedn_lightning.video.cropping import Box, CropJob, crop_video
+from fedn_lightning.video.alignment import Box
+from fedn_lightning.video.cropping import crop_video
 from fedn_lightning.video.lock import locked
 from fedn_lightning.video.mesh import check_installed
 from fedn_lightning.video.openface import table_of
+from fedn_lightning.video.placing import CropJob
 from fedn_lightning.video.sources import Gaps
 from fedn_lightning.video.store import CropSpec, StoredVideo, file_name, fingerprint, is_current, read_record
 from fedn_lightning.video.verify import verify

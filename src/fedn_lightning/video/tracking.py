@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.video.alignment import Face, crop, eye_transform
+from fedn_lightning.video.alignment import Box, Face, crop, eye_transform
 from fedn_lightning.video.faces import find_face, median_face
 
 Grey = npt.NDArray[np.uint8]
@@ -84,6 +84,7 @@ class HeadTracker:
 
     Args:
         finder: see :func:`~fedn_lightning.video.faces.find_face`.
+        near: box of the person to follow, where there are several.
 
     >>> tracker = HeadTracker()
     >>> tracker.add(0, np.zeros((64, 64), np.uint8))
@@ -91,8 +92,8 @@ class HeadTracker:
     True
     """
 
-    def __init__(self, finder: str = "cascade") -> None:
-        self.finder = finder
+    def __init__(self, finder: str = "cascade", near: Box | None = None) -> None:
+        self.finder, self.near = finder, near
         self._face: Face | None = None
         self._numbers: list[int] = []
         self._motions: list[tuple[float, float, float, float]] = []
@@ -108,7 +109,7 @@ class HeadTracker:
         """
         if self._face is None:
             self._lost += 1
-            face = find_face(grey, self.finder) if self._lost % SEARCH_EVERY == 1 else None
+            face = find_face(grey, self.finder, self.near) if self._lost % SEARCH_EVERY == 1 else None
             if face is None:
                 return
             self._start(face, grey)
@@ -133,7 +134,7 @@ class HeadTracker:
 
     def _find_again(self, grey: Grey) -> bool:
         """Takes up a head that has jumped, or comes back, by its eyes; compares with this frame from now on."""
-        face = find_face(grey, self.finder) if self._lost % SEARCH_EVERY == 0 else None
+        face = find_face(grey, self.finder, self.near) if self._lost % SEARCH_EVERY == 0 else None
         if face is None or self._face is None:
             return False
         here, there = (np.array([f.left, f.right]) @ [1, 1j] for f in (face, self._face))
