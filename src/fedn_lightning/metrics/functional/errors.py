@@ -51,7 +51,8 @@ HIT: Final = -1
 NOT_JUDGED: Final = -2
 """In the place of a kind: the event has no class (an emotion that is not analysed), so it counts neither way."""
 
-_COVERING: Final = (KINDS.index("classification"), KINDS.index("localisation"))
+COVERING: Final = (KINDS.index("classification"), KINDS.index("localisation"))
+"""Kinds of false alarms that would be hits if they were right; the truths they are about count as theirs."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,10 @@ def sort_errors(
     if not 0 < background < foreground <= 1:
         msg = f"Thresholds must be 0 < background < foreground <= 1, got {background} and {foreground}."
         raise ValueError(msg)
-    if label == "emotion":
-        predictions = replace(predictions, score=predictions.score * predictions.emotion_score)
+    predictions = ranked(predictions, label)
     judged, wanted = _has_class(predictions, label), _has_class(truths, label)
+    if len(judged) and not judged.any():  # a network that only spots is not held to emotions (see :mod:`.detection`)
+        wanted[:] = False
     taken = _match_judged(predictions, truths, judged, wanted, label, foreground)
     kind = np.full(len(predictions), KINDS.index("background"), np.int64)
     truth = taken.copy()
@@ -133,12 +135,17 @@ def sort_errors(
     return SortedErrors(label, kind, truth, _iou_of(predictions, truths, truth), truth_kind, prediction)
 
 
-def rank(predictions: EventTable) -> IntArray:
-    """`(N,)` place of each prediction in the order of the matching: 0 is the surest."""
-    order = np.lexsort((predictions.end, predictions.start, -predictions.score))
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return place
+def ranked(predictions: EventTable, label: Label) -> EventTable:
+    """The predictions with the score they are ranked by: detection asks how sure the emotion is as well."""
+    if label == "type":
+        return predictions
+    return replace(predictions, score=predictions.score * predictions.emotion_score)
+
+
+def surest_last(predictions: EventTable, rows: IntArray) -> IntArray:
+    """Rows of a table in the reverse of the order in which the matching lets them choose."""
+    table = predictions[rows]
+    return rows[np.lexsort((-rows, -table.end, -table.start, table.score))]
 
 
 def _has_class(table: EventTable, label: Label) -> npt.NDArray[np.bool_]:
@@ -192,11 +199,9 @@ def _sort_truths(
     """Kind of each truth, and the prediction that took or covers it."""
     truth_kind = np.where(wanted, KINDS.index("missed"), NOT_JUDGED)
     prediction = np.full(len(wanted), UNMATCHED, np.int64)
-    place = rank(predictions)
     # The last to write wins: hits over classification over localisation, and in each the surest.
-    for code in (*reversed(_COVERING), HIT):
-        rows = np.flatnonzero(kind == code)
-        rows = rows[np.argsort(-place[rows], kind="stable")]
+    for code in (*reversed(COVERING), HIT):
+        rows = surest_last(predictions, np.flatnonzero(kind == code))
         rows = rows[wanted[truth[rows]]]
         free = truth_kind[truth[rows]] != HIT
         truth_kind[truth[rows[free]]], prediction[truth[rows[free]]] = code, rows[free]
