@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,19 +92,17 @@ def qualify_references(argv: Sequence[str]) -> list[str]:
     return [command, *(re.sub(r"\$\{(?=[A-Za-z_][\w.\[\]]*\})", f"${{{command}.", word) for word in words)]
 
 
-def check_files(argv: Sequence[str]) -> None:
+def check_file(path: Path) -> None:
     """Names the file and line of a syntax error, which the parser does not.
 
     Raises:
-        ConfigError: if a file given by `--config` is not YAML.
+        ConfigError: if a file that is there is not YAML.
     """
-    words = [part for word in argv for part in word.split("=", 1)]
-    for path in (Path(value) for option, value in pairwise(words) if option in ("--config", "-c")):
-        try:
-            if path.is_file():
-                OmegaConf.load(path)
-        except YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f", line {mark.line + 1}" if mark else ""
-            msg = f"{path}{line}, is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
-            raise ConfigError(msg) from error
+    try:
+        if path.is_file():
+            OmegaConf.load(path)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        msg = f"{path}{line}, is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
+        raise ConfigError(msg) from error

@@ -32,13 +32,13 @@ from fedn_lightning.callbacks.progress import RunProgress
 from fedn_lightning.callbacks.results import WriteResults
 from fedn_lightning.callbacks.resume import ConfiguredOptimizer, LastCheckpoint, SeedEpochs
 from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
+from fedn_lightning.cli.bases import with_bases
 from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_checkpoint
 from fedn_lightning.cli.main import COMMANDS
 from fedn_lightning.cli.messages import note
 from fedn_lightning.cli.parsing import (
     PARSER_OPTIONS,
     FednParser,
-    check_files,
     plain_errors,
     prepare_parsing,
     qualify_references,
@@ -65,7 +65,9 @@ RUNS = Path("runs")
 CLASS_MODULES = (
     "fedn_lightning.tasks.detection",
     "fedn_lightning.tasks.encoder",
+    "fedn_lightning.tasks.recognition",
     "fedn_lightning.data.datamodule",
+    "fedn_lightning.data.recognition",
     "fedn_lightning.data.stills",
 )
 """Imported before parsing, so that an experiment can name their classes without a path."""
@@ -292,10 +294,10 @@ def main(argv: Sequence[str]) -> int:
     prepare_parsing()
     for module in CLASS_MODULES:
         importlib.import_module(module)
-    check_files(argv)
+    words = with_bases(qualify_references(argv))
     try:
         with contextlib.ExitStack() as exits, plain_errors():
-            cli = FednCLI(exits, qualify_references(argv))
+            cli = FednCLI(exits, words)
     except SIGTERMException:
         return 143  # Lightning would exit with 0, as if the run were complete
     _report(cli)

@@ -44,16 +44,16 @@ def inspect(words: Sequence[str], runs: str, group: int = 1, threads: int = 1, w
     refuse_own_keys(words)
     # Imported here: torch and Lightning take seconds.
     from fedn_lightning.cli import train
-    from fedn_lightning.cli.parsing import check_files, plain_errors, prepare_parsing, qualify_references
+    from fedn_lightning.cli.bases import with_bases
+    from fedn_lightning.cli.parsing import plain_errors, prepare_parsing, qualify_references
 
     train.quieten()
     prepare_parsing()
     for module in train.CLASS_MODULES:
         importlib.import_module(module)
-    argv = ["fit", *words, "--data.test_subject", "[]"]
-    check_files(argv)
+    argv = with_bases(qualify_references(["fit", *words, "--data.test_subject", "[]"]))
     with contextlib.ExitStack() as exits, plain_errors():
-        cli = _reader(train.FednCLI)(exits, qualify_references(argv))
+        cli = _reader(train.FednCLI)(exits, argv)
     experiment = describe(cli, words, runs, group, threads)
     if warm_up:
         with _alone(Path(cli.datamodule.crops.store)):
