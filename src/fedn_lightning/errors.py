@@ -43,3 +43,7 @@ class PredictionFileError(FednError):
 
 class FoldError(FednError):
     """A fold is missing, unfinished or of another experiment; the message names its folder."""
+
+
+class ExportError(FednError):
+    """An exported network says something else than the one it was made from; the message names the output."""
