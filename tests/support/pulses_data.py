@@ -13,6 +13,7 @@ from typing import Any
 from pulses import write_pulses
 
 from fedn_lightning.data.datamodule import DetectionDataModule
+from fedn_lightning.data.recognition import RecognitionDataModule
 from fedn_lightning.events import Corpus
 
 FILE = "corpus.pickle"
@@ -46,6 +47,19 @@ class PulsesDataModule(DetectionDataModule):
             if now == [int(number) for number in moment]:
                 FAULTS[fault]()
         return batch
+
+
+class PulsesRecognition(RecognitionDataModule):
+    """The same for a recogniser."""
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The pulses."""
+        return pickle.loads((Path(self.corpus_config.root) / FILE).read_bytes())
+
+    def prepare_data(self) -> None:
+        """The store is full."""
+        _ = self.split
 
 
 def kill() -> None:

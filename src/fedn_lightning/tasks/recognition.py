@@ -53,13 +53,13 @@ class RecognitionLoss:
         return F.cross_entropy(logits[known], emotion[known], class_weights, label_smoothing=self.label_smoothing)
 
     def class_weights(self, counts: Tensor) -> Tensor:
-        """Weights `(C,)` of classes that occur `counts` `(C,)` times, 1 for all where they occur alike.
+        """Weights `(C,)` of classes that occur `counts` `(C,)` times; their mean over the classes that occur is 1.
 
-        >>> RecognitionLoss(balance=1.0).class_weights(torch.tensor([10, 40]))
-        tensor([1.6000, 0.4000])
+        >>> RecognitionLoss(balance=1.0).class_weights(torch.tensor([10, 40, 0]))
+        tensor([1.6000, 0.4000, 0.0000])
         """
-        weights = counts.clamp(min=1).float() ** -self.balance
-        return weights * len(weights) / weights.sum()
+        weights = counts.clamp(min=1).float() ** -self.balance * (counts > 0)
+        return weights / weights[counts > 0].mean()
 
 
 class RecognitionTask(CorpusTask):
