@@ -26,6 +26,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("test",): Command("fedn_lightning.cli.train", "score a checkpoint on the held-out subjects"),
     ("predict",): Command("fedn_lightning.cli.train", "write a checkpoint's detections on the held-out subjects"),
     ("loso",): Command("fedn_lightning.cli.loso", "hold out every subject once, in parallel, and pool the result"),
+    ("two-step",): Command("fedn_lightning.cli.two_step", "name what a spotter found by a recogniser: the baseline"),
     ("compare",): Command("fedn_lightning.cli.compare", "compare runs subject by subject, with intervals"),
     ("evaluate",): Command("fedn_lightning.cli.evaluate", "score anyone's predictions against a truth table"),
     ("data", "synth"): Command("fedn_lightning.cli.data_synth", "write the generated corpus"),
