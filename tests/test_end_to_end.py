@@ -76,11 +76,9 @@ def test_the_saved_configuration_repeats_the_run() -> None:
     assert Path("runs/again/result.json").read_bytes() == (RUN / "result.json").read_bytes()
 
 
-def test_predict_and_test_use_the_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+def test_test_uses_the_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", "--config", str(RUN / "config.yaml")]) == 0
     assert (RUN / "test" / "result.json").read_bytes() == (RUN / "result.json").read_bytes()
-    assert main(["predict", "--config", str(RUN / "config.yaml")]) == 0
-    assert (RUN / "predict" / "predictions.csv").read_bytes() == (RUN / "predictions.csv").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -251,28 +251,12 @@ def test_a_checkpoint_of_another_shape(fedn, capsys: pytest.CaptureFixture[str])
     assert not (RUN / "test").exists()
 
 
-def test_predict_writes_detections_and_keeps_no_outputs(fedn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_test_writes_a_challenge_file(fedn) -> None:
     fedn("fit", "--trainer.max_epochs", "1")
-    returned = []
-    predict = Trainer.predict
-
-    @functools.wraps(predict)  # the command reads its options from the signature
-    def spy(*args: object, **kwargs: object) -> None:
-        returned.append(predict(*args, **kwargs))
-
-    monkeypatch.setattr(Trainer, "predict", spy)
-    assert fedn("predict") == 0
-    assert not any(returned)
-    assert (RUN / "predict" / "predictions.csv").is_file()
-    assert not (RUN / "predict" / "truth.csv").exists()
-
-
-def test_predict_writes_a_challenge_file(fedn) -> None:
-    fedn("fit", "--trainer.max_epochs", "1")
-    assert fedn("predict", "--format", "megc") == 0
-    claimed = rows(RUN / "predict" / "predictions_megc.csv")
+    assert fedn("test", "--format", "megc") == 0
+    claimed = rows(RUN / "test" / "predictions_megc.csv")
     assert [row["type"] for row in claimed].count("me") == 1
-    assert len(claimed) == len(rows(RUN / "predict" / "predictions.csv"))
+    assert len(claimed) == len(rows(RUN / "test" / "predictions.csv"))
 
 
 def test_validate_says_that_its_figures_are_no_result(fedn, capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,5 +337,5 @@ def test_a_requeued_job_never_picks_a_checkpoint_by_itself(fedn, monkeypatch: py
 
 def test_every_training_command_comes_here() -> None:
     assert [words for words, command in dispatcher.COMMANDS.items() if command.module == train.__name__] == [
-        ("fit",), ("validate",), ("test",), ("predict",),
+        ("fit",), ("validate",), ("test",),
     ]  # fmt: skip

@@ -48,9 +48,3 @@ def test_the_evaluator_reads_back_what_was_written(tmp_path: Path) -> None:
     found = read_events(tmp_path / "proposals.csv", Names()).events
     assert found.to_rows()[:, 2:5].tolist() == record.predictions.to_rows()[:, 2:5].tolist()
     assert found.score == pytest.approx(record.predictions.score, abs=1e-9)
-
-
-def test_without_truth_none_is_written(tmp_path: Path) -> None:
-    files = write_tables(make_record(), tmp_path, with_truth=False)
-    assert {path.name for path in files} == {"predictions.csv", "proposals.csv", "videos.csv"}
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in files}

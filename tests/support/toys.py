@@ -86,15 +86,12 @@ class ToyTask(LightningModule):
     def test_step(self, batch: list[torch.Tensor], index: int) -> None:
         self._loss(batch)
 
-    def predict_step(self, batch: list[torch.Tensor], index: int) -> torch.Tensor:
-        return self.layer(batch[0])
-
     def _finish(self) -> None:
         if self.flavour == "detection":
             self.record = make_record()
         self.scores = {"accuracy": 0.5}
 
-    on_validation_epoch_end = on_test_epoch_end = on_predict_epoch_end = _finish
+    on_validation_epoch_end = on_test_epoch_end = _finish
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = torch.optim.SGD(self.parameters(), lr=self.lr, weight_decay=0.01)
@@ -123,4 +120,4 @@ class ToyData(LightningDataModule):
         x = torch.randn(24, self.width, generator=torch.Generator().manual_seed(0))
         return DataLoader(TensorDataset(x, x.sum(dim=1, keepdim=True)), batch_size=8)
 
-    train_dataloader = val_dataloader = test_dataloader = predict_dataloader = _loader
+    train_dataloader = val_dataloader = test_dataloader = _loader

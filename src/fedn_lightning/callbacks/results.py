@@ -14,24 +14,21 @@ from fedn_lightning.events import DetectionRecord
 from fedn_lightning.files import write_json
 from fedn_lightning.reports.challenge import write_challenge
 from fedn_lightning.reports.curves import save_curves
-from fedn_lightning.reports.result import TEST, VALIDATION, flatten, result_of
+from fedn_lightning.reports.result import TEST, VALIDATION, result_of
 from fedn_lightning.reports.tables import write_tables
 from fedn_lightning.reports.timeline import save_timeline, save_timelines
-from fedn_lightning.tracking.wandb import log_scores, log_timeline
-
-PICTURES_IN_TRACKER = 4
-"""Timelines logged to the tracker per test; the run folder holds all."""
+from fedn_lightning.tracking.wandb import log_timeline
 
 
 class WriteResults(Callback):
-    """Turns the record of a test, a validation run or a prediction into the files of the run folder.
+    """Turns the record of a test or a validation run into the files of the run folder.
 
     A detection task leaves a :class:`.DetectionRecord` in its `record` after each such epoch; any task may leave a
     dictionary of numbers in `scores`. `result.json` is written last: its presence says that the run is complete.
 
     Args:
         folder: the run folder.
-        challenge: `fedn predict` also writes `predictions_<challenge>.csv` in that challenge's format.
+        challenge: `fedn test` also writes `predictions_<challenge>.csv` in that challenge's format.
         timeline_every: log the timeline of one validation video to the tracker every so many epochs, 0 for never.
     """
 
@@ -39,6 +36,7 @@ class WriteResults(Callback):
         self.folder, self.challenge = Path(folder), challenge
         self.timeline_every = timeline_every
         self.result: dict[str, Any] | None = None
+        self.pictures: list[Path] = []
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the result of `fedn validate`; while fitting, logs one timeline every few epochs."""
@@ -51,39 +49,28 @@ class WriteResults(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the result of a test."""
-        if trainer.is_global_zero:
-            self._write(trainer, pl_module, TEST)
-
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes detections without scoring them."""
+        if not trainer.is_global_zero:
+            return
         record = record_of(pl_module)
-        if record is not None and trainer.is_global_zero:
-            write_tables(record, self.folder, with_truth=False)
-            save_timelines(record, self.folder / "timelines")
-            if self.challenge is not None:
-                write_challenge(self.folder / f"predictions_{self.challenge}.csv", record, self.challenge)
+        if record is not None and self.challenge is not None:
+            write_challenge(self.folder / f"predictions_{self.challenge}.csv", record, self.challenge)
+        self._write(trainer, pl_module, TEST)
 
     def _write(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
         record = record_of(pl_module)
         if record is not None:
             result = result_of(record, split=split)
             write_tables(record, self.folder)
-            self._write_timelines(trainer, record, split)
+            self.pictures = save_timelines(record, self.folder / "timelines")
         else:
             # A task that keeps no figures has logged them.
             logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
             result = {"split": split, "scores": scores_of(pl_module) or logged}
-        log_scores(trainer.loggers, flatten(result, f"{split}/"))
         for logger in trainer.loggers:
             logger.save()  # the curves are drawn from the log
         save_curves(self.folder / "metrics.csv", self.folder / "curves.png")
         write_json(self.folder / "result.json", result)
         self.result = result
-
-    def _write_timelines(self, trainer: Trainer, record: DetectionRecord, split: str) -> None:
-        pictures = save_timelines(record, self.folder / "timelines")
-        for picture, video in list(zip(pictures, record.videos, strict=True))[:PICTURES_IN_TRACKER]:
-            log_timeline(trainer.loggers, f"{split}/timeline/{video.key}", picture, trainer.global_step, video.key)
 
     def _log_validation_timeline(self, trainer: Trainer, pl_module: LightningModule) -> None:
         record = record_of(pl_module)

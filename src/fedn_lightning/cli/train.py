@@ -1,4 +1,4 @@
-"""`fedn fit`, `validate`, `test` and `predict`: one experiment file, one run folder, one result.
+"""`fedn fit`, `validate` and `test`: one experiment file, one run folder, one result.
 
 A run writes to one folder alone: `config.yaml`, `env.txt`, `metrics.csv`, `checkpoints/`, then `predictions.csv`,
 `truth.csv`, `videos.csv`, `timelines/`, `curves.png`, `wandb/`, and at last `result.json`.
@@ -32,6 +32,7 @@ from fedn_lightning.callbacks.progress import RunProgress
 from fedn_lightning.callbacks.results import WriteResults
 from fedn_lightning.callbacks.resume import ConfiguredOptimizer, LastCheckpoint, SeedEpochs
 from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
+from fedn_lightning.callbacks.track_results import TrackResults
 from fedn_lightning.cli.bases import with_bases
 from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_checkpoint
 from fedn_lightning.cli.main import COMMANDS
@@ -49,9 +50,9 @@ from fedn_lightning.errors import CheckpointError, ConfigError, FednError
 from fedn_lightning.event_files import ChallengeFormat
 from fedn_lightning.reports.card import print_card
 from fedn_lightning.tracking.csv_log import RunLog
+from fedn_lightning.tracking.metrics import define_summaries
 from fedn_lightning.tracking.wandb import (
     WandbSettings,
-    define_summaries,
     identify,
     resolve_mode,
     run_of,
@@ -131,10 +132,9 @@ class FednCLI(LightningCLI):
         parser.description = COMMANDS[(subcommand,)].summary
         parser.usage = f"fedn {subcommand} --config EXPERIMENT.yaml [--KEY VALUE ...]"
         parser.set_defaults(weights_only=True)
-        if subcommand == "predict":
+        if subcommand == "test":
             formats = Literal["fedn", *get_args(ChallengeFormat)]  # type: ignore[valid-type]
             parser.add_argument("--format", type=formats, default="fedn", help="Also write a challenge's file.")
-            parser.set_defaults(return_predictions=False)  # outputs of a whole corpus would pile up in memory
         if subcommand in ("validate", "test"):
             parser.set_defaults(verbose=False)  # the card says it better
         return parser
@@ -209,7 +209,7 @@ class FednCLI(LightningCLI):
     def _callbacks(self, config: Any, loggers: Any) -> list[Callback]:
         challenge = self.settings.get("format")
         self.results = WriteResults(str(self.run_folder.path), None if challenge == "fedn" else challenge)
-        callbacks: list[Callback] = [self.results]
+        callbacks: list[Callback] = [self.results, TrackResults(self.results, self._get(self.config_init, "wandb"))]
         if self.subcommand == "fit":
             # The best epoch's comes first: it is the trainer's checkpoint callback.
             callbacks += [self._best_checkpoint(), LastCheckpoint(self.run_folder.path / "checkpoints")]
@@ -278,7 +278,7 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs `fedn fit|validate|test|predict`.
+    """Runs `fedn fit|validate|test`.
 
     Args:
         argv: the command and its options.
@@ -316,8 +316,6 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*is smaller than the logging interval")
     # The frozen encoder is meant to be in evaluation mode.
     warnings.filterwarnings("ignore", message="Found .* module.* in eval mode at the start of training")
-    # Predictions are kept by the task and written at the end, not returned.
-    warnings.filterwarnings("ignore", message="predict returned None")
     # Lightning 2.6 uses a name that torch 2.13 has deprecated; goes with a later Lightning.
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
     # Devices, advertisements and restored paths, at every start; the warnings of the same loggers stay.

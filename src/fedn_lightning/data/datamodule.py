@@ -270,8 +270,6 @@ class DetectionDataModule(lightning.LightningDataModule):
         """Every window of the held-out subjects."""
         return self._evaluation("test")
 
-    predict_dataloader = test_dataloader
-
     def _evaluation(self, stage: str) -> DataLoader[Sample]:
         sources = self._sources(stage, 1, False)
         draws = self._draws(sources, self.windows.test_stride)

@@ -63,7 +63,7 @@ def video_rows(record: DetectionRecord) -> list[list[str]]:
     ]
 
 
-def write_tables(record: DetectionRecord, folder: str | Path, with_truth: bool = True) -> list[Path]:
+def write_tables(record: DetectionRecord, folder: str | Path) -> list[Path]:
     """Writes `predictions.csv`, `proposals.csv`, `videos.csv` and `truth.csv`.
 
     `predictions.csv` holds what the network claims, the proposals from the record's thresholds on: score it as it is.
@@ -72,22 +72,19 @@ def write_tables(record: DetectionRecord, folder: str | Path, with_truth: bool =
     Args:
         record: videos, truths and proposals.
         folder: where to write.
-        with_truth: leave out `truth.csv` where there is none, as in `fedn predict`.
 
     Returns:
         The files.
     """
     folder = Path(folder)
     claimed = at_threshold(record.predictions, record.threshold)
-    files = [
+    truths = [row[: len(TRUTH_COLUMNS)] for row in event_rows(record, record.truths)]
+    return [
         write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, event_rows(record, claimed)),
         write_csv(folder / "proposals.csv", PREDICTION_COLUMNS, event_rows(record, record.predictions)),
         write_csv(folder / "videos.csv", VIDEO_COLUMNS, video_rows(record)),
+        write_csv(folder / "truth.csv", TRUTH_COLUMNS, truths),
     ]
-    if with_truth:
-        truths = [row[: len(TRUTH_COLUMNS)] for row in event_rows(record, record.truths)]
-        files.append(write_csv(folder / "truth.csv", TRUTH_COLUMNS, truths))
-    return files
 
 
 def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:

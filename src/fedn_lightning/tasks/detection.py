@@ -6,22 +6,20 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from fedn_lightning.data.dataset import truths_of
 from fedn_lightning.data.emotions import EmotionScheme
-from fedn_lightning.events import DetectionRecord, EventTable
-from fedn_lightning.metrics.detection import DetectionMeanAP
+from fedn_lightning.events import DetectionRecord
 from fedn_lightning.metrics.functional.threshold import select_threshold
-from fedn_lightning.metrics.spotting import SpottingF1
 from fedn_lightning.nn.assignment import assign
 from fedn_lightning.nn.fedn import FEDN, NetworkConfig
 from fedn_lightning.nn.head import HeadOutput
 from fedn_lightning.nn.inference import InferenceConfig, confidence_curves, events_of_video, propose
 from fedn_lightning.nn.losses import DetectionLoss
 from fedn_lightning.nn.slots import Slots
+from fedn_lightning.tasks.detections import figures_of, logged_figures, put_together
 from fedn_lightning.tasks.encoding import EncoderConfig, encode_windows
 from fedn_lightning.tasks.on_corpus import CorpusTask
 from fedn_lightning.tasks.optimiser import OptimiserConfig, configure
@@ -122,10 +120,6 @@ class DetectionTask(CorpusTask):
         """Logs the loss and collects proposals."""
         self._evaluation_step(batch, "test")
 
-    def predict_step(self, batch: Batch, batch_index: int) -> None:
-        """Collects proposals; :attr:`record` holds the events once all windows are seen."""
-        self._propose(batch, self(batch))
-
     def on_validation_epoch_end(self) -> None:
         """Scores the validation videos at the thresholds that suit them best, and keeps those thresholds."""
         record = self._record("val")
@@ -137,10 +131,6 @@ class DetectionTask(CorpusTask):
     def on_test_epoch_end(self) -> None:
         """Scores the test videos at the thresholds that validation chose."""
         self._score(self._record("test"), "test")
-
-    def on_predict_epoch_end(self) -> None:
-        """Puts the events of all videos together."""
-        self.record = self._record("test")
 
     def configure_optimizers(self) -> Any:
         """AdamW over what is trained."""
@@ -179,47 +169,17 @@ class DetectionTask(CorpusTask):
         data, videos = self.data, self.data.videos(stage)
         found = self.proposals.by_video(len(videos))
         self.proposals.reset()
-        predictions, truths, lengths, curves = [], [], [], []
-        for index, (video, proposals) in enumerate(zip(videos, found, strict=True)):
-            clip = data.stored(video)
-            events = events_of_video(proposals, clip.n_frames, self.inference)
-            truths.append(data.truths(video, index))
-            predictions.append(
-                dataclasses.replace(
-                    events,
-                    subject=np.full(len(events), data.corpus.subjects.index(video.subject)),
-                    start=clip.store_to_source(events.start),
-                    end=clip.store_to_source(events.end),
-                )
-            )
-            lengths.append(clip.source_n_frames)
-            position = np.minimum(np.rint(clip.source_to_store(np.arange(clip.source_n_frames))), clip.n_frames - 1)
-            curves.append(confidence_curves(proposals, clip.n_frames)[position.astype(np.int64)])
+        clips = [data.stored(video) for video in videos]
+        pairs = list(zip(found, clips, strict=True))
+        events = [events_of_video(proposals, clip.n_frames, self.inference) for proposals, clip in pairs]
+        curves = [confidence_curves(proposals, clip.n_frames) for proposals, clip in pairs]
         macro, micro = self.threshold.tolist()
-        return DetectionRecord(
-            videos=tuple(videos),
-            n_frames=tuple(lengths),
-            emotions=self.emotions,
-            truths=EventTable.concatenate(truths),
-            predictions=EventTable.concatenate(predictions),
-            threshold=(macro, micro),
-            curves=tuple(curves),
-        )
+        return put_together(data, stage, events, curves, (macro, micro))
 
     def _score(self, record: DetectionRecord, stage: str) -> None:
         """Computes, keeps and logs the figures of a record."""
-        rows = [torch.from_numpy(table.to_rows()) for table in (record.predictions, record.truths)]
-        # Every process has gathered all proposals already, so the metrics must not be summed over processes again.
-        spotting = SpottingF1(record.threshold, sync_on_compute=False)
-        detection = DetectionMeanAP(self.emotions, sync_on_compute=False)
-        for metric in (spotting, detection):
-            metric.update(*rows)
-        self.record = record
-        self.scores = {name: float(value) for m in (spotting, detection) for name, value in m.compute().items()}
-        f1, mean_ap = (self.scores[name] for name in ("overall_f1", "map@0.5"))
-        parts = [0.0 if np.isnan(f1) else f1, *([] if np.isnan(mean_ap) or not self.recognise else [mean_ap])]
-        logged = {"joint": float(np.mean(parts)), "map@0.5": mean_ap}
-        logged |= {name: self.scores[name] for name in ("overall_f1", "macro_f1", "micro_f1")}
+        self.record, self.scores = record, figures_of(record)
+        logged = logged_figures(self.scores, self.recognise)
         self.log_dict({f"{stage}/{name}": value for name, value in logged.items()}, prog_bar=stage == "val")
 
     def _log_losses(self, stage: str, parts: dict[str, Tensor], batch: Batch) -> None:

@@ -1,4 +1,4 @@
-"""What the tasks on a corpus of videos share: a frame encoder, checks, and checkpoints that explain themselves."""
+"""What the tasks on a corpus of videos share: a frame encoder where they have one, checks, and checkpoints that explain themselves."""
 
 from __future__ import annotations
 
@@ -16,34 +16,20 @@ if TYPE_CHECKING:
     from fedn_lightning.data.datamodule import DetectionDataModule
 
 
-class CorpusTask(lightning.LightningModule):
-    """A task on frame features of a corpus's videos; subclasses add a network, its losses and its scores.
+class VideoTask(lightning.LightningModule):
+    """A task on a corpus's videos.
 
     Args:
-        encoder: the frame encoder.
-        emotion_scheme: that of the data; its classes are what the network recognises.
+        emotion_scheme: that of the data; its classes are what is recognised.
 
     Attributes:
         emotions: names of the classes.
     """
 
-    def __init__(self, encoder: EncoderConfig, emotion_scheme: EmotionScheme) -> None:
+    def __init__(self, emotion_scheme: EmotionScheme) -> None:
         super().__init__()
-        self.encoder_config, self.emotion_scheme = encoder, emotion_scheme
+        self.emotion_scheme = emotion_scheme
         self.emotions = CLASSES[emotion_scheme]
-        # Lightning keeps the modes it finds, so this must hold before the first epoch too; see train().
-        self.encoder: FrameEncoder = encoder.build().eval()
-
-    @property
-    def encoder_frozen(self) -> bool:
-        """Whether the data module may cache frame features."""
-        return self.encoder_config.frozen
-
-    def train(self, mode: bool = True) -> Self:
-        """Sets the mode; the encoder stays in evaluation mode, so that its BatchNorm statistics stay as pre-trained."""
-        super().train(mode)
-        self.encoder.eval()
-        return self
 
     def setup(self, stage: str) -> None:
         """Checks that data and network have the same classes.
@@ -77,6 +63,8 @@ class CorpusTask(lightning.LightningModule):
             "model": self.recipe(),
             "crop_size": data.crops.size,
             "fps": data.crops.fps,
+            # Landmarks came from a folder of this machine; that the faces were placed by landmarks is what matters.
+            "alignment": {"align": data.crops.align, "finder": data.crops.finder.partition(":")[0]},
             "emotions": list(self.emotions),
             "dataset": data.corpus_config.dataset,
             "subjects": dataclasses.asdict(data.split),
@@ -101,3 +89,29 @@ class CorpusTask(lightning.LightningModule):
                 f"Use the config.yaml of the run it comes from."
             )
             raise CheckpointError(msg)
+
+
+class CorpusTask(VideoTask):
+    """A task on frame features of a corpus's videos; subclasses add a network, its losses and its scores.
+
+    Args:
+        encoder: the frame encoder.
+        emotion_scheme: that of the data; its classes are what the network recognises.
+    """
+
+    def __init__(self, encoder: EncoderConfig, emotion_scheme: EmotionScheme) -> None:
+        super().__init__(emotion_scheme)
+        self.encoder_config = encoder
+        # Lightning keeps the modes it finds, so this must hold before the first epoch too; see train().
+        self.encoder: FrameEncoder = encoder.build().eval()
+
+    @property
+    def encoder_frozen(self) -> bool:
+        """Whether the data module may cache frame features."""
+        return self.encoder_config.frozen
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode; the encoder stays in evaluation mode, so that its BatchNorm statistics stay as pre-trained."""
+        super().train(mode)
+        self.encoder.eval()
+        return self

@@ -1,0 +1,156 @@
+"""`fedn predict`: finds the expressions in any video, by a checkpoint alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, cast
+
+from fedn_lightning.cli.messages import note
+from fedn_lightning.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from fedn_lightning.detector.crop_stream import FaceChoice
+    from fedn_lightning.detector.detector import Detector
+    from fedn_lightning.detector.many import Outcome
+    from fedn_lightning.detector.outputs import Settings
+
+EPILOG = """\
+Writes to OUT/<name of the video>/ the events, timeline.png, with --annotate annotated.mp4, and prediction.json, which
+says what was used and assumed. A video whose files are there already is skipped. docs/own_video.md tells more.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `fedn predict`."""
+    words = argparse.ArgumentParser(
+        "fedn predict",
+        description="Finds facial expressions in any video, by a checkpoint alone.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    words.add_argument("video", nargs="+", metavar="VIDEO|DIR|GLOB", help="video files, folders of them, or patterns")
+    words.add_argument("--ckpt", required=True, help="checkpoint of fedn fit, e.g. runs/NAME/checkpoints/best.ckpt")
+    words.add_argument("--out", default="predictions", help="parent of the output folders (%(default)s)")
+    words.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
+    words.add_argument("--format", choices=("csv", "json", "elan", "megc"), default="csv", help="of the events (csv)")
+    words.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
+    words.add_argument(
+        "--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's"
+    )
+    words.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
+    words.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (auto)"
+    )
+    words.add_argument("--overwrite", action="store_true", help="do finished videos again")
+    return words
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs `fedn predict`.
+
+    Args:
+        argv: the words after the command.
+
+    Returns:
+        0, or 1 if a video could not be used; the others are written all the same.
+
+    Raises:
+        FednError: if the checkpoint or an option cannot be used, or no video was named.
+    """
+    words = parser().parse_args(argv)
+    face = _face(words.face)
+    from fedn_lightning.detector.inputs import find_videos
+
+    videos = find_videos(words.video, words.out)
+    if not Path(words.ckpt).is_file():
+        msg = f"There is no checkpoint {words.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
+        raise CheckpointError(msg)
+    from fedn_lightning.detector.many import predict_all
+    from fedn_lightning.detector.outputs import Settings, digest
+
+    threshold = None if words.threshold is None else (words.threshold[0], words.threshold[1])
+    settings = Settings(digest(words.ckpt), words.format, words.annotate, face, words.align, threshold)
+    with _Bar() as bar:
+        outcomes = []
+        for outcome in predict_all(
+            lambda: _detector(words, settings), videos, words.out, settings, bar, words.overwrite
+        ):
+            outcomes.append(outcome)
+            bar.tell(outcome)
+    return _conclude(outcomes)
+
+
+def _detector(words: argparse.Namespace, settings: Settings) -> Detector:
+    """Builds the detector; leaves a core to the process that decodes."""
+    import torch
+
+    from fedn_lightning.detector.detector import Detector
+
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
+    return Detector.from_checkpoint(words.ckpt, words.device, words.align, settings.threshold)
+
+
+def _face(word: str) -> FaceChoice:
+    if word in ("largest", "all"):
+        return cast("FaceChoice", word)
+    if not word.isdecimal() or int(word) < 1:
+        msg = f"--face {word} must be largest, all, or the number of a face from the left, from 1 on."
+        raise ConfigError(msg)
+    return int(word)
+
+
+def _conclude(outcomes: Sequence[Outcome]) -> int:
+    """Says at the end what failed."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if len(outcomes) > 1:
+        reused = sum(outcome.reused for outcome in outcomes)
+        done = len(outcomes) - len(failed) - reused
+        note(f"{done} of {len(outcomes)} videos done, {reused} finished before, {len(failed)} failed")
+    for outcome in failed:
+        print(f"fedn: error: {outcome.error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+class _Bar:
+    """A progress bar on stderr, and what was found on stdout."""
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar.start()
+        self._task = self._bar.add_task("", total=None)
+        self._name, self._doing = "", ""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def start(self, video: Path) -> None:
+        """A video begins."""
+        self._name, self._doing = video.name, ""
+        self._bar.reset(self._task, total=None, description=f"{video.name}: looking for the face")
+
+    def tick(self, doing: str, frames: int, total: int) -> None:
+        """So many frames more of a total are done."""
+        if doing != self._doing:
+            self._doing = doing
+            self._bar.reset(self._task, total=total, description=f"{self._name}: {doing}")
+        self._bar.advance(self._task, frames)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Prints what was found in a video."""
+        if outcome.error:
+            return
+        print(repr(outcome.detections) if outcome.detections else f"{outcome.video.name}: {outcome.summary}")
+        print(f"  {'finished before' if outcome.reused else 'written'}: {outcome.folder}", flush=True)

@@ -1,0 +1,75 @@
+"""From what a user names, a video, a folder or a pattern, to videos and the names of their outputs."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedn_lightning.corpora.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from fedn_lightning.errors import VideoError
+
+
+def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:
+    """The videos that are meant, each once, in the order named; within a folder or pattern by name.
+
+    Args:
+        words: files (of any suffix), folders (searched with the folders below them), or patterns such as `*.mp4`.
+        out: folder of the outputs, which is no input even if it lies in one.
+
+    Raises:
+        VideoError: if a word names nothing, or a folder or pattern no video.
+    """
+    found: dict[Path, Path] = {}
+    for word in words:
+        path = Path(word)
+        if path.is_dir():
+            videos = _in_folder(path, Path(out).resolve())
+        elif path.exists() or not glob.has_magic(word):
+            videos = [path]
+        else:
+            videos = [p for p in map(Path, sorted(glob.glob(word, recursive=True))) if _is_video(p)]  # noqa: PTH207
+        if not videos:
+            msg = f"{word} {_why_empty(path)}"
+            raise VideoError(msg)
+        for video in videos:
+            found.setdefault(video.resolve(), video)
+    return list(found.values())
+
+
+def names_of(videos: Sequence[Path]) -> list[str]:
+    """A folder name for the outputs of each video: its stem, and as much more as tells it from the others.
+
+    >>> names_of([Path("a/x.mp4"), Path("b/x.mp4"), Path("b/x.avi"), Path("b/y.mp4")])
+    ['a_x.mp4', 'b_x.mp4', 'b_x.avi', 'y']
+    """
+    candidates = [[v.stem, v.name, *("_".join(v.parts[-k:]) for k in range(2, len(v.parts) + 1))] for v in videos]
+    most = max(map(len, candidates), default=0)
+    names = [""] * len(videos)
+    for level in range(most):
+        tried = [options[min(level, len(options) - 1)] for options in candidates]
+        counts = Counter(tried)
+        for k, name in enumerate(tried):
+            if not names[k] and (counts[name] == 1 or level == most - 1):
+                names[k] = name.replace(os.sep, "_").lstrip(".") or "video"
+    return names
+
+
+def _in_folder(folder: Path, out: Path) -> list[Path]:
+    paths = sorted(p for p in folder.rglob("*") if _is_video(p))
+    return [p for p in paths if out not in p.resolve().parents]
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+
+
+def _why_empty(path: Path) -> str:
+    known = ", ".join(VIDEO_SUFFIXES)
+    if not path.is_dir():
+        return f"matches no video ({known})."
+    if any(p.suffix.lower() in IMAGE_SUFFIXES for p in path.iterdir()):
+        return "holds images, no video; make a video file of them first, or a corpus (fedn data check) of the folder."
+    return f"holds no video ({known})."
