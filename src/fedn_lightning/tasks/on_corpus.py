@@ -1,4 +1,4 @@
-"""What the tasks on a corpus of videos share: a frame encoder where they have one, checks, and checkpoints that explain themselves."""
+"""What tasks on a corpus of videos share: checks, checkpoints that explain themselves, a frame encoder if they have one."""
 
 from __future__ import annotations
 
