@@ -1,0 +1,105 @@
+"""A run's errors as rows of text, for the terminal and as Markdown."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fedn_lightning.events import EXPRESSION_TYPES
+from fedn_lightning.metrics.functional.errors import KINDS
+from fedn_lightning.metrics.functional.mending import ORACLES
+from fedn_lightning.metrics.functional.spotting import show
+from fedn_lightning.reports.errors.run import RunErrors
+from fedn_lightning.reports.errors.summary import Summary
+from fedn_lightning.reports.loso import markdown_table
+
+Rows = list[tuple[str, ...]]
+
+
+def kind_rows(summary: Summary) -> Rows:
+    """Spotting: counts by kind and type, the F1 each kind costs, and F1 if it were mended; the head first."""
+    run = summary.run
+    alarms = [run.spotting.false_alarms(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
+    misses = [run.spotting.misses(run.truths.type == kind) for kind in range(len(EXPRESSION_TYPES))]
+    heads = [f"{what} {name}" for what in ("false", "missed") for name in EXPRESSION_TYPES]
+    rows: Rows = [("spotting", *heads, "F1 lost", "F1 if mended", "gain")]
+    for kind in KINDS:
+        counts = [str(each[kind]) for each in (*alarms, *misses)]
+        mended = summary.counts[kind]["overall"].f1
+        rows.append((kind, *counts, show(summary.lost[kind]), show(mended), _gain(summary.f1_gain(kind))))
+    sums = [str(sum(each.values())) for each in (*alarms, *misses)]
+    now = summary.counts["nothing"]["overall"].f1
+    return [*rows, ("all", *sums, show(sum(summary.lost.values())), f"now {show(now)}", "")]
+
+
+def detection_rows(summary: Summary) -> Rows:
+    """Detection: counts by kind among the claims, and mAP of all proposals if a kind were mended."""
+    errors = summary.run.detection
+    alarms, misses = errors.false_alarms(), errors.misses()
+    rows: Rows = [("detection", "false alarms", "misses", "mAP if mended", "gain")]
+    for kind in KINDS:
+        cells = str(alarms[kind]), str(misses[kind]), show(summary.mean_ap[kind]), _gain(summary.map_gain(kind))
+        rows.append((kind, *cells))
+    sums = str(sum(alarms.values())), str(sum(misses.values()))
+    return [*rows, ("all", *sums, f"now {show(summary.mean_ap['nothing'])}", "")]
+
+
+def oracle_rows(summary: Summary) -> Rows:
+    """What mending would give, group by group."""
+    rows: Rows = [("if mended", "F1 macro", "F1 micro", "F1 overall", "mAP@0.5")]
+    for oracle in ("nothing", *ORACLES):
+        f1 = [show(summary.counts[oracle][group].f1) for group in (*EXPRESSION_TYPES, "overall")]
+        rows.append((oracle, *f1, show(summary.mean_ap[oracle])))
+    return rows
+
+
+def distractor_rows(summary: Summary) -> Rows:
+    """What was there in false alarms on background, and what would be by chance."""
+    if summary.beside is None:
+        return []
+    rows: Rows = [("on background", "false alarms", "by chance", "ratio")]
+    for beside in summary.beside:
+        chance = f"{beside.expected:.1f} +- {beside.spread:.1f}"
+        ratio = f"{beside.seen / beside.expected:.2f}" if beside.expected else "-"
+        rows.append((beside.name, str(beside.seen), chance, ratio))
+    return rows
+
+
+def sensitivity_rows(summary: Summary) -> Rows:
+    """Recall by what truths are like."""
+    rows: Rows = [("truths", "", "n", "found", "recall", "95 % interval", "mean score")]
+    for trait, groups in summary.sensitivity.items():
+        for place, group in enumerate(groups):
+            cells = str(group.n), str(group.hits), f"{group.recall:.2f}", f"[{group.low:.2f}, {group.high:.2f}]"
+            rows.append((trait if place == 0 else "", group.name, *cells, f"{group.score:.2f}"))
+    return rows
+
+
+def _gain(value: float) -> str:
+    return "-" if value != value else f"{value:+.4f}"
+
+
+def headline(run: RunErrors) -> str:
+    """What the tables are about."""
+    return (
+        f"{run.folder}: {len(run.predictions)} predictions and {len(run.truths)} truths in {len(run.videos)} videos of "
+        f"{len(run.subjects)} subjects ({run.minutes:.1f} minutes); protocol megc, IoU >= 0.5, near from 0.1"
+    )
+
+
+NO_WITNESS: Final = (
+    "Distractors and intensities are unknown: the corpus is not a generated one, or is not where the run's config.yaml "
+    "says (--truth CORPUS names it)."
+)
+
+
+def all_tables(summary: Summary) -> list[Rows]:
+    """The tables of one run; none of distractors where they are unknown."""
+    tables = (kind_rows, detection_rows, oracle_rows, distractor_rows, sensitivity_rows)
+    return [rows for make in tables if (rows := make(summary))]
+
+
+def summary_markdown(summary: Summary) -> str:
+    """A page of Markdown."""
+    parts = [markdown_table(rows) for rows in all_tables(summary)]
+    note = [] if summary.beside is not None else [NO_WITNESS]
+    return "\n\n".join([f"# Errors of {summary.run.name}", headline(summary.run), *parts, *note]) + "\n"
