@@ -29,7 +29,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("two-step",): Command("fedn_lightning.cli.two_step", "name what a spotter found by a recogniser: the baseline"),
     ("study",): Command("fedn_lightning.cli.study", "run experiments on the same folds, and write one table"),
     ("compare",): Command("fedn_lightning.cli.compare", "compare runs subject by subject, with intervals"),
-    ("errors",): Command("fedn_lightning.cli.errors", "sort misses and false alarms into kinds, and say what each costs"),
+    ("errors",): Command("fedn_lightning.cli.errors", "sort misses and false alarms into kinds, with their cost"),
     ("report",): Command("fedn_lightning.cli.report", "show a run as one HTML page"),
     ("evaluate",): Command("fedn_lightning.cli.evaluate", "score anyone's predictions against a truth table"),
     ("export",): Command("fedn_lightning.cli.export", "write a checkpoint as ONNX, checked against PyTorch"),
