@@ -15,6 +15,7 @@ from fedn_lightning.cli import train
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.tracking import wandb as tracking
+from fedn_lightning.tracking.metrics import STEP, define_summaries
 from fedn_lightning.tracking.wandb import Identity, WandbSettings, config_hash, identify, resolve_mode, wandb_session
 
 CONFIG = {
@@ -92,9 +93,9 @@ def test_summaries_keep_the_step_axis() -> None:
             self.rules[name] = rule
 
     run = Run()
-    tracking.define_summaries(run, "val/f1", "max")
+    define_summaries(run, "val/f1", "max")
     assert run.rules["val/f1"]["summary"] == "max"
-    assert all(rule["step_metric"] == tracking.STEP for rule in run.rules.values())
+    assert all(rule["step_metric"] == STEP for rule in run.rules.values())
 
 
 def test_the_user_folders_win(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,5 +150,4 @@ def test_identity_is_deterministic_and_tells_runs_apart() -> None:
 def test_without_a_run_nothing_is_logged(tmp_path: Path) -> None:
     loggers = [CSVLogger(tmp_path)]
     tracking.log_timeline(loggers, "x", tmp_path / "missing.png", 0)
-    tracking.log_scores(loggers, {"a": 1.0})
     tracking.log_config(loggers, {})

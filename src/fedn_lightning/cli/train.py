@@ -208,8 +208,10 @@ class FednCLI(LightningCLI):
 
     def _callbacks(self, config: Any, loggers: Any) -> list[Callback]:
         challenge = self.settings.get("format")
-        self.results = WriteResults(str(self.run_folder.path), None if challenge == "fedn" else challenge)
-        callbacks: list[Callback] = [self.results, TrackResults(self.results, self._get(self.config_init, "wandb"))]
+        wandb: WandbSettings = self._get(self.config_init, "wandb")
+        folder, form = str(self.run_folder.path), None if challenge == "fedn" else challenge
+        self.results = WriteResults(folder, form, timeline_every=5 if wandb.events else 0)
+        callbacks: list[Callback] = [self.results, TrackResults(self.results, wandb)]
         if self.subcommand == "fit":
             # The best epoch's comes first: it is the trainer's checkpoint callback.
             callbacks += [self._best_checkpoint(), LastCheckpoint(self.run_folder.path / "checkpoints")]

@@ -1,4 +1,4 @@
-"""Everything that talks to W&B: identity of a run, its folder, its pictures, and its end.
+"""A run of W&B: its identity, its folder, its start and its end, and the numbers of its summary.
 
 Offline is the default: no key and no network are needed, and `wandb sync` uploads a run later. The environment variable
 `WANDB_MODE` goes before the configuration, as in every W&B program.
@@ -19,11 +19,9 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from fedn_lightning.errors import ConfigError
+from fedn_lightning.tracking.metrics import STEP
 
 Mode = Literal["offline", "online", "disabled"]
-
-STEP = "trainer/global_step"
-"""The key that Lightning's logger uses as the horizontal axis."""
 
 NOT_THE_EXPERIMENT = ("run_dir", "wandb", "seed_everything", "ckpt_path", "weights_only", "verbose", "config")
 """Top-level configuration keys that do not change what is computed; the seed is part of the group's name instead."""
@@ -38,20 +36,30 @@ class WandbSettings:
 
     Attributes:
         project: W&B project.
+        entity: user or team that owns the project; that of the login by default.
         mode: `offline` writes into the run folder, `online` uploads, `disabled` does without W&B. The environment
             variable WANDB_MODE goes before it.
         group: runs that belong together; experiment, configuration hash and seed by default.
         job_type: role of the run in its group, e.g. `fold` or `aggregate`; the command (`fit`, `test`) by default.
         name: display name; the experiment by default.
         tags: free labels.
+        events: log what lies in the videos: tables of events, timelines, files of predictions and truths. Without it
+            W&B gets scores and configuration alone.
+        faces: log film strips, which show faces; by default only those of a generated corpus, since the licences of
+            real ones forbid passing faces on.
+        checkpoints: log the best checkpoint; without it W&B gets its name, size and checksum.
     """
 
     project: str = "fedn-lightning"
+    entity: str | None = None
     mode: Mode = "offline"
     group: str | None = None
     job_type: str | None = None
     name: str | None = None
     tags: list[str] | None = None
+    events: bool = True
+    faces: bool | None = None
+    checkpoints: bool = True
 
 
 @dataclass(frozen=True)
@@ -162,6 +170,7 @@ def start(settings: WandbSettings, identity: Identity, run_dir: str | Path, mode
     try:
         run = wandb.init(
             project=settings.project,
+            entity=settings.entity,
             dir=str(Path(run_dir).absolute()),
             mode=mode,
             resume="allow",
@@ -186,18 +195,6 @@ def run_of(loggers: Iterable[Logger]) -> Any | None:
     return next((logger.experiment for logger in loggers if isinstance(logger, WandbLogger)), None)
 
 
-def define_summaries(run: Any, monitor: str | None, direction: Literal["min", "max"]) -> None:
-    """Makes a run's summary show the best epoch of the monitored metric and of the losses instead of the last.
-
-    The step axis is repeated in each rule, since a rule without one takes the metric off the training-step axis.
-    """
-    if monitor:
-        run.define_metric(monitor, step_metric=STEP, step_sync=True, summary=direction)
-    for loss in ("train/loss", "val/loss"):
-        if loss != monitor:
-            run.define_metric(loss, step_metric=STEP, step_sync=True, summary="min")
-
-
 def log_config(loggers: Iterable[Logger], config: Mapping[str, Any]) -> None:
     """Puts the whole nested configuration into the W&B run."""
     if (run := run_of(loggers)) is not None:
@@ -211,12 +208,6 @@ def log_timeline(loggers: Iterable[Logger], key: str, picture: str | Path, step:
     import wandb
 
     run.log({key: wandb.Image(str(picture), caption=caption or None), STEP: step})
-
-
-def log_scores(loggers: Iterable[Logger], scores: Mapping[str, float]) -> None:
-    """Writes final numbers into the run's summary, where W&B's tables of runs show them."""
-    if (run := run_of(loggers)) is not None:
-        run.summary.update(dict(scores))
 
 
 def run_files(loggers: Iterable[Logger]) -> str | None:
