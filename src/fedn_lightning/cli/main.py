@@ -30,6 +30,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("study",): Command("fedn_lightning.cli.study", "run experiments on the same folds, and write one table"),
     ("compare",): Command("fedn_lightning.cli.compare", "compare runs subject by subject, with intervals"),
     ("errors",): Command("fedn_lightning.cli.errors", "sort misses and false alarms into kinds, with their cost"),
+    ("generalise",): Command("fedn_lightning.cli.generalise", "score a trained run, as it is, on another corpus"),
     ("report",): Command("fedn_lightning.cli.report", "show a run as one HTML page"),
     ("evaluate",): Command("fedn_lightning.cli.evaluate", "score anyone's predictions against a truth table"),
     ("export",): Command("fedn_lightning.cli.export", "write a checkpoint as ONNX, checked against PyTorch"),

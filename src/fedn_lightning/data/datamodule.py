@@ -22,7 +22,7 @@ from fedn_lightning.data.features import FeatureCache
 from fedn_lightning.data.sampling import FixedWindows, TrainingWindows, WindowDraw
 from fedn_lightning.data.subjects import SubjectSplit, split_subjects
 from fedn_lightning.data.windows import truths_in_window, window_starts
-from fedn_lightning.errors import ConfigError, VideoError
+from fedn_lightning.errors import ConfigError, SplitError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, Video
 from fedn_lightning.video.boxes import read_boxes
 from fedn_lightning.video.prepare import Align, FramesFrom, prepare
@@ -114,7 +114,8 @@ class DetectionDataModule(lightning.LightningDataModule):
         crops: how faces are cropped and where crops are stored.
         windows: sliding windows.
         augment: clip augmentation, of pixels or of the cached variants.
-        test_subject: held-out subject or subjects; none to train on everyone.
+        test_subject: held-out subject or subjects; none to train on everyone, `all` to test a network that was trained
+            on another corpus on everyone.
         val_subject: validation subjects by name, or how many to take from the training subjects.
         seed: of the split and of everything drawn in training.
         batch_size: windows in a training batch; validation and test take 4 times as many.
@@ -202,7 +203,7 @@ class DetectionDataModule(lightning.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Fills the clip store, once per machine; does nothing where it is full."""
-        _ = self.split  # a wrong subject is told before an hour of preparation
+        self._check_stage()  # a wrong subject is told before an hour of preparation
         crops = self.crops
         report = prepare(
             self.corpus,
@@ -224,6 +225,21 @@ class DetectionDataModule(lightning.LightningDataModule):
                 "with the policy unusable_rows: drop, training goes on without the rows of a video that is not there."
             )
             raise VideoError(msg)
+
+    def _check_stage(self) -> None:
+        """Makes sure that somebody is there for what the trainer is about to do.
+
+        Raises:
+            SplitError: if nobody is.
+        """
+        split, trainer = self.split, self.trainer
+        alone = trainer is not None and not split.train and (trainer.training or trainer.validating)
+        if alone:
+            msg = (
+                "data.test_subject is 'all', which leaves nobody to train or validate on; it is meant for a test of a "
+                "network that was trained on another corpus (fedn generalise)."
+            )
+            raise SplitError(msg)
 
     def warm_up(self) -> None:
         """Prepares and encodes every video, so that runs on any split, at once if need be, find all on disk.

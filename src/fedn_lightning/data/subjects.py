@@ -10,6 +10,9 @@ import numpy as np
 
 from fedn_lightning.errors import SplitError
 
+EVERYONE = "all"
+"""Stands for all subjects of a corpus: a network trained elsewhere is tested on it."""
+
 
 @dataclass(frozen=True)
 class SubjectSplit:
@@ -55,7 +58,7 @@ def split_subjects(
 
     Args:
         subjects: everyone in the corpus.
-        test: held-out subjects; may be empty, to train on everyone.
+        test: held-out subjects; may be empty, to train on everyone, or :data:`EVERYONE`, to train on nobody.
         val: validation subjects by name, or how many to draw.
         seed: of the draw.
 
@@ -66,6 +69,8 @@ def split_subjects(
         SplitError: if a subject is unknown or named twice, or nobody is left to train on.
     """
     everyone = sorted(set(subjects))
+    if list(test) == [EVERYONE] and EVERYONE not in everyone:
+        return SubjectSplit((), (), tuple(everyone))
     held_out = [find_subject(s, everyone) for s in test]
     rest = [s for s in everyone if s not in held_out]
     if isinstance(val, int):

@@ -1,14 +1,16 @@
-"""What tasks on a corpus of videos share: checks, checkpoints that explain themselves, a frame encoder if they have one."""
+"""What tasks on a corpus of videos share: checks, checkpoints that explain themselves, if need be a frame encoder."""
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import lightning
 
 from fedn_lightning.data.emotions import CLASSES, EmotionScheme
-from fedn_lightning.errors import CheckpointError, ConfigError
+from fedn_lightning.data.people import known, marks_of
+from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
 from fedn_lightning.nn.encoder import FrameEncoder
 from fedn_lightning.tasks.encoding import EncoderConfig
 
@@ -24,12 +26,17 @@ class VideoTask(lightning.LightningModule):
 
     Attributes:
         emotions: names of the classes.
+        seen: of the checkpoint that was loaded, the people it was trained and validated on, by their marks (see
+            :mod:`fedn_lightning.data.people`); None if it does not say, or none was loaded.
+        seen_names: their names alone.
     """
 
     def __init__(self, emotion_scheme: EmotionScheme) -> None:
         super().__init__()
         self.emotion_scheme = emotion_scheme
         self.emotions = CLASSES[emotion_scheme]
+        self.seen: dict[str, list[str]] | None = None
+        self.seen_names: tuple[str, ...] = ()
 
     def setup(self, stage: str) -> None:
         """Checks that data and network have the same classes.
@@ -68,10 +75,11 @@ class VideoTask(lightning.LightningModule):
             "emotions": list(self.emotions),
             "dataset": data.corpus_config.dataset,
             "subjects": dataclasses.asdict(data.split),
+            "people": marks_of(data.corpus, (*data.split.train, *data.split.val)),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Tells in a sentence when a checkpoint does not fit.
+        """Tells in a sentence when a checkpoint does not fit, and remembers whom it has seen.
 
         Raises:
             CheckpointError: naming the first parameters that are missing or of another shape.
@@ -89,6 +97,33 @@ class VideoTask(lightning.LightningModule):
                 f"Use the config.yaml of the run it comes from."
             )
             raise CheckpointError(msg)
+        about = checkpoint.get("fedn", {})
+        names = about.get("subjects", {})
+        self.seen, self.seen_names = about.get("people"), (*names.get("train", ()), *names.get("val", ()))
+
+    def on_test_start(self) -> None:
+        """Makes sure that nobody is tested whom the checkpoint has seen.
+
+        Raises:
+            SplitError: naming who is; people of another corpus who only share a name are others.
+        """
+        data = self.data
+        if self.seen is None:
+            same = sorted(set(self.seen_names) & set(data.split.test))
+            if same:
+                msg = (
+                    f"The checkpoint was trained on people called {', '.join(same)} and is too old to say who they "
+                    f"were; that those of {data.corpus_config.root} are others is taken on trust."
+                )
+                warnings.warn(msg, stacklevel=2)
+            return
+        again = known(self.seen, data.corpus, data.split.test)
+        if again:
+            msg = (
+                f"The checkpoint was trained or validated on {', '.join(again)} of {data.corpus_config.root}; a test "
+                f"on them would say nothing. Name held-out subjects in data.test_subject, or another corpus."
+            )
+            raise SplitError(msg)
 
 
 class CorpusTask(VideoTask):
