@@ -101,7 +101,12 @@ def _run(argv: list[str]) -> int:
     if argv in (["--version"], ["version"]):
         print(f"fedn-lightning {__version__}")
         return 0
-    if not argv or argv[0] in ("-h", "--help", "help"):
+    if not argv:
+        from fedn_lightning.cli.welcome import welcome
+
+        welcome()
+        return 0
+    if argv[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
     found = find(argv)

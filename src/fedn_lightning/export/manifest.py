@@ -1,0 +1,91 @@
+"""The page of facts beside the ONNX files: what must be known to use them without this project."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning import __version__
+from fedn_lightning.detector.recipe import Recipe
+from fedn_lightning.events import EXPRESSION_TYPES
+from fedn_lightning.nn.encoder import FrameEncoder
+from fedn_lightning.nn.fedn import FEDN
+from fedn_lightning.video.alignment import canonical_eyes
+
+FORMAT = 1
+"""Version of the manifest; a reader of another version must refuse it."""
+
+ABOVE_EVERY_SCORE = 2.0
+"""Stands for a threshold that nothing reaches: JSON has no infinity, and scores end at 1."""
+
+ALIGNMENT = {
+    "video": "one similarity transform for the whole video puts the eyes in their places",
+    "track": "a similarity transform for each frame follows the head and keeps the eyes in their places",
+    "none": "the whole picture, resized; the videos were cropped already",
+}
+
+
+def manifest(checkpoint: str | Path, recipe: Recipe, encoder: FrameEncoder, network: FEDN) -> dict[str, Any]:
+    """All that is needed to use the ONNX files, as plain values.
+
+    Args:
+        checkpoint: the file they come from.
+        recipe: what it says.
+        encoder: its frame encoder.
+        network: its network.
+
+    Returns:
+        What `docs/export.md` describes key by key; frames are those of the working rate, 0-based and half open.
+    """
+    scores = zip(EXPRESSION_TYPES, recipe.threshold, strict=True)
+    return {
+        "format": FORMAT,
+        "fedn_lightning": __version__,
+        "checkpoint": {"file": Path(checkpoint).name, "sha256": _digest(checkpoint), "trained_on": recipe.dataset},
+        "crop": _crop(recipe, encoder),
+        "window": {
+            "length": recipe.window,
+            "stride": recipe.stride,
+            "multiple_of": network.config.strides[-1],
+            "tail": "the last window ends with the video; a shorter video repeats its last frame",
+        },
+        "types": list(EXPRESSION_TYPES),
+        "emotions": list(recipe.emotions),
+        "thresholds": {kind: min(score, ABOVE_EVERY_SCORE) for kind, score in scores},
+        "merging": {
+            "per_window": recipe.inference.per_window,
+            "iou": recipe.inference.iou,
+            "keep": recipe.inference.keep,
+        },
+        "notes": list(recipe.notes),
+    }
+
+
+def _crop(recipe: Recipe, encoder: FrameEncoder) -> dict[str, Any]:
+    """How a face crop must look."""
+    spec = recipe.crop
+    eyes: Mapping[str, Any] = {}
+    if spec.align != "none":
+        left, right = canonical_eyes(spec.crop_size).round(3).tolist()
+        eyes = {"eye_centres": {"left_in_picture": left, "right_in_picture": right}}
+    mean, std = ((value.flatten() / 255).tolist() for value in (encoder.mean, encoder.std))
+    return {
+        "size": spec.crop_size,
+        "fps": spec.fps,
+        "colour": "RGB, uint8, 0 to 255",
+        "alignment": spec.align,
+        "alignment_means": ALIGNMENT[spec.align],
+        **eyes,
+        "normalisation": {"where": "inside encoder.onnx", "mean": _rounded(mean), "std": _rounded(std)},
+    }
+
+
+def _rounded(values: list[float]) -> list[float]:
+    return [round(value, 6) for value in values]
+
+
+def _digest(path: str | Path) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,244 @@
+"""Writes a checkpoint's two networks as ONNX files, and compares what they say with what PyTorch says."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fedn_lightning.detector.recipe import Recipe, load
+from fedn_lightning.errors import ConfigError, ExportError
+from fedn_lightning.export.graphs import CropEncoder, WindowDetector
+from fedn_lightning.export.manifest import manifest
+from fedn_lightning.export.trial import moving_face
+from fedn_lightning.files import write_atomically, write_json
+from fedn_lightning.nn.encoder import FrameEncoder
+from fedn_lightning.nn.fedn import FEDN
+from fedn_lightning.video.prepare import Align
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""What the optional extra `onnx` installs."""
+
+OPSET = 18
+"""Version of ONNX's operators; the one that the exporter translates to without converting."""
+
+MOST_BLOCKS = 256
+"""Greatest window, as a multiple of the coarsest level's stride."""
+
+TOLERANCE = 1e-4
+"""Greatest difference between ONNX and PyTorch that is let through, as a part of the greatest value (at least 1)."""
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network to export.
+
+    Attributes:
+        name: of the file, without suffix.
+        module: the network.
+        example: an input.
+        inputs: name of the input.
+        outputs: names of the outputs.
+        dynamic: the input's axes of any length, by position.
+    """
+
+    name: str
+    module: nn.Module
+    example: Tensor
+    inputs: str
+    outputs: tuple[str, ...]
+    dynamic: dict[int, Any]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The greatest difference of an output of ONNX from PyTorch's, over all trials.
+
+    Attributes:
+        graph: name of the network.
+        output: name of the output.
+        largest: in the output's unit: frames for intervals, probability for scores.
+        scale: the greatest value of the output in these trials.
+    """
+
+    graph: str
+    output: str
+    largest: float
+    scale: float
+
+    @property
+    def tolerable(self) -> bool:
+        """Whether rounding explains it."""
+        return self.largest <= TOLERANCE * max(1.0, self.scale)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export has written.
+
+    Attributes:
+        files: the ONNX files and the manifest.
+        differences: from PyTorch, one for each output.
+        notes: what the checkpoint does not say and is assumed, a sentence each.
+    """
+
+    files: tuple[Path, ...]
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+
+def check_packages() -> None:
+    """Raises a sentence where the optional extra is missing.
+
+    Raises:
+        ConfigError: naming the missing packages and the command that installs them.
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        msg = f"Export needs {' and '.join(missing)}; to install it: pip install 'fedn-lightning[onnx]'."
+        raise ConfigError(msg)
+
+
+def export(checkpoint: str | Path, folder: str | Path, align: Align | None = None) -> Exported:
+    """Writes `encoder.onnx`, `detector.onnx` and `fedn.json`.
+
+    The number of crops and of windows is free; so is the length of a window, in multiples of the coarsest level's
+    stride, though a checkpoint knows only the length it was trained with. The crop's size is fixed. All is float32:
+    `fedn` itself computes features of a frozen encoder in bfloat16 and keeps them in float16.
+
+    Args:
+        checkpoint: a `.ckpt` file that `fedn fit` wrote.
+        folder: where the files go; made if need be.
+        align: how faces were aligned, for a checkpoint that does not say.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be read.
+        ConfigError: if the optional packages are missing, or there is no such alignment.
+        ExportError: if ONNX says something else than PyTorch; nothing is written then.
+    """
+    check_packages()
+    recipe, encoder, network = load(checkpoint, align, torch.device("cpu"))
+    encoding, detection = graphs_of(recipe, encoder, network)
+    programs = {graph.name: translate(graph) for graph in (encoding, detection)}
+    face = moving_face(recipe.crop.crop_size, recipe.window)
+    with torch.inference_mode():
+        features = encoding.module(torch.from_numpy(face)).numpy()
+    windows = [features[None], *_random_windows(features, recipe.window, network.config.strides[-1])]
+    differences = compare(encoding, programs["encoder"], [face, _noise_like(face)])
+    differences += compare(detection, programs["detector"], windows)
+    _refuse(differences)
+    facts = manifest(checkpoint, recipe, encoder, network)
+    facts["difference_from_pytorch"] = {f"{d.graph}.{d.output}": d.largest for d in differences}
+    facts["opset"] = OPSET
+    return Exported(_write(programs, facts, Path(folder)), tuple(differences), recipe.notes)
+
+
+def graphs_of(recipe: Recipe, encoder: FrameEncoder, network: FEDN) -> tuple[Graph, Graph]:
+    """The two networks of a checkpoint: `encoder` and `detector`."""
+    size, step = recipe.crop.crop_size, network.config.strides[-1]
+    window = step * torch.export.Dim("blocks", min=1, max=MOST_BLOCKS)
+    return (
+        Graph(
+            name="encoder",
+            module=CropEncoder(encoder).eval(),
+            example=torch.zeros(2, size, size, 3, dtype=torch.uint8),
+            inputs="crops",
+            outputs=("features",),
+            dynamic={0: torch.export.Dim("crops")},
+        ),
+        Graph(
+            name="detector",
+            module=WindowDetector(network).eval(),
+            example=torch.zeros(2, 3 * step, encoder.feature_dim),
+            inputs="features",
+            outputs=("intervals", "confidence", "emotion")[: 3 if recipe.emotions else 2],
+            dynamic={0: torch.export.Dim("windows"), 1: window},
+        ),
+    )
+
+
+def translate(graph: Graph) -> bytes:
+    """The network as ONNX, weights included."""
+    # It looks for torchvision, which nothing here needs, and warns of its own use of a deprecated name.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+        program = torch.onnx.export(
+            graph.module,
+            (graph.example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[graph.inputs],
+            output_names=list(graph.outputs),
+            dynamic_shapes=(graph.dynamic,),
+            verbose=False,
+        )
+    assert program is not None
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+def compare(graph: Graph, program: bytes, trials: list[Array]) -> list[Difference]:
+    """Runs inputs through PyTorch and onnxruntime; one difference for each output, the greatest of all trials."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
+    largest, scale = np.zeros(len(graph.outputs)), np.zeros(len(graph.outputs))
+    for trial in trials:
+        with torch.inference_mode():
+            told = graph.module(torch.from_numpy(trial))
+        for index, (ours, theirs) in enumerate(
+            zip((told,) if isinstance(told, Tensor) else told, session.run(None, {graph.inputs: trial}), strict=True)
+        ):
+            reference = ours.numpy()
+            largest[index] = max(largest[index], np.abs(reference - theirs).max())
+            scale[index] = max(scale[index], np.abs(reference).max())
+    return [
+        Difference(graph.name, name, float(a), float(b))
+        for name, a, b in zip(graph.outputs, largest, scale, strict=True)
+    ]
+
+
+def _noise_like(crops: Array) -> Array:
+    """Random pictures, fewer than `crops`, so that another batch size is tried."""
+    return np.random.default_rng(0).integers(0, 256, (5, *crops.shape[1:]), np.uint8)
+
+
+def _random_windows(features: Array, window: int, step: int) -> list[Array]:
+    """Random features of the spread of real ones, in other batch sizes and window lengths."""
+    rng = np.random.default_rng(1)
+    shapes = ((3, window), (1, step), (2, window + step))
+    return [
+        rng.normal(features.mean(), features.std() + 1e-6, (*shape, features.shape[1])).astype(np.float32)
+        for shape in shapes
+    ]
+
+
+def _refuse(differences: list[Difference]) -> None:
+    wrong = [d for d in differences if not d.tolerable]  # NaN is not tolerable either
+    if wrong:
+        named = ", ".join(f"{d.output} by {d.largest:.3g}" for d in wrong)
+        msg = (
+            f"The ONNX files were not written, as onnxruntime computes something else than PyTorch: {named}. "
+            f"Try the versions in constraints.txt, and report it with the output of fedn doctor."
+        )
+        raise ExportError(msg)
+
+
+def _write(programs: Mapping[str, bytes], facts: dict[str, Any], folder: Path) -> tuple[Path, ...]:
+    files = []
+    for name, content in programs.items():
+        files.append(write_atomically(folder / f"{name}.onnx", partial(Path.write_bytes, data=content)))
+    return (*files, write_json(folder / "fedn.json", facts))

@@ -1,0 +1,134 @@
+"""One small export with the real exporter, run by onnxruntime alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fedn_lightning.cli.main import main
+from fedn_lightning.detector.recipe import load
+from fedn_lightning.errors import ExportError
+from fedn_lightning.export import onnx_files
+from fedn_lightning.export.trial import moving_face
+from fedn_lightning.nn.fedn import NetworkConfig
+from fedn_lightning.nn.inference import events_of_video, propose
+from fedn_lightning.tasks.detection import DetectionTask
+from fedn_lightning.tasks.encoding import EncoderConfig
+
+PAGE = Path(__file__).parents[2] / "docs" / "export.md"
+WINDOW, SIZE = 64, 48
+
+
+def write_checkpoint(path: Path) -> None:
+    """A network with random weights, in a checkpoint as a run writes it."""
+    torch.manual_seed(0)
+    network = NetworkConfig(dim=32, channels=32, levels=2, decoupled=False)
+    task = DetectionTask(EncoderConfig(depth=10, width=8), network)
+    with torch.no_grad():
+        for output in task.network.head.outputs.values():  # untrained ones say the same of every slot
+            output.weight.normal_(std=0.2)
+    told = {
+        "task": "DetectionTask",
+        "model": task.recipe(),
+        "crop_size": SIZE,
+        "fps": 30.0,
+        "emotions": list(task.emotions),
+        "dataset": "toy",
+        "alignment": {"align": "track", "finder": "cascade"},
+        "windows": {"length": WINDOW, "test_stride": 16},
+    }
+    torch.save({"state_dict": task.state_dict(), "fedn": told}, path)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a checkpoint, its export and the crops of a video."""
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path_factory.mktemp("export")
+    write_checkpoint(folder / "best.ckpt")
+    np.save(folder / "crops.npy", moving_face(SIZE, 150))
+    assert main(["export", "--ckpt", str(folder / "best.ckpt"), "--onnx", "--out", str(folder / "onnx")]) == 0
+    return folder
+
+
+def expected(home: Path, threshold: float) -> list[tuple[float, float, float, int, int]]:
+    """What the project itself finds in the crops, in float32, by descending score."""
+    recipe, encoder, network = load(home / "best.ckpt", None, torch.device("cpu"))
+    crops = np.load(home / "crops.npy")
+    starts = [0, 16, 32, 48, 64, 80, len(crops) - WINDOW]
+    with torch.inference_mode():
+        features = encoder(torch.from_numpy(crops).permute(0, 3, 1, 2))
+        windows = torch.stack([features[start : start + WINDOW] for start in starts])
+        first = torch.tensor(starts, dtype=torch.float64)
+        rows = propose(network(windows), network.slots(WINDOW), first * 0, first, first * 0 + 1, 1000)
+    found = events_of_video(rows.numpy(), len(crops), dataclasses.replace(recipe.inference, keep=1000))
+    kept = found[found.score >= threshold]
+    return sorted(
+        zip(kept.score, kept.start, kept.end, kept.type.tolist(), kept.emotion.tolist(), strict=True), reverse=True
+    )
+
+
+@pytest.mark.slow  # the exporter takes some ten seconds
+def test_the_pages_example_finds_what_the_project_finds(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(home)
+    about = json.loads(Path("onnx/fedn.json").read_text())
+    scores = [score for score, *_ in expected(home, 0)]
+    middle = (scores[9] + scores[10]) / 2  # ten events, and no score so near that rounding could decide
+    about["thresholds"] = dict.fromkeys(about["thresholds"], middle)
+    Path("onnx/fedn.json").write_text(json.dumps(about))
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, str(PAGE), "exec"), names)
+    events = names["events"]
+    assert isinstance(events, list)
+    ours = expected(home, middle)
+    assert len(events) == len(ours) == 10
+    for (score, start, end, kind, emotion), theirs in zip(ours, events, strict=True):
+        assert theirs[:3] == pytest.approx((score, start, end), abs=1e-3)
+        assert theirs[3:] == (about["types"][kind], about["emotions"][emotion])
+    assert "micro" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_manifest_tells_what_the_checkpoint_is(home: Path) -> None:
+    about = json.loads((home / "onnx" / "fedn.json").read_text())
+    assert about["crop"]["alignment"] == "track"
+    assert about["crop"]["eye_centres"]["left_in_picture"] == [15.429, 15.36]
+    assert about["window"] | {"tail": ""} == {"length": WINDOW, "stride": 16, "multiple_of": 16, "tail": ""}
+    assert set(about["difference_from_pytorch"]) == {
+        "encoder.features", "detector.intervals", "detector.confidence", "detector.emotion",
+    }  # fmt: skip
+    assert 0 < max(about["difference_from_pytorch"].values()) < 1e-3
+
+
+@pytest.mark.slow
+def test_a_file_that_says_something_else_is_refused(home: Path) -> None:
+    recipe, encoder, network = load(home / "best.ckpt", None, torch.device("cpu"))
+    _, detection = onnx_files.graphs_of(recipe, encoder, network)
+    program = (home / "onnx" / "detector.onnx").read_bytes()
+    trial = np.random.default_rng(0).normal(size=(2, WINDOW, encoder.feature_dim)).astype(np.float32)
+    onnx_files._refuse(onnx_files.compare(detection, program, [trial]))
+    with torch.no_grad():
+        network.head.scale += 0.01
+    with pytest.raises(ExportError, match="something else than PyTorch: intervals"):
+        onnx_files._refuse(onnx_files.compare(detection, program, [trial]))
+
+
+def test_without_the_extra_there_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else find(name))
+    assert main(["export", "--ckpt", "nowhere.ckpt"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "fedn: error: Export needs onnxscript; to install it: pip install 'fedn-lightning[onnx]'."
