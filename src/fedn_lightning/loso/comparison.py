@@ -104,20 +104,25 @@ def compare(folders: Sequence[str | Path], names: Sequence[str] = (), draws: int
     )
 
 
-def find_run(folder: Path) -> Path:
-    """The folder with the predictions: `folder` itself, or the only pooled one in it.
+def find_run(folder: Path, needed: Sequence[str] = NEEDED) -> Path:
+    """The folder with the predictions: `folder` itself, or the only pooled one in it or in an experiment below it.
+
+    Args:
+        folder: of a run, of pooled folds, of an experiment (`runs/<name>/<hash>`), or `runs/<name>`.
+        needed: files that must lie there.
 
     Raises:
         PredictionFileError: if there is none, or more than one.
     """
-    candidates = [folder, *sorted(folder.glob("pooled-*"))]
-    complete = [path for path in candidates if all((path / name).is_file() for name in NEEDED)]
+    candidates = [folder, *sorted(folder.glob("pooled-*")), *sorted(folder.glob("*/pooled-*"))]
+    complete = [path for path in candidates if all((path / name).is_file() for name in needed)]
     if len(complete) == 1:
         return complete[0]
     if complete:
-        msg = f"{folder} holds several results ({', '.join(path.name for path in complete)}); name one of them."
+        inside = ", ".join(str(path.relative_to(folder)) for path in complete)
+        msg = f"{folder} holds several results ({inside}); name one of them."
     else:
-        msg = f"{folder} holds no result of a run: {', '.join(NEEDED)} must lie there."
+        msg = f"{folder} holds no result of a run: {', '.join(needed)} must lie there."
     raise PredictionFileError(msg)
 
 

@@ -1,4 +1,7 @@
-"""Line charts as SVG text: small, sharp at every size, and without a library."""
+"""Line charts as SVG text: small, sharp at every size, and without a library.
+
+Colours come from classes that the style sheet of :mod:`.page.skeleton` fills in, for light and for dark screens.
+"""
 
 from __future__ import annotations
 
@@ -10,70 +13,137 @@ import numpy as np
 
 from fedn_lightning.events import FloatArray
 
-WIDTH, HEIGHT = 360, 260
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 26, 40
+WIDTH, HEIGHT = 380, 280
+LEFT, RIGHT, TOP, BOTTOM = 44, 12, 46, 40
 INNER_WIDTH, INNER_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-COLOURS = ("#1b6ca8", "#c8553d", "#4a7c59")
+COLOURS = 8
+"""Classes `c0` to `c7` of the style sheet, one for each line in turn."""
 TICKS = 5
+LETTER = 6.2
+"""Width of a letter of the legend; it only has to be about right."""
+
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve: its name in the legend, `(K,)` abscissae and `(K,)` ordinates."""
+    """A curve: its name in the legend (none if empty), `(K,)` abscissae and `(K,)` ordinates.
+
+    A `faint` line is one of many of a kind: thin, pale, and of the colour of the first.
+    """
 
     name: str
     x: FloatArray
     y: FloatArray
+    faint: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A dashed vertical line at an abscissa, with a word beside it."""
+
+    x: float
+    label: str = ""
 
 
 def line_chart(
-    title: str, x_label: str, y_label: str, lines: Sequence[Line], x_range: tuple[float, float] = (0.0, 1.0)
+    title: str,
+    x_label: str,
+    y_label: str,
+    lines: Sequence[Line],
+    x_range: Range = (0.0, 1.0),
+    y_range: Range = (0.0, 1.0),
+    marks: Sequence[Mark] = (),
 ) -> str:
-    """Draws curves over `x_range`, ordinates from 0 to 1.
+    """Draws curves.
 
     Args:
         title: above the chart.
         x_label: below the axis.
         y_label: beside the axis.
-        lines: the curves; what lies outside the range is clipped.
+        lines: the curves; what lies outside the range of abscissae is left out, ordinates are cut off.
         x_range: first and last abscissa.
+        y_range: least and greatest ordinate.
+        marks: abscissae that stand out; those outside the range are left out.
 
     Returns:
         An `<svg>` element.
     """
-    low, high = x_range if x_range[1] > x_range[0] else (x_range[0] - 0.5, x_range[0] + 0.5)
+    place = _Place(_widened(x_range), _widened(y_range))
+    strong = [line for line in lines if not line.faint]
     parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="{html.escape(title)}" '
-        'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11">',
-        f'<text x="{LEFT}" y="15" font-weight="bold">{html.escape(title)}</text>',
-        *_axes(x_label, y_label, low, high),
-        *(element for k, line in enumerate(lines) for element in _curve(line, k, low, high)),
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}" '
+        'xmlns="http://www.w3.org/2000/svg">',
+        f'<text class="title" x="{LEFT}" y="15">{html.escape(title)}</text>',
+        *_axes(x_label, y_label, place),
+        *(element for mark in marks for element in _mark(mark, place)),
+        *(_curve(line, "faint", place) for line in lines if line.faint),
+        *(_curve(line, f"c{k % COLOURS}", place) for k, line in enumerate(strong)),
+        *_legend([line.name for line in strong]),
         "</svg>",
     ]
     return "\n".join(parts)
 
 
-def _axes(x_label: str, y_label: str, low: float, high: float) -> Iterator[str]:
-    yield f'<rect x="{LEFT}" y="{TOP}" width="{INNER_WIDTH}" height="{INNER_HEIGHT}" fill="none" stroke="#999"/>'
+@dataclass(frozen=True)
+class _Place:
+    """Where a point of the data lies in the picture."""
+
+    x_range: Range
+    y_range: Range
+
+    def x(self, value: FloatArray | float) -> FloatArray:
+        low, high = self.x_range
+        return np.asarray(LEFT + (np.asarray(value) - low) / (high - low) * INNER_WIDTH)
+
+    def y(self, value: FloatArray | float) -> FloatArray:
+        low, high = self.y_range
+        part = np.clip((np.asarray(value) - low) / (high - low), 0, 1)
+        return np.asarray(TOP + (1 - part) * INNER_HEIGHT)
+
+
+def _widened(limits: Range) -> Range:
+    """A range that can be divided by."""
+    return limits if limits[1] > limits[0] else (limits[0] - 0.5, limits[0] + 0.5)
+
+
+def _axes(x_label: str, y_label: str, place: _Place) -> Iterator[str]:
     for k in range(TICKS + 1):
-        part = k / TICKS
-        x, y = LEFT + part * INNER_WIDTH, TOP + (1 - part) * INNER_HEIGHT
-        tick = f"{low + part * (high - low):.3g}"
-        yield f'<text x="{x:.0f}" y="{TOP + INNER_HEIGHT + 14}" text-anchor="middle">{tick}</text>'
-        yield f'<text x="{LEFT - 5}" y="{y + 4:.0f}" text-anchor="end">{part:.1f}</text>'
-        yield f'<path d="M{LEFT} {y:.0f}h{INNER_WIDTH}" stroke="#ddd" stroke-width="0.5"/>'
-    yield f'<text x="{LEFT + INNER_WIDTH / 2}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(x_label)}</text>'
-    turned = f'transform="translate(12 {TOP + INNER_HEIGHT / 2}) rotate(-90)" text-anchor="middle"'
-    yield f"<text {turned}>{html.escape(y_label)}</text>"
+        x, y = (low + k / TICKS * (high - low) for low, high in (place.x_range, place.y_range))
+        yield f'<path class="grid" d="M{LEFT} {place.y(y):.1f}h{INNER_WIDTH}"/>'
+        yield f'<text x="{place.x(x):.0f}" y="{TOP + INNER_HEIGHT + 14}" text-anchor="middle">{x:.3g}</text>'
+        yield f'<text x="{LEFT - 6}" y="{place.y(y) + 4:.0f}" text-anchor="end">{y:.3g}</text>'
+    middle = LEFT + INNER_WIDTH / 2
+    yield f'<text class="soft" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(x_label)}</text>'
+    turned = f'transform="translate(11 {TOP + INNER_HEIGHT / 2}) rotate(-90)" text-anchor="middle"'
+    yield f'<text class="soft" {turned}>{html.escape(y_label)}</text>'
 
 
-def _curve(line: Line, index: int, low: float, high: float) -> Iterator[str]:
-    """A curve and its entry in the legend."""
-    colour = COLOURS[index % len(COLOURS)]
+def _curve(line: Line, name: str, place: _Place) -> str:
+    low, high = place.x_range
     inside = (line.x >= low) & (line.x <= high) & np.isfinite(line.y)
-    xs = LEFT + (line.x[inside] - low) / (high - low) * INNER_WIDTH
-    ys = TOP + (1 - line.y[inside]) * INNER_HEIGHT
+    xs, ys = place.x(line.x[inside]), place.y(line.y[inside])
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
-    yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
-    place = f'x="{WIDTH - RIGHT - 6}" y="{TOP + 14 + 13 * index}" text-anchor="end" fill="{colour}"'
-    yield f"<text {place}>{html.escape(line.name)}</text>"
+    dot = f'<circle class="{name} dot" cx="{xs[0]:.1f}" cy="{ys[0]:.1f}" r="2.5"/>' if len(xs) == 1 else ""
+    return f'<polyline class="{name}" points="{points}"/>{dot}'
+
+
+def _mark(mark: Mark, place: _Place) -> Iterator[str]:
+    low, high = place.x_range
+    if not low <= mark.x <= high:
+        return
+    x = float(place.x(mark.x))
+    yield f'<path class="mark" d="M{x:.1f} {TOP}v{INNER_HEIGHT}"/>'
+    if mark.label:
+        left = x > LEFT + INNER_WIDTH / 2
+        side = f'x="{x - 4:.1f}" text-anchor="end"' if left else f'x="{x + 4:.1f}"'
+        yield f'<text class="soft" {side} y="{TOP + 11}">{html.escape(mark.label)}</text>'
+
+
+def _legend(names: Sequence[str]) -> Iterator[str]:
+    x = float(LEFT)
+    for k, name in enumerate(names):
+        if name:
+            yield f'<path class="c{k % COLOURS}" d="M{x:.0f} 31h14"/>'
+            yield f'<text x="{x + 18:.0f}" y="35">{html.escape(name)}</text>'
+            x += 32 + LETTER * len(name)

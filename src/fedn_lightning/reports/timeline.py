@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,13 @@ def confidence_top(record: DetectionRecord) -> float:
     It is 1 unless the network is never that sure: thresholds and curves near 0 would then lie on the axis.
     """
     peaks = [float(curve.max(initial=0.0)) for curve in record.curves]
-    reached = max([*peaks, *(value for value in record.threshold if np.isfinite(value))], default=1.0)
-    return next(top for top in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if reached <= 0.9 * top or top == 1.0)
+    return axis_top([*peaks, *record.threshold])
+
+
+def axis_top(reached: Sequence[float]) -> float:
+    """Upper end of a confidence axis that reaches some confidences and thresholds; infinite ones do not count."""
+    most = max((value for value in reached if np.isfinite(value)), default=1.0)
+    return next(top for top in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if most <= 0.9 * top or top == 1.0)
 
 
 def _clean(axis: Any, kept: tuple[str, ...]) -> None:
