@@ -32,6 +32,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("errors",): Command("fedn_lightning.cli.errors", "sort misses and false alarms into kinds, with their cost"),
     ("generalise",): Command("fedn_lightning.cli.generalise", "score a trained run, as it is, on another corpus"),
     ("report",): Command("fedn_lightning.cli.report", "show a run as one HTML page"),
+    ("dashboard",): Command("fedn_lightning.cli.dashboard", "create a W&B workspace that compares runs"),
     ("evaluate",): Command("fedn_lightning.cli.evaluate", "score anyone's predictions against a truth table"),
     ("export",): Command("fedn_lightning.cli.export", "write a checkpoint as ONNX, checked against PyTorch"),
     ("doctor",): Command("fedn_lightning.cli.doctor", "look for what is missing here, as text for a bug report"),

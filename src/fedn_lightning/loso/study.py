@@ -6,6 +6,8 @@ import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fedn_lightning.event_files import Names, read_videos
+from fedn_lightning.events import Video
 from fedn_lightning.files import write_json, write_text
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
@@ -15,9 +17,8 @@ from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.reports.evaluation import subject_table
 from fedn_lightning.reports.loso import markdown, pooled_json, study_json
 from fedn_lightning.tracking.aggregate import Aggregate, log_aggregate
-
-PICTURES = 12
-"""Timelines in the aggregate W&B run; each fold's own run has more."""
+from fedn_lightning.tracking.artifacts import read_config
+from fedn_lightning.tracking.wandb import Mode, WandbSettings
 
 
 def pool_study(experiment: Experiment, every: Sequence[Fold], wanted: Sequence[Fold], draws: int) -> list[Pooled]:
@@ -96,26 +97,38 @@ def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:
         for path, value in flat_scores(getattr(pooled, mode).evaluation).items()
         if value == value
     }
-    classes = list(pooled.strict.emotions)
-    counts = [[name, *row] for name, row in zip(classes, pooled.confusion.tolist(), strict=True)]
+    folds = [experiment.folder / f"seed{pooled.seed}" / name for name in pooled.folds]
+    names = Names()
+    read_videos(pooled.folder / "videos.csv", names)  # first, as in pooling, so that the indices are the same
     return Aggregate(
-        project=experiment.wandb_project,
-        mode=experiment.wandb_mode,
+        settings=_settings(experiment, folds[0]),
         group=experiment.tracking_group(pooled.seed),
         name="pooled-partial" if pooled.missing else "pooled",
         folder=pooled.folder,
         config={**experiment.to_json(), "seed": pooled.seed, "folds": list(pooled.folds)},
         scores=scores,
         subjects=subject_table(pooled.strict.per_subject or {}),
-        confusion=[["true \\ predicted", *classes, "none"], *counts],
-        timelines=_timelines(experiment, pooled),
+        claimed=pooled.strict.predictions.events,
+        truths=pooled.strict.truths.events,
+        videos=[Video(experiment.name, *key, path="", fps=names.lengths[key][1]) for key in names.videos],
+        emotions=pooled.strict.emotions,
+        timelines=_timelines(folds),
+        folds=folds,
     )
 
 
-def _timelines(experiment: Experiment, pooled: Pooled) -> list[Path]:
-    """The first timeline of each fold, up to :data:`PICTURES` of them."""
+def _settings(experiment: Experiment, fold: Path) -> WandbSettings:
+    """Where the folds' runs are, and what the user allows to be logged."""
+    stored = read_config(fold).get("wandb") or {}
+    kept = {key: stored[key] for key in ("entity", "tags", "events") if key in stored}
+    mode: Mode = experiment.wandb_mode  # type: ignore[assignment] # read from a configuration that was checked
+    return WandbSettings(project=experiment.wandb_project, mode=mode, **kept)
+
+
+def _timelines(folds: Sequence[Path]) -> list[tuple[str, Path]]:
+    """The first timeline of each fold, with its name."""
     found = []
-    for name in pooled.folds:
-        pictures = sorted((experiment.folder / f"seed{pooled.seed}" / name / "timelines").glob("*.png"))
-        found += [picture for picture in pictures if picture.name != "validation.png"][:1]
-    return found[:PICTURES]
+    for fold in folds:
+        pictures = sorted((fold / "timelines").glob("*.png"))
+        found += [(picture.stem, picture) for picture in pictures if picture.name != "validation.png"][:1]
+    return found
