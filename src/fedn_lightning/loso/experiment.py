@@ -39,6 +39,8 @@ class Experiment:
         wandb_project: W&B project.
         wandb_mode: configured W&B mode.
         wandb_group: beginning of the W&B group's name.
+        parameters: numbers in the network, the encoder's included.
+        trained_parameters: those of them that training changes.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Experiment:
     wandb_project: str
     wandb_mode: str
     wandb_group: str
+    parameters: int = 0
+    trained_parameters: int = 0
 
     @property
     def folder(self) -> Path:

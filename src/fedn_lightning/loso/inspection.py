@@ -26,6 +26,9 @@ from fedn_lightning.files import write_json
 from fedn_lightning.loso.checkpoints import seen_subjects
 from fedn_lightning.loso.experiment import Experiment, refuse_own_keys
 
+SEPARATOR = "--"
+"""Stands before the words of each experiment on the child's command line."""
+
 
 def inspect(words: Sequence[str], runs: str, group: int = 1, threads: int = 1, warm_up: bool = False) -> Experiment:
     """Reads the experiment that some options of `fedn fit` describe.
@@ -121,6 +124,8 @@ def describe(cli: Any, words: Sequence[str], runs: str, group: int, threads: int
         wandb_project=plain["wandb"]["project"],
         wandb_mode=plain["wandb"]["mode"],
         wandb_group=plain["wandb"]["group"] or f"{settings.experiment}-{digest}",
+        parameters=sum(p.numel() for p in cli.model.parameters()),
+        trained_parameters=sum(p.numel() for p in cli.model.parameters() if p.requires_grad),
     )
 
 
@@ -206,14 +211,25 @@ def inspect_in_child(words: Sequence[str], runs: str, group: int, threads: int, 
     Raises:
         ChildError: if it fails; it has said why on stderr.
     """
+    return inspect_each_in_child([words], runs, group, threads, warm_up)[0]
+
+
+def inspect_each_in_child(
+    requests: Sequence[Sequence[str]], runs: str, group: int, threads: int, warm_up: bool
+) -> list[Experiment]:
+    """:func:`inspect` for the words of several experiments, one after the other in one process of their own.
+
+    Raises:
+        ChildError: if one fails; it has said why on stderr.
+    """
     with tempfile.TemporaryDirectory(prefix="fedn-loso-") as folder:
-        path = Path(folder) / "experiment.json"
         options = ["--runs", runs, "--group", str(group), "--threads", str(threads), *(["--warm-up"] * warm_up)]
-        command = [sys.executable, "-m", "fedn_lightning.loso.inspection", str(path), *options, "--", *words]
+        command = [sys.executable, "-m", "fedn_lightning.loso.inspection", folder, *options]
+        command += [word for words in requests for word in (SEPARATOR, *words)]
         code = subprocess.run(command, check=False).returncode
         if code:
             raise ChildError(code)
-        return Experiment.load(path)
+        return [Experiment.load(Path(folder) / f"{number}.json") for number in range(len(requests))]
 
 
 class ChildError(Exception):
@@ -229,28 +245,44 @@ class ChildError(Exception):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Writes the experiment to a file.
+    """Writes each experiment to a file, `0.json`, `1.json` and so on.
 
     Args:
-        argv: `OUT --runs R --group K --threads N [--warm-up] -- WORDS`.
+        argv: `FOLDER --runs R --group K --threads N [--warm-up] -- WORDS [-- WORDS ...]`.
     """
     parser = argparse.ArgumentParser(prog="python -m fedn_lightning.loso.inspection")
-    parser.add_argument("out")
+    parser.add_argument("folder")
     parser.add_argument("--runs", default="runs")
     parser.add_argument("--group", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--warm-up", action="store_true")
-    cut = list(argv).index("--")
-    options, words = parser.parse_args(argv[:cut]), list(argv[cut + 1 :])
+    own, *requests = _split(argv)
+    options = parser.parse_args(own)
     try:
-        found = inspect(words, options.runs, options.group, options.threads, options.warm_up)
+        for number, words in enumerate(requests):
+            found = inspect(words, options.runs, options.group, options.threads, options.warm_up)
+            write_json(Path(options.folder) / f"{number}.json", found.to_json())
     except FednError as error:
         print(f"fedn: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    write_json(options.out, found.to_json())
     return 0
+
+
+def _split(argv: Sequence[str]) -> list[list[str]]:
+    """The words between separators.
+
+    >>> _split(["out", "--", "--config", "a.yaml", "--", "--config", "b.yaml"])
+    [['out'], ['--config', 'a.yaml'], ['--config', 'b.yaml']]
+    """
+    parts: list[list[str]] = [[]]
+    for word in argv:
+        if word == SEPARATOR:
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts
 
 
 if __name__ == "__main__":

@@ -32,15 +32,47 @@ class Launch(Protocol):
         """Ends all folds, so that they can be resumed, and waits for it."""
 
 
+class Slots:
+    """Places for folds, of one experiment or of many: who comes first is served first.
+
+    Args:
+        jobs: folds at a time.
+        devices: values of CUDA_VISIBLE_DEVICES, handed to folds in turn; empty to leave the variable alone.
+    """
+
+    def __init__(self, jobs: int, devices: Sequence[str] = ()) -> None:
+        self._stop = threading.Event()
+        self._devices: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        for slot in range(jobs):
+            self._devices.put(devices[slot % len(devices)] if devices else None)
+        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="fold")
+
+    def submit(self, experiment: Experiment, fold: Fold, resources: Resources, start: Start) -> Future[Outcome]:
+        """Runs a fold as soon as there is a place for it."""
+        return self._pool.submit(self._run, experiment, fold, resources, start)
+
+    def _run(self, experiment: Experiment, fold: Fold, resources: Resources, start: Start) -> Outcome:
+        device = self._devices.get()
+        try:
+            return run_fold(experiment, fold, replace(resources, device=device), self._stop, start=start)
+        finally:
+            self._devices.put(device)
+
+    def stop(self) -> None:
+        """Ends all folds, so that they can be resumed, and waits for it."""
+        self._stop.set()
+        self._pool.shutdown(wait=True)
+
+
 class LocalLaunch:
     """Runs folds as child processes.
 
     Args:
         experiment: of the folds.
         folds: in the order they are begun.
-        jobs: folds at a time.
+        slots: where they run; or how many at a time.
         resources: of one fold.
-        devices: values of CUDA_VISIBLE_DEVICES, handed to folds in turn; empty to leave the variable alone.
+        devices: as of :class:`Slots`, where `slots` is a number.
         start: how a fold's process is started.
     """
 
@@ -48,27 +80,13 @@ class LocalLaunch:
         self,
         experiment: Experiment,
         folds: Sequence[Fold],
-        jobs: int,
+        slots: Slots | int,
         resources: Resources,
         devices: Sequence[str] = (),
         start: Start = start_process,
     ) -> None:
-        self._experiment, self._resources, self._start = experiment, resources, start
-        self._stop = threading.Event()
-        self._devices: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        for slot in range(jobs):
-            self._devices.put(devices[slot % len(devices)] if devices else None)
-        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="fold")
-        self._pending: list[Future[Outcome]] = [self._pool.submit(self._run, fold) for fold in folds]
-
-    def _run(self, fold: Fold) -> Outcome:
-        device = self._devices.get()
-        try:
-            return run_fold(
-                self._experiment, fold, replace(self._resources, device=device), self._stop, start=self._start
-            )
-        finally:
-            self._devices.put(device)
+        self._slots = Slots(slots, devices) if isinstance(slots, int) else slots
+        self._pending = [self._slots.submit(experiment, fold, resources, start) for fold in folds]
 
     def outcomes(self) -> list[Outcome]:
         """Folds that have ended since the last call.
@@ -86,8 +104,7 @@ class LocalLaunch:
 
     def stop(self) -> None:
         """Ends all folds, so that they can be resumed, and waits for it."""
-        self._stop.set()
-        self._pool.shutdown(wait=True)
+        self._slots.stop()
 
 
 def cores() -> int:

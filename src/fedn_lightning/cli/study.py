@@ -1,0 +1,184 @@
+"""`fedn study`: many experiments on the same folds, and one table of what came out."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedn_lightning.study.plan import Plan
+    from fedn_lightning.study.units import Unit
+
+_EPILOG = """
+STUDY is a folder with a study.yaml (or with experiment files alone), a study file, or experiment files. The same
+command, typed again, skips what is finished and resumes what died. docs/study.md tells of the table's intervals.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(
+        prog="fedn study",
+        description="Runs leave-one-subject-out (or grouped folds) for each experiment of a study; writes one table.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument("study", nargs="+", metavar="STUDY", help="folder, study file, or experiment files")
+    p.add_argument(
+        "--seeds", nargs="+", type=int, default=[], metavar="K", help="how many seeds for every row, or which ones"
+    )
+    p.add_argument("--group", type=int, metavar="K", help="hold out K subjects together (default: the study's, or 1)")
+    p.add_argument("--only", nargs="+", default=[], metavar="ROW", help="train these rows alone; the table has all")
+    p.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one per device, or per core)")
+    p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of a training (default: 1)")
+    p.add_argument("--devices", nargs="+", default=[], metavar="D", help="CUDA devices to use (default: all)")
+    p.add_argument("--runs", metavar="DIR", help="parent of the run folders (default: runs/STUDY)")
+    p.add_argument(
+        "--results", metavar="DIR", help="the rows' files and the table (default: experiments/results/STUDY)"
+    )
+    p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="draws of subjects and seeds")
+    p.add_argument("--dry-run", action="store_true", help="show rows, folds and their state; run nothing")
+    p.add_argument("--table-only", action="store_true", help="write the table from the rows' files; run nothing")
+    return p
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command.
+
+    Args:
+        argv: the words after `fedn study`.
+
+    Returns:
+        0 if every row that was asked for is in the table, 1 if a training failed or a row is missing.
+
+    Raises:
+        FednError: for a mistake in options, study or experiment files, or folds that do not belong together.
+        KeyboardInterrupt: if the user stops it.
+    """
+    options = parser().parse_args(argv)
+    _check(options)
+    from dataclasses import replace
+
+    from fedn_lightning.study.plan import read_plan
+
+    plan = read_plan(options.study).with_seeds(options.seeds)
+    plan = replace(plan, group=options.group or plan.group)
+    options.results = options.results or str(Path("experiments") / "results" / plan.name)
+    options.runs = options.runs or str(Path("runs") / plan.name)
+    chosen = plan.only(options.only)
+    failed = 0
+    if not options.table_only:
+        units = find_units(chosen, options)
+        if units is None:
+            return 2
+        if options.dry_run:
+            return show_plan(units)
+        failed = train(units, options)
+    return max(failed, write_table(plan, chosen, options))
+
+
+def _check(options: argparse.Namespace) -> None:
+    from fedn_lightning.errors import ConfigError
+
+    for name in ("group", "jobs", "threads", "bootstrap"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            msg = f"--{name} takes a number of at least 1, got {value}."
+            raise ConfigError(msg)
+
+
+def find_units(plan: Plan, options: argparse.Namespace) -> list[Unit] | None:
+    """Reads every experiment, and fills the caches that trainings share; None if one cannot be used, which was told."""
+    from fedn_lightning.loso import inspection
+    from fedn_lightning.study.units import make_units
+
+    configs = list(dict.fromkeys(config for row in plan.rows for config in row.configs))
+    words = [["--config", config] for config in configs]
+    try:
+        found = inspection.inspect_each_in_child(
+            words, options.runs, plan.group, options.threads, warm_up=not options.dry_run
+        )
+    except inspection.ChildError:
+        return None
+    return make_units(plan, dict(zip(configs, found, strict=True)))
+
+
+def show_plan(units: list[Unit]) -> int:
+    """Prints rows, seeds and the state of their folds."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fedn_lightning.study.units import trainings
+
+    table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
+    for name in ("row", "seed", "experiment", "folds", "finished"):
+        table.add_column(name)
+    for unit in units:
+        names = " + ".join(f"{part.name} {part.config_hash}" for part in unit.parts)
+        done = len(unit.tasks) - len(unit.unfinished())
+        table.add_row(
+            unit.row.name, str(unit.seed), names, " ".join(f.name for f in unit.folds), f"{done}/{len(unit.tasks)}"
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"{len(trainings(units))} trainings in all")
+    return 0
+
+
+def train(units: list[Unit], options: argparse.Namespace) -> int:
+    """Runs what is not finished; returns 1 if a training failed or a row could not be booked.
+
+    Raises:
+        KeyboardInterrupt: if the user stops it; all trainings have ended then.
+    """
+    from fedn_lightning.loso.local import Slots, share
+    from fedn_lightning.loso.worker import Resources
+    from fedn_lightning.study.driver import run_units, try_to_book
+    from fedn_lightning.study.progress import Progress
+    from fedn_lightning.study.units import trainings
+
+    _end_like_a_keyboard()
+    jobs, devices = share(options.jobs, options.devices, units[0].experiment, len(trainings(units)))
+    booked: list[bool] = []
+    with Progress(units, jobs) as progress:
+
+        def book(unit: Unit) -> None:
+            booked.append(try_to_book(unit, options.results, options.bootstrap, progress.tell))
+
+        try:
+            failed = run_units(units, Slots(jobs, devices), Resources(threads=options.threads), book, progress)
+        except KeyboardInterrupt:
+            progress.tell("fedn: type the same command again to go on from here")
+            raise
+    return int(failed > 0 or not all(booked))
+
+
+def _end_like_a_keyboard() -> None:
+    """Lets SIGTERM do what Ctrl-C does: stop the trainings, leave them resumable."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> int:
+    """Writes the table of all rows there are, and prints it; returns 1 if a row that was asked for is missing."""
+    from fedn_lightning.reports.study import write_study
+    from fedn_lightning.study.row_file import read_row, row_path
+    from fedn_lightning.study.statistics import lines_of
+
+    paths = {row.name: row_path(options.results, row.name) for row in plan.rows}
+    rows = [read_row(path) for path in paths.values() if path.is_file()]
+    missing = [row.name for row in chosen.rows if not paths[row.name].is_file()]
+    if missing:
+        print(f"fedn: no result yet of {', '.join(missing)}", file=sys.stderr)
+    if not rows:
+        return 1
+    lines = lines_of(rows, plan.baseline, options.bootstrap)
+    print(write_study(options.results, plan.name, plan.baseline, lines, options.bootstrap))
+    return int(bool(missing))

@@ -1,0 +1,183 @@
+"""The table of a study: as Markdown, JSON and a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedn_lightning.files import plain, write_atomically, write_json, write_text
+from fedn_lightning.metrics.functional.spotting import show
+from fedn_lightning.reports.comparison import signed
+from fedn_lightning.reports.loso import markdown_table
+
+if TYPE_CHECKING:
+    from fedn_lightning.study.statistics import Estimate, Line
+
+NAMES = {
+    "spotting.macro.f1": "F1 macro",
+    "spotting.micro.f1": "F1 micro",
+    "spotting.overall.f1": "F1 overall",
+    "detection.map@0.5": "mAP@0.5",
+    "strs": "STRS (micro)",
+    "false_alarms_a_minute": "false alarms/min",
+}
+"""Scores by their path, and what a reader calls them."""
+
+FILES = {"md": "study.md", "json": "study.json", "png": "study.png"}
+"""What is written beside the rows' files."""
+
+INK, BLUE, GREY = "#22262b", "#1b6ca8", "#8a9099"
+
+
+def write_study(folder: str | Path, name: str, baseline: str, lines: Sequence[Line], draws: int) -> str:
+    """Writes table and picture.
+
+    Args:
+        folder: of the study's results.
+        name: of the study.
+        baseline: the row that the others are compared with.
+        lines: rows with their uncertainty, in order.
+        draws: of the bootstrap.
+
+    Returns:
+        The Markdown.
+    """
+    folder = Path(folder)
+    page = study_markdown(name, baseline, lines, draws)
+    write_text(folder / FILES["md"], page)
+    write_json(folder / FILES["json"], study_json(name, baseline, lines, draws))
+    save_study(folder / FILES["png"], baseline, lines)
+    return page
+
+
+def study_markdown(name: str, baseline: str, lines: Sequence[Line], draws: int) -> str:
+    """A page: the scores, the differences from the baseline, and how both were come by."""
+    parts = [f"# Study {name}", markdown_table(score_rows(lines)), notes(lines, draws)]
+    if any(line.differences for line in lines):
+        parts += [f"## Differences from {baseline}", markdown_table(difference_rows(lines))]
+        parts.append("Same people and same seeds on both sides; an interval that holds 0 decides nothing.")
+    return "\n\n".join(parts) + "\n"
+
+
+def score_rows(lines: Sequence[Line]) -> list[tuple[str, ...]]:
+    """Rows of name, seeds, scores with intervals, size and time; the first is the head."""
+    head = ("row", "seeds", *NAMES.values(), "parameters", "s/epoch")
+    body = [
+        (
+            line.row.name,
+            str(len(line.row.seeds)),
+            *(cell(line.estimates[path]) for path in NAMES),
+            size(line.row.trained_parameters),
+            show(line.seconds_an_epoch, 1),
+        )
+        for line in lines
+    ]
+    return [head, *body]
+
+
+def difference_rows(lines: Sequence[Line]) -> list[tuple[str, ...]]:
+    """Rows of name, common seeds and differences with intervals; the first is the head."""
+    head = ("row", "seeds", *NAMES.values())
+    compared = [line for line in lines if line.differences]
+    body = [
+        (line.row.name, " ".join(map(str, line.common)), *(signed(line.differences[path]) for path in NAMES))
+        for line in compared
+    ]
+    return [head, *body]
+
+
+def cell(estimate: Estimate) -> str:
+    """A score and its interval.
+
+    >>> from fedn_lightning.study.statistics import Estimate
+    >>> cell(Estimate(0.5, 0.4, 0.625, {7: 0.5})), cell(Estimate(math.nan, math.nan, math.nan, {}))
+    ('0.500 [0.400, 0.625]', '-')
+    """
+    if math.isnan(estimate.value):
+        return "-"
+    return f"{show(estimate.value, 3)} [{show(estimate.low, 3)}, {show(estimate.high, 3)}]"
+
+
+def size(parameters: int) -> str:
+    """A number of parameters for a reader.
+
+    >>> size(1_234_567), size(4_200), size(0)
+    ('1.23 M', '4.2 k', '-')
+    """
+    if not parameters:
+        return "-"
+    return f"{parameters / 1e6:.2f} M" if parameters >= 1e6 else f"{parameters / 1e3:.1f} k"
+
+
+def notes(lines: Sequence[Line], draws: int) -> str:
+    """How the figures were come by."""
+    single = [line.row.name for line in lines if len(line.row.seeds) == 1]
+    text = (
+        "Selection strict: epoch and thresholds were chosen on validation subjects of each fold; spotting by the "
+        "protocol megc, counts pooled over all folds. A score is the mean over seeds, in brackets the 95 % interval of "
+        f"{draws} draws of subjects and of seeds with replacement."
+    )
+    if single:
+        text += (
+            f" Rows of one seed ({', '.join(single)}) hold the chance of other people alone, not that of another "
+            "training: their intervals are too narrow."
+        )
+    return text + " Parameters are those that are trained; s/epoch is the median over folds, training and validation."
+
+
+def study_json(name: str, baseline: str, lines: Sequence[Line], draws: int) -> dict[str, Any]:
+    """As plain values."""
+    rows = {
+        line.row.name: {
+            "config_hash": line.row.config_hash,
+            "group": line.row.group,
+            "seeds": sorted(line.row.seeds),
+            "commits": sorted({fold.commit for seed in line.row.seeds.values() for fold in seed.folds.values()}),
+            "parameters": line.row.parameters,
+            "trained_parameters": line.row.trained_parameters,
+            "seconds_an_epoch": line.seconds_an_epoch,
+            "scores": {path: asdict(estimate) for path, estimate in line.estimates.items()},
+            "seeds_of_differences": list(line.common),
+            "differences": {path: asdict(difference) for path, difference in line.differences.items()},
+        }
+        for line in lines
+    }
+    result: dict[str, Any] = plain({"study": name, "baseline": baseline, "draws": draws, "rows": rows})
+    return result
+
+
+def save_study(path: str | Path, baseline: str, lines: Sequence[Line]) -> Path:
+    """Draws each score of each row with its interval, and its seeds as dots; a line marks the baseline."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 0.34 * len(lines) + 1.7), dpi=110, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(NAMES), sharey=True)
+    for axes, (score, label) in zip(panels, NAMES.items(), strict=True):
+        _draw_score(axes, score, label, baseline, lines)
+    panels[0].set_yticks(range(len(lines)), [line.row.name.replace("_", " ") for line in lines])
+    panels[0].invert_yaxis()
+    return write_atomically(path, lambda temporary: figure.savefig(temporary))
+
+
+def _draw_score(axes: Any, score: str, label: str, baseline: str, lines: Sequence[Line]) -> None:
+    for place, line in enumerate(lines):
+        found = line.estimates[score]
+        if math.isnan(found.value):
+            continue
+        colour = INK if line.row.name == baseline else BLUE
+        axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2, alpha=0.55)
+        axes.plot(list(found.by_seed.values()), [place] * len(found.by_seed), ".", color=GREY, markersize=5)
+        axes.plot([found.value], [place], "o", color=colour, markersize=5.5)
+        if line.row.name == baseline:
+            axes.axvline(found.value, color=INK, linewidth=0.8, linestyle=":", zorder=0)
+    axes.set_title(label, fontsize=10, loc="left", color=INK, weight="bold")
+    axes.set_xlim(left=0)
+    axes.grid(axis="x", color="#eceef0", linewidth=0.8)
+    axes.tick_params(labelsize=9, colors=INK, length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)

@@ -1,0 +1,212 @@
+"""Which rows a study has: from a study file, a folder of experiment files, or the files themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning.errors import ConfigError
+
+STUDY_FILE = "study.yaml"
+"""What a folder's study file is called."""
+
+KEYS = ("name", "group", "baseline", "labels", "rows")
+ROW_KEYS = ("name", "config", "pipeline", "seeds")
+PIPELINE_KEYS = ("spotter", "recogniser")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        name: in tables and file names.
+        configs: the experiment file that is trained; two for a pipeline, first the spotter's, then the recogniser's.
+        seeds: one full set of folds each: how many, counted from the experiment's own, or which.
+    """
+
+    name: str
+    configs: tuple[str, ...]
+    seeds: int | tuple[int, ...] = 1
+
+    def seeds_from(self, first: int) -> tuple[int, ...]:
+        """The seeds themselves, for an experiment whose own seed is `first`.
+
+        >>> Row("fedn", ("fedn.yaml",), 3).seeds_from(7)
+        (7, 8, 9)
+        """
+        return tuple(range(first, first + self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study as it was asked for.
+
+    Attributes:
+        name: of its folder of results.
+        rows: in the order they are trained and shown.
+        baseline: the row that the others are compared with.
+        group: subjects held out together.
+        labels: two rows that differ in their `label_source` alone, expert first; empty if there are none.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    baseline: str
+    group: int = 1
+    labels: tuple[str, ...] = ()
+
+    def only(self, names: Sequence[str]) -> Plan:
+        """The same study with some of its rows to train.
+
+        Raises:
+            ConfigError: if a name is none of a row.
+        """
+        known = [row.name for row in self.rows]
+        for name in names:
+            if name not in known:
+                msg = f"--only {name}: the study {self.name} has no such row; its rows are {', '.join(known)}."
+                raise ConfigError(msg)
+        return replace(self, rows=tuple(row for row in self.rows if not names or row.name in names))
+
+    def with_seeds(self, seeds: Sequence[int]) -> Plan:
+        """The same study with other seeds for every row: one number counts them, several name them."""
+        if not seeds:
+            return self
+        wanted = _seeds(list(seeds) if len(seeds) > 1 else seeds[0], "--seeds")
+        return replace(self, rows=tuple(replace(row, seeds=wanted) for row in self.rows))
+
+
+def read_plan(paths: Sequence[str]) -> Plan:
+    """Reads a study.
+
+    Args:
+        paths: a folder with a `study.yaml`, or with experiment files alone, each of which is a row; or a study file; or
+            experiment files.
+
+    Raises:
+        ConfigError: if a file is missing, is no study, or names what is not there.
+    """
+    first = Path(paths[0])
+    if len(paths) == 1 and first.is_dir():
+        if (first / STUDY_FILE).is_file():
+            return _read_study(first / STUDY_FILE)
+        files = sorted(first.glob("*.yaml"))
+        if not files:
+            msg = f"{first} holds neither a {STUDY_FILE} nor an experiment file (*.yaml)."
+            raise ConfigError(msg)
+        return _plan_of_files(first.resolve().name, files)
+    if len(paths) == 1 and first.is_file() and "rows" in _mapping(first):
+        return _read_study(first)
+    return _plan_of_files(first.stem if len(paths) == 1 else "study", [Path(path) for path in paths])
+
+
+def _plan_of_files(name: str, files: Sequence[Path]) -> Plan:
+    rows = tuple(Row(path.stem, (_existing(path, "a row of the study"),)) for path in files)
+    return _checked(Plan(name, rows, rows[0].name), "The study")
+
+
+def _read_study(path: Path) -> Plan:
+    content = _mapping(path)
+    _refuse_unknown(content, KEYS, str(path))
+    rows: dict[str, Row] = {}
+    for number, entry in enumerate(content.get("rows") or [], start=1):
+        row = _read_row(entry, rows, path, f"{path}, row {number} of rows")
+        if row.name in rows:
+            msg = f"{path}: two rows are called {row.name}; give one of them another name."
+            raise ConfigError(msg)
+        rows[row.name] = row
+    if not rows:
+        msg = f"{path} has no rows; list experiment files under the key rows."
+        raise ConfigError(msg)
+    default = path.resolve().parent.name if path.name == STUDY_FILE else path.stem
+    plan = Plan(
+        name=str(content.get("name", default)),
+        rows=tuple(rows.values()),
+        baseline=str(content.get("baseline", next(iter(rows)))),
+        group=_positive(content.get("group", 1), f"{path}: group"),
+        labels=tuple(map(str, content.get("labels") or ())),
+    )
+    return _checked(plan, str(path))
+
+
+def _read_row(entry: Any, above: dict[str, Row], path: Path, where: str) -> Row:
+    """A row: the name of an experiment file beside the study, or a mapping."""
+    if isinstance(entry, str):
+        entry = {"name": entry}
+    if not isinstance(entry, dict) or "name" not in entry:
+        msg = f"{where} must be a name, or a mapping with the key name, not {entry!r}."
+        raise ConfigError(msg)
+    _refuse_unknown(entry, ROW_KEYS, where)
+    name, seeds = str(entry["name"]), _seeds(entry.get("seeds", 1), f"{where}: seeds")
+    if "pipeline" not in entry:
+        return Row(name, (_existing(path.parent / str(entry.get("config", f"{name}.yaml")), where),), seeds)
+    parts = entry["pipeline"]
+    if "config" in entry or not isinstance(parts, dict) or sorted(parts) != sorted(PIPELINE_KEYS):
+        msg = f"{where}: pipeline takes a spotter (a row above) and a recogniser (an experiment file), and no config."
+        raise ConfigError(msg)
+    spotter = above.get(str(parts["spotter"]))
+    if spotter is None or len(spotter.configs) > 1:
+        msg = f"{where}: the spotter {parts['spotter']!r} is no experiment among the rows above it."
+        raise ConfigError(msg)
+    return Row(name, (*spotter.configs, _existing(path.parent / str(parts["recogniser"]), where)), seeds)
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        msg = f"{path} cannot be read as YAML: {' '.join(str(error).split())}."
+        raise ConfigError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{path} is no mapping of keys to values."
+        raise ConfigError(msg)
+    return content
+
+
+def _existing(path: Path, where: str) -> str:
+    if not path.is_file():
+        msg = f"{where}: there is no experiment file {path}."
+        raise ConfigError(msg)
+    return str(path)
+
+
+def _refuse_unknown(content: dict[str, Any], known: Sequence[str], where: str) -> None:
+    for key in content:
+        if key not in known:
+            msg = f"{where} has the key {key!r}; known are {', '.join(known)}."
+            raise ConfigError(msg)
+
+
+def _positive(value: Any, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        msg = f"{where} must be a whole number of at least 1, not {value!r}."
+        raise ConfigError(msg)
+    return value
+
+
+def _seeds(value: Any, where: str) -> int | tuple[int, ...]:
+    """A number of seeds, or a list of them."""
+    if not isinstance(value, list):
+        return _positive(value, where)
+    if not value or len(set(value)) < len(value) or any(not isinstance(s, int) or isinstance(s, bool) for s in value):
+        msg = f"{where} must be a number, or a list of different whole numbers, not {value!r}."
+        raise ConfigError(msg)
+    return tuple(value)
+
+
+def _checked(plan: Plan, where: str) -> Plan:
+    names = [row.name for row in plan.rows]
+    if len(set(names)) < len(names):
+        msg = f"{where}: two rows have one name ({', '.join(names)}); experiment files need different names."
+        raise ConfigError(msg)
+    for key, used in (("baseline", (plan.baseline,)), ("labels", plan.labels)):
+        missing = [name for name in used if name not in names]
+        if missing or (key == "labels" and len(used) not in (0, 2)):
+            msg = f"{where}: {key} must name {'two rows' if key == 'labels' else 'a row'} of {', '.join(names)}."
+            raise ConfigError(msg)
+    return plan
