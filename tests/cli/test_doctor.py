@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fedn_lightning.cli.main import main
+from fedn_lightning.doctor import visit
+from fedn_lightning.doctor.findings import Finding, Section
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an experiment and one of its data sets, and nobody's login."""
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    corpus = {"data": {"init_args": {"corpus": {"root": "data/mine"}}}}
+    weights = {"model": {"init_args": {"encoder": {"weights": "runs/encoder/best.ckpt"}}}}
+    (tmp_path / "experiments" / "mine.yaml").write_text(json.dumps(corpus | weights))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_sound_installation_is_called_so(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert not said["broken"]
+    videos = {finding["name"]: finding["value"] for finding in said["videos"]}
+    assert videos["PyAV"] == "writes and decodes H.264"
+    assert videos["decord"] == "decodes H.264"
+    assert videos["face cascade"] == "finds a generated face"
+    data = {finding["name"]: finding["value"] for finding in said["data"]}
+    assert data == {"data/mine": "there (mine)", "runs/encoder/best.ckpt": "not there (mine)"}
+    assert {"machine", "devices", "packages", "extras", "w&b"} <= said.keys()
+
+
+def test_what_is_broken_ends_with_code_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = Finding("torch", "not installed", f"torch is missing in {Path.home()}/env.", broken=True)
+    monkeypatch.setattr(visit, "visit", lambda paths: [Section("Packages", (broken,))])
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().out.startswith("### Problems\n- torch is missing in ~/env.\n")
+    assert main(["doctor", "--paths"]) == 1
+    assert f"torch is missing in {Path.home()}/env." in capsys.readouterr().out
+
+
+def test_a_key_is_found_and_never_shown(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fedn_lightning.doctor import surroundings
+
+    monkeypatch.setenv("WANDB_MODE", "online")
+    (mode, login) = surroundings.wandb().findings
+    assert "nobody is logged in. Run: wandb login" in mode.problem
+    assert login.value.startswith("none")
+    (checkout / "netrc").write_text("machine api.wandb.ai login user password 0123secret\n")
+    (mode, login) = surroundings.wandb().findings
+    assert (mode.problem, login.value) == ("", "by netrc")
+    monkeypatch.setenv("WANDB_API_KEY", "0123secret")
+    assert surroundings.wandb().findings[1].value == "by WANDB_API_KEY"
+    assert "0123secret" not in str(surroundings.wandb())
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
+    monkeypatch.delenv("WANDB_API_KEY")
+    assert surroundings.wandb().findings[1].value.startswith("none")
