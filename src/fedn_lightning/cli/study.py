@@ -143,14 +143,15 @@ def train(units: list[Unit], options: argparse.Namespace) -> int:
 
     _end_like_a_keyboard()
     jobs, devices = share(options.jobs, options.devices, units[0].experiment, len(trainings(units)))
+    resources = Resources(threads=options.threads)
     booked: list[bool] = []
     with Progress(units, jobs) as progress:
 
         def book(unit: Unit) -> None:
-            booked.append(try_to_book(unit, options.results, options.bootstrap, progress.tell))
+            booked.append(try_to_book(unit, options.results, options.bootstrap, resources, progress.tell))
 
         try:
-            failed = run_units(units, Slots(jobs, devices), Resources(threads=options.threads), book, progress)
+            failed = run_units(units, Slots(jobs, devices), resources, book, progress)
         except KeyboardInterrupt:
             progress.tell("fedn: type the same command again to go on from here")
             raise

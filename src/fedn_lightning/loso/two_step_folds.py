@@ -15,7 +15,6 @@ from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.pooling import Pooled
 from fedn_lightning.loso.status import Status, problem, seal
 from fedn_lightning.loso.study import pool_study
-from fedn_lightning.loso.two_step import combine
 
 EXPERIMENT = "experiment.json"
 """What tells a folder of `fedn loso` from that of a single run."""
@@ -58,6 +57,8 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, tell: 
 
 def combine_fold(spotter: Experiment, recogniser: Experiment, experiment: Experiment, fold: Fold) -> None:
     """Combines one fold and vouches for it."""
+    from fedn_lightning.loso.two_step import combine  # here, since torch takes seconds that other functions need not
+
     started = time.time()
     folder = experiment.fold_folder(fold)
     combine(spotter.fold_folder(fold), recogniser.fold_folder(fold), folder)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 from fedn_lightning.errors import FednError
+from fedn_lightning.files import write_json
 from fedn_lightning.loso.local import LocalLaunch, Slots
+from fedn_lightning.loso.status import problem
 from fedn_lightning.loso.study import pool_study
+from fedn_lightning.loso.two_step_folds import combine_fold
 from fedn_lightning.loso.worker import Outcome, Resources, Start, start_process
 from fedn_lightning.study.measure import cost, digest, measure
 from fedn_lightning.study.progress import Progress
@@ -48,6 +54,8 @@ def run_units(
         KeyboardInterrupt: if the user stops it; all trainings have ended then, and can be resumed.
         FoldError: if a folder holds a fold of another experiment.
     """
+    for part in {part.folder: part for unit in units for part in (*unit.parts, unit.experiment)}.values():
+        write_json(part.folder / "experiment.json", part.to_json())
     waiting = {id(unit): unit.unfinished() for unit in units}
     lacking = {_key(task) for tasks in waiting.values() for task in tasks}
     todo = [task for task in trainings(units) if _key(task) in lacking]
@@ -85,6 +93,25 @@ def _book_whole(units: Sequence[Unit], waiting: dict[int, list[Task]], book: Cal
         if waiting.get(id(unit)) == []:
             book(unit)
             del waiting[id(unit)]
+
+
+def combine_unit(unit: Unit, resources: Resources) -> None:
+    """Puts both halves of a pipeline together, fold by fold, in a process of its own; folds that are there are kept.
+
+    Raises:
+        FednError: if the halves do not belong together.
+    """
+    todo = [fold for fold in unit.folds if problem(unit.experiment, fold)]
+    if len(unit.parts) == 1 or not todo:
+        return
+    # The number of threads must be set before the child imports torch, which unpickling the function does.
+    with ProcessPoolExecutor(1, get_context("spawn"), _set_environment, (resources.environment(),)) as child:
+        for fold in todo:
+            child.submit(combine_fold, *unit.parts, unit.experiment, fold).result()
+
+
+def _set_environment(env: dict[str, str]) -> None:
+    os.environ.update(env)
 
 
 def book_unit(unit: Unit, results: str | Path, draws: int) -> bool:
@@ -134,13 +161,16 @@ def stored_seeds(unit: Unit, results: str | Path) -> dict[int, SeedResult]:
     return dict(row.seeds) if same else {}
 
 
-def try_to_book(unit: Unit, results: str | Path, draws: int, tell: Callable[[str], object]) -> bool:
-    """:func:`book_unit`; what is wrong with one row is told and does not stop the others.
+def try_to_book(
+    unit: Unit, results: str | Path, draws: int, resources: Resources, tell: Callable[[str], object]
+) -> bool:
+    """:func:`combine_unit` and :func:`book_unit`; what is wrong with one row is told and does not stop the others.
 
     Returns:
         Whether the row's file holds the unit now.
     """
     try:
+        combine_unit(unit, resources)
         if book_unit(unit, results, draws):
             tell(f"{unit.row.name}, seed {unit.seed}: booked in {row_path(results, unit.row.name)}")
     except FednError as error:
