@@ -104,10 +104,11 @@ def combine_unit(unit: Unit, resources: Resources) -> None:
     todo = [fold for fold in unit.folds if problem(unit.experiment, fold)]
     if len(unit.parts) == 1 or not todo:
         return
+    spotter, recogniser = unit.parts
     # The number of threads must be set before the child imports torch, which unpickling the function does.
     with ProcessPoolExecutor(1, get_context("spawn"), _set_environment, (resources.environment(),)) as child:
         for fold in todo:
-            child.submit(combine_fold, *unit.parts, unit.experiment, fold).result()
+            child.submit(combine_fold, spotter, recogniser, unit.experiment, fold).result()
 
 
 def _set_environment(env: dict[str, str]) -> None:
