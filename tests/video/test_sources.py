@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fedn_lightning.errors import ConfigError, VideoError
-from fedn_lightning.video.exact import PyAVSource, survey
+from fedn_lightning.video.exact import PyAVSource, skim, survey
 from fedn_lightning.video.sources import FolderSource, open_video
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
@@ -98,6 +98,18 @@ def test_frames_that_an_edit_list_cuts_off_do_not_count(movies, tmp_path):
     assert survey(str(path)).n_frames == len(shown)
 
 
+@pytest.mark.parametrize("name", [*FILES, "200fps.mp4", "variable.mp4"])
+def test_skimming_finds_what_a_survey_finds(movies, name):
+    found, expected = skim(str(movies / name), samples=3), survey(str(movies / name), samples=3)
+    if found is None:
+        assert name in ("h264-b.avi", "mpeg4-b.avi")  # their timestamps are made up
+        return
+    np.testing.assert_allclose(found.times, expected.times, atol=1e-9)
+    assert (found.fps, found.height, found.width) == (expected.fps, expected.height, expected.width)
+    assert found.sampled == expected.sampled
+    assert np.array_equal(found.samples, expected.samples)
+
+
 def test_a_turned_video_is_shown_upright(movies, tmp_path):
     path = tmp_path / "turned.mp4"
     with av.open(str(movies / "h264.mp4")) as source, av.open(str(path), "w") as turned:
@@ -111,6 +123,7 @@ def test_a_turned_video_is_shown_upright(movies, tmp_path):
     assert (source.height, source.width) == (112, 48)
     assert np.array_equal(source.frames(3, 4)[0], np.rot90(PyAVSource(str(movies / "h264.mp4")).frames(3, 4)[0]))
     assert survey(str(path), samples=2).samples[0].shape == (112, 48)
+    assert [(seen.height, seen.width) for seen in (survey(str(path)), skim(str(path)))] == [(112, 48)] * 2
 
 
 def test_sources_travel_to_other_processes(movies):
@@ -146,6 +159,8 @@ def test_a_truncated_file_is_told_from_a_whole_one(movies, tmp_path):
     (tmp_path / "cut.avi").write_bytes(data[: len(data) * 2 // 3])
     with pytest.raises(VideoError, match=r"cut\.avi (breaks off|is damaged|cannot be decoded)"):
         survey(str(tmp_path / "cut.avi"))
+    with pytest.raises(VideoError, match=r"cut\.avi (breaks off|is damaged|cannot be decoded)"):
+        skim(str(tmp_path / "cut.avi"))
 
 
 def test_folders_are_sorted_by_number_and_start_at_their_first(tmp_path):

@@ -60,8 +60,9 @@ def _write(path: Path, detections: Detections, tick: Callable[[int], None]) -> N
         stream.codec_context.time_base = Fraction(1, CLOCK)
         stamps = np.rint(CLOCK * detections.seconds_at(np.arange(detections.n_frames))).astype(np.int64)
         for batch in PyAVSource(detections.video).iterate(BATCH):
-            painter = painter or _Painter(detections, batch.shape[1], batch.shape[2])
-            stream.width, stream.height = painter.width, painter.height
+            if painter is None:
+                painter = _Painter(detections, batch.shape[1], batch.shape[2])
+                stream.width, stream.height = painter.width, painter.height
             for image in batch[: detections.n_frames - number]:
                 frame = av.VideoFrame.from_ndarray(painter.paint(image, number), format="rgb24")
                 frame.pts, frame.time_base = int(stamps[number]), Fraction(1, CLOCK)

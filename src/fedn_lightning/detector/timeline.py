@@ -60,7 +60,7 @@ def draw(detections: Detections) -> Figure:
             lanes.set_xlim(*span)
             lanes.tick_params(labelbottom=False)
             curve.set_ylim(0, 1.02 * top)
-            curve.xaxis.set_major_formatter(lambda seconds, _: timecode(seconds)[3:-4])
+            curve.xaxis.set_major_formatter(lambda seconds, _: _mark(seconds, shown))
     _draw_title(figure, detections)
     return figure
 
@@ -89,6 +89,12 @@ def _draw_curve(axis: Any, detections: Detections, face: FaceTrack, span: tuple[
             axis.axhline(threshold, color=TYPE_COLOURS[kind], linewidth=0.9, linestyle=(0, (4, 3)))
     axis.set_ylabel("confidence", fontsize=9, color=INK)
     _clean(axis)
+
+
+def _mark(seconds: float, shown: float) -> str:
+    """A time on the axis, as exact as a row of `shown` seconds needs it."""
+    text = timecode(max(seconds, 0.0))
+    return (text if seconds >= 3600 else text[3:])[: -2 if shown < 10 else -4]
 
 
 def thinned(seconds: Any, values: Any, most: int = MOST_POINTS) -> tuple[Any, Any]:

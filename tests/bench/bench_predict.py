@@ -1,0 +1,128 @@
+"""Times `fedn predict` on a long video, and measures memory: `python tests/bench/bench_predict.py [MINUTES [ALIGN]]`.
+
+Films a generated face (640x480 H.264, 30 fps, 10 minutes by default) and runs the detector on it with a network of the
+size of experiments/synthetic.yaml and random weights; the alignment is `video` by default, or `track`. Exit code 1 if
+fewer than 60 frames a second are done or all processes together take more than 1.5 GiB (PSS, so that shared pages
+count once). To compare memory, run it with 10 and with 60: the two peaks should differ by less than 5 %.
+"""
+
+import dataclasses
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import torch
+
+from fedn_lightning.corpora.synthesis.performance import Performance
+from fedn_lightning.data.emotions import CLASSES
+from fedn_lightning.detector.detector import Detector
+from fedn_lightning.nn.encoder import FrameEncoder
+from fedn_lightning.nn.fedn import FEDN, NetworkConfig
+from fedn_lightning.nn.inference import InferenceConfig
+from fedn_lightning.tasks.encoding import EncoderConfig
+from lookalikes.faces import actor
+from lookalikes.movies import write_movie
+
+LEAST_FPS, MOST_MIB = 60, 1536
+PICTURES = 60  # rendered once and shown to and fro: rendering is not what is timed
+
+
+def film(path, minutes):
+    """Writes the video: a swaying face."""
+    performance = Performance.neutral(PICTURES)
+    performance.pose[:, 0] = 5 * np.sin(np.arange(PICTURES) / 15)
+    face = actor()
+    pictures = [face.render(performance, i, 0) for i in range(PICTURES)]
+    order = [*range(PICTURES), *range(PICTURES - 2, 0, -1)]
+    count = round(1800 * minutes)
+    write_movie(path, (pictures[order[i % len(order)]] for i in range(count)), options={"preset": "veryfast"})
+
+
+def write_checkpoint(path, align):
+    """Writes an untrained detector of the size of experiments/synthetic.yaml."""
+    encoder, network = EncoderConfig(10, 32, grid=2), NetworkConfig(dim=128, channels=128)
+    parts = {"encoder": FrameEncoder(10, 32, 2), "network": FEDN(32 * 8 * 4, 3, network)}
+    state = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+    recipe = {"encoder": encoder, "network": network, "inference": InferenceConfig()}
+    told = {
+        "model": {name: dataclasses.asdict(config) for name, config in recipe.items()} | {"recognise": True},
+        "windows": {"length": 128, "test_stride": 16},
+        "crop_size": 128,
+        "fps": 30.0,
+        "alignment": {"align": align, "finder": "cascade"},
+        "emotions": list(CLASSES["3"]),
+        "dataset": "generated",
+    }
+    torch.save({"state_dict": state | {"threshold": torch.full((2,), 0.5)}, "fedn": told}, path)
+
+
+class Memory(threading.Thread):
+    """Watches the proportional memory of this process and its children."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.peak, self.at_peak, self.stop = 0.0, {}, threading.Event()
+
+    def run(self):
+        while not self.stop.wait(0.25):
+            found = {pid: pss(pid) for pid in (os.getpid(), *children())}
+            if sum(found.values()) > self.peak:
+                self.peak, self.at_peak = sum(found.values()), found
+
+
+def children():
+    """Processes that this one has started."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        found += (task / "children").read_text().split()
+    return map(int, found)
+
+
+def pss(pid):
+    """Proportional memory in MiB; 0 if the process has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def main():
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+    align = sys.argv[2] if len(sys.argv) > 2 else "video"
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
+    with tempfile.TemporaryDirectory() as folder:
+        video, checkpoint = Path(folder) / "long.mp4", Path(folder) / "best.ckpt"
+        film(video, minutes)
+        write_checkpoint(checkpoint, align)
+        memory = Memory()
+        memory.start()
+        started, busy = time.perf_counter(), time.process_time()
+        detections = Detector.from_checkpoint(checkpoint, "cpu").detect(video)
+        seconds, busy = time.perf_counter() - started, time.process_time() - busy
+        detections.plot()
+        memory.stop.set()
+        memory.join()
+    frames = detections.n_frames
+    rate = frames / seconds
+    print(f"{minutes:g} minutes, {frames} frames, align: {align}, {torch.get_num_threads()} thread(s)")
+    print(f"frames / s (wall)                 {rate:8.1f}  (target: at least {LEAST_FPS})")
+    print(f"peak memory of all processes, MiB {memory.peak:8.0f}  (target: at most {MOST_MIB})")
+    print("  of each at that time: " + ", ".join(f"{value:.0f}" for value in memory.at_peak.values()))
+    print(
+        "ms a frame, wall, by phase: "
+        + ", ".join(f"{k} {1000 * s / frames:.2f}" for k, s in detections.seconds.items())
+    )
+    print(f"processor time of the network's process: {1000 * busy / frames:.2f} ms a frame")
+    if rate < LEAST_FPS or memory.peak > MOST_MIB:
+        sys.exit("missed")
+
+
+if __name__ == "__main__":
+    main()
