@@ -37,7 +37,7 @@ def write_pulses(store: Path, subjects: int = 7, n_frames: int = 300, seed: int 
 def write_video(store: Path, video: Video, frames: np.ndarray) -> None:
     record = {
         "key": video.key,
-        "spec": spec_record(CropSpec(crop_size=SIZE)),
+        "spec": spec_record(CropSpec(crop_size=frames.shape[1])),
         "source": {"path": video.path},
         "source_fps": video.fps,
         "source_times": None,
@@ -45,6 +45,6 @@ def write_video(store: Path, video: Video, frames: np.ndarray) -> None:
         "fps": 30.0,
         "transform": [[1.0, 0, 0], [0, 1.0, 0]],
     }
-    with ArrayWriter(store, video.key, SIZE) as writer:
+    with ArrayWriter(store, video.key, frames.shape[1]) as writer:
         writer.write(frames)
         writer.commit(record)

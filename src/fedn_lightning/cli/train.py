@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import fedn_lightning.tracking.before_torch  # noqa: F401 # first, as the module says
+
+# isort: split
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
@@ -66,8 +69,10 @@ RUNS = Path("runs")
 CLASS_MODULES = (
     "fedn_lightning.tasks.detection",
     "fedn_lightning.tasks.encoder",
+    "fedn_lightning.tasks.flow",
     "fedn_lightning.tasks.recognition",
     "fedn_lightning.data.datamodule",
+    "fedn_lightning.data.motion",
     "fedn_lightning.data.recognition",
     "fedn_lightning.data.stills",
 )

@@ -18,7 +18,7 @@ from torch import nn
 from fedn_lightning.data.augment import AugmentConfig, ClipAugmenter
 from fedn_lightning.files import write_atomically
 from fedn_lightning.nn.encoder import fingerprint, frozen_features
-from fedn_lightning.video.store import StoredVideo
+from fedn_lightning.video.store import StoredVideo, content
 
 Features = npt.NDArray[np.float16]
 
@@ -92,8 +92,3 @@ class FeatureCache:
         batch = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2)
         features: Features = frozen_features(self.encoder, batch, self.half).numpy()
         return features
-
-
-def content(video: StoredVideo) -> str:
-    """What identifies a video's pixels: their checksum, number and size."""
-    return f"{video.record['crc32']:08x}-{video.n_frames}-{video.spec.crop_size}"

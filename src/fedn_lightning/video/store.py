@@ -267,6 +267,11 @@ def checksum(path: str | Path) -> int:
     return crc
 
 
+def content(video: StoredVideo) -> str:
+    """What identifies a video's pixels: their checksum, number and size."""
+    return f"{video.record['crc32']:08x}-{video.n_frames}-{video.spec.crop_size}"
+
+
 class ArrayWriter:
     """Writes a video's crops under a temporary name; :meth:`commit` puts array and record in place.
 
