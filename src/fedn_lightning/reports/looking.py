@@ -56,18 +56,20 @@ class Look:
     members: IntArray
 
     def per_frame(self) -> FloatArray:
-        """`(W,)` what each frame contributes: its weights in its segments times their gates, summed."""
-        share = np.zeros(len(self.frames))
-        np.add.at(share, self.members, self.weights * self.gate[:, None])
+        """`(W,)` mean weight of each frame in its segments, as a multiple of the weight it has without preference."""
+        total, places = np.zeros(len(self.frames)), np.zeros(len(self.frames))
+        np.add.at(total, self.members, self.weights)
+        np.add.at(places, self.members, 1)  # a frame at the edge stands in a segment more than once
+        share: FloatArray = total / places * self.weights.shape[1]
         return share
 
     def segment_in(self, start: float, end: float) -> int:
-        """The segment with the greatest gate among those centred in stored frames `[start, end)`; else the nearest."""
+        """Of the segments centred in stored frames `[start, end)` the one with the widest band; else the nearest."""
         centre = self.frames[self.members].mean(axis=1)
         inside = np.flatnonzero((centre >= start) & (centre < end))
         if not len(inside):
             return int(np.abs(centre - (start + end) / 2).argmin())
-        return int(inside[self.gate[inside].argmax()])
+        return int(inside[(self.high - self.low)[inside].argmax()])
 
 
 def load_network(path: Path) -> Network:

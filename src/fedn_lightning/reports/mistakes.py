@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedn_lightning.events import EventTable, FloatArray, IntArray
-from fedn_lightning.metrics.functional.errors import FOREGROUND, KINDS, Kind, sort_errors
+from fedn_lightning.events import EventTable, FloatArray
+from fedn_lightning.metrics.functional.errors import KINDS, Kind, sort_errors
 from fedn_lightning.metrics.functional.interval import interval_iou
 from fedn_lightning.metrics.functional.matching import UNMATCHED
 
@@ -19,8 +19,8 @@ class Mistake:
     Attributes:
         kind: of error (:mod:`.metrics.functional.errors`, judged by expression type).
         event: its row, of the predictions or of the truths.
-        other: row of the event on the other side that explains it, `UNMATCHED` if there is none: for a false alarm a
-            truth, for a miss a proposal.
+        other: row on the other side, `UNMATCHED` if there is none: for a false alarm the truth that explains it, for a
+            miss the nearest proposal.
         iou: of the two, 0 without one.
     """
 
@@ -46,42 +46,38 @@ def false_alarms(claimed: EventTable, truths: EventTable) -> list[Mistake]:
 def misses(claimed: EventTable, truths: EventTable, proposals: EventTable) -> list[Mistake]:
     """Truths that nothing found, first those of which the network knew least.
 
-    They are ordered by the confidence of the surest proposal that would have found them, and among equals by length,
-    the longest first.
+    They are ordered by the confidence of their nearest proposal times its IoU, and among equals by length, the longest
+    first.
 
     Args:
         claimed: N predictions from the thresholds on.
         truths: M truths.
-        proposals: every proposal; the one that overlaps a miss best stands beside it.
+        proposals: every proposal; the nearest one stands beside a miss.
     """
     errors = sort_errors(claimed, truths)
     rows = np.flatnonzero(errors.truth_kind >= 0)
-    sure = np.array([confidence_in(truths[r : r + 1], proposals) for r in rows])
-    rows = rows[np.lexsort((truths.start[rows] - truths.end[rows], sure))] if len(rows) else rows
-    return [Mistake(KINDS[errors.truth_kind[r]], int(r), *nearest(truths[r : r + 1], proposals)) for r in rows]
+    found = [Mistake(KINDS[errors.truth_kind[r]], int(r), *nearest(truths[r : r + 1], proposals)) for r in rows]
 
+    def known(miss: Mistake) -> tuple[float, float]:
+        sure = float(proposals.score[miss.other]) if miss.other != UNMATCHED else 0.0
+        return sure * miss.iou, float(truths.start[miss.event] - truths.end[miss.event])
 
-def confidence_in(truth: EventTable, proposals: EventTable) -> float:
-    """Confidence of the surest proposal of a truth's type that would have found it; 0 if there is none.
-
-    >>> truth = EventTable.from_rows([[0, 0, 0, 10, 1, -1, 1]])
-    >>> confidence_in(truth, EventTable.from_rows([[0, 0, 1, 10, 1, -1, 0.3], [0, 0, 1, 10, 0, -1, 0.8]]))
-    0.3
-    """
-    same: IntArray = np.flatnonzero((proposals.video == truth.video[0]) & (proposals.type == truth.type[0]))
-    near = interval_iou(truth.start, truth.end, proposals.start[same], proposals.end[same]) >= FOREGROUND
-    return float(proposals.score[same][near].max(initial=0.0))
+    return sorted(found, key=known)
 
 
 def nearest(event: EventTable, others: EventTable) -> tuple[int, float]:
-    """The row of `others` that overlaps an event best in its video, the surer of equals, and their IoU.
+    """The row of `others` whose confidence times its IoU with an event of the same video is greatest, and that IoU.
 
     Returns:
         `(UNMATCHED, 0.0)` if none overlaps.
+
+    >>> truth = EventTable.from_rows([[0, 0, 0, 10, 1, -1, 1]])
+    >>> nearest(truth, EventTable.from_rows([[0, 0, 0, 10, 1, -1, 0.3], [0, 0, 0, 5, 0, -1, 0.9]]))
+    (1, 0.5)
     """
     rows = np.flatnonzero(others.video == event.video[0])
     iou: FloatArray = interval_iou(event.start, event.end, others.start[rows], others.end[rows])
     if not (iou > 0).any():
         return UNMATCHED, 0.0
-    best = int(np.lexsort((-others.score[rows], -iou))[0])
+    best = int(np.lexsort((-iou, -iou * others.score[rows]))[0])
     return int(rows[best]), float(iou[best])

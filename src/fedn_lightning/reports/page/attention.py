@@ -24,9 +24,9 @@ TITLE = "What the network looked at"
 EXPLANATION = (
     "The best checkpoint, run once more on the window around an event. Blue: the window attention's gate over the "
     "window's segments, its mean over the features and the band that eight tenths of them lie in; dashed: no "
-    "preference. Red cells: how much each frame weighs in the end, its weight in its segments times their gates. "
-    "Below: the segment with the greatest gate within the event, and the weights that the segment attention gives its "
-    "frames. Weights say where the network took its features from, not why it decided."
+    "preference. Where the band is wide the gate picks some features out and silences others. Red: the segment "
+    "attention, how much a frame weighs in the segments it belongs to. Below: the segment of the event where the band "
+    "is widest, frame by frame. Weights say where the network took its features from, not why it decided."
 )
 
 

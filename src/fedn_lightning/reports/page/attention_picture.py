@@ -12,7 +12,7 @@ from fedn_lightning.reports.clips import data_uri, read_crops
 from fedn_lightning.reports.looking import Look
 from fedn_lightning.video.store import StoredVideo
 
-WIDTH, HEIGHT = 800, 176
+WIDTH, HEIGHT = 800, 156
 PLOT_TOP, PLOT_BOTTOM, CELLS = 34, 138, 12
 """Ordinates of the gate's plot, and height of the row of cells below it."""
 ROWS = {"truth": 2, "prediction": 17}
@@ -66,11 +66,11 @@ def _window(stored: StoredVideo, look: Look, chosen: int, spans: Sequence[Span])
         *_gate(look),
         *_cells(look),
         f"<rect class='pick' x='{x:.1f}' y='{PLOT_TOP}' width='{width:.1f}' height='{height}'/>",
-        f"<text class='soft' x='0' y='{HEIGHT - 6}'>{begin:.1f} s</text>",
-        f"<text class='soft' x='{WIDTH}' y='{HEIGHT - 6}' text-anchor='end'>{stop:.1f} s</text>",
     ]
     name = f"Gate of the window attention from {begin:.1f} to {stop:.1f} seconds"
-    return f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{name}'>{''.join(parts)}</svg>"
+    ends = f"<span>{begin:.1f} s</span><span>bars: truth above, prediction below</span><span>{stop:.1f} s</span>"
+    drawn = f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{name}'>{''.join(parts)}</svg>"
+    return f"{drawn}<div class='ends'>{ends}</div>"
 
 
 def _events(look: Look, spans: Sequence[Span]) -> Iterator[str]:
@@ -81,8 +81,6 @@ def _events(look: Look, spans: Sequence[Span]) -> Iterator[str]:
         if b > a:
             place = f"x='{a:.1f}' y='{ROWS[span.what]}' width='{b - a:.1f}' height='11'"
             yield f"<rect class='e{span.emotion}' {place}><title>{span.what}</title></rect>"
-    for what, y in ROWS.items():
-        yield f"<text class='soft' x='{WIDTH}' y='{y + 9}' text-anchor='end'>{what}</text>"
 
 
 def _gate(look: Look) -> Iterator[str]:
@@ -103,7 +101,7 @@ def _gate(look: Look) -> Iterator[str]:
 
 
 def _cells(look: Look) -> Iterator[str]:
-    """A cell for each frame, the redder the more it weighs; the heaviest of the window is full red."""
+    """A cell for each frame, the redder the more it weighs in its segments; the heaviest is full red."""
     weight = look.per_frame()
     width, y = WIDTH / len(weight), PLOT_BOTTOM + 4
     for k, share in enumerate((weight / weight.max()).tolist()):

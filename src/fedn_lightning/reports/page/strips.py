@@ -9,7 +9,7 @@ from fedn_lightning.events import EXPRESSION_TYPES, EventTable, Video
 from fedn_lightning.metrics.functional.matching import UNMATCHED
 from fedn_lightning.reports.challenge import whole_frames
 from fedn_lightning.reports.clips import GAIN, Clips, change, data_uri
-from fedn_lightning.reports.mistakes import Mistake, confidence_in, false_alarms, misses
+from fedn_lightning.reports.mistakes import Mistake, false_alarms, misses
 from fedn_lightning.reports.page.skeleton import Markup, missing, paragraph, section
 from fedn_lightning.reports.page.timelines import moment
 from fedn_lightning.reports.run_files import RunFiles
@@ -20,7 +20,7 @@ KINDS = {
     "localisation": "right type, wrong ends",
     "both": "wrong ends and wrong type",
     "background": "nothing is annotated here",
-    "missed": "nothing near it was claimed",
+    "missed": "nothing on it was claimed",
 }
 """Kinds of error in words."""
 
@@ -70,9 +70,7 @@ def _miss(run: RunFiles, clips: Clips, mistake: Mistake) -> str:
         nearest = "<p class='none'>no proposal overlaps it, however faint</p>"
     else:
         nearest = _strip(run, clips, f"nearest proposal, IoU {mistake.iou:.2f}", run.proposals, mistake.other)
-    sure = confidence_in(run.truths[mistake.event : mistake.event + 1], run.proposals)
-    known = f"a proposal fits it, confidence {sure:.2f}" if sure else "no proposal fits it"
-    return _figure(run, mistake, run.truths, f"{KINDS[mistake.kind]}; {known}", truth + nearest)
+    return _figure(run, mistake, run.truths, KINDS[mistake.kind], truth + nearest)
 
 
 def _figure(run: RunFiles, mistake: Mistake, table: EventTable, why: str, content: str) -> str:
