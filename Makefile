@@ -14,7 +14,7 @@ MAKEFLAGS += --no-builtin-rules
 # The data steps use every core by themselves, and two trainings at once would only slow each other down.
 .NOTPARALLEL:
 
-.PHONY: help setup fit loso test quick lint format clean
+.PHONY: help setup fit loso study test quick lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ data/.synthetic-casme2-seed7: | $(READY)
 # Finished folds are skipped and dead ones resumed, so this may be stopped and started again.
 loso: data/.synthetic-casme2-seed7 runs/encoder_synthetic/result.json | $(READY) ## leave one subject out on a corpus of CAS(ME)^2's size
 	$(FEDN) loso --config experiments/casme2_cpu.yaml --jobs 2 --results experiments/results/casme2_cpu.json
+
+# Resumable like loso; the table is in experiments/results/ablations.
+study: data/.synthetic-seed7 runs/encoder_synthetic/result.json | $(READY) ## train FEDN, its ablations and the baselines on the same folds
+	$(FEDN) study experiments/ablations --jobs 2
 
 # A file's tests share what they have made, so they stay on one worker.
 test: lint ## check style and types, run all tests

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fedn_lightning.study.labels import Answer
     from fedn_lightning.study.plan import Plan
+    from fedn_lightning.study.row_file import RowResult
     from fedn_lightning.study.units import Unit
 
 _EPILOG = """
@@ -77,7 +81,7 @@ def main(argv: list[str]) -> int:
             return 2
         if options.dry_run:
             return show_plan(units)
-        failed = train(units, options)
+        failed = train(units, plan, options)
     return max(failed, write_table(plan, chosen, options))
 
 
@@ -129,7 +133,7 @@ def show_plan(units: list[Unit]) -> int:
     return 0
 
 
-def train(units: list[Unit], options: argparse.Namespace) -> int:
+def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
     """Runs what is not finished; returns 1 if a training failed or a row could not be booked.
 
     Raises:
@@ -138,6 +142,7 @@ def train(units: list[Unit], options: argparse.Namespace) -> int:
     from fedn_lightning.loso.local import Slots, share
     from fedn_lightning.loso.worker import Resources
     from fedn_lightning.study.driver import run_units, try_to_book
+    from fedn_lightning.study.labels import try_to_cross
     from fedn_lightning.study.progress import Progress
     from fedn_lightning.study.units import trainings
 
@@ -149,6 +154,8 @@ def train(units: list[Unit], options: argparse.Namespace) -> int:
 
         def book(unit: Unit) -> None:
             booked.append(try_to_book(unit, options.results, options.bootstrap, resources, progress.tell))
+            if unit.row.name in plan.labels:
+                booked.append(try_to_cross(units, plan.labels, options.results, progress.tell))
 
         try:
             failed = run_units(units, Slots(jobs, devices), resources, book, progress)
@@ -174,12 +181,24 @@ def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> int:
     from fedn_lightning.study.statistics import lines_of
 
     paths = {row.name: row_path(options.results, row.name) for row in plan.rows}
-    rows = [read_row(path) for path in paths.values() if path.is_file()]
-    missing = [row.name for row in chosen.rows if not paths[row.name].is_file()]
+    rows = {name: read_row(path) for name, path in paths.items() if path.is_file()}
+    missing = [row.name for row in chosen.rows if row.name not in rows]
     if missing:
         print(f"fedn: no result yet of {', '.join(missing)}", file=sys.stderr)
     if not rows:
         return 1
-    lines = lines_of(rows, plan.baseline, options.bootstrap)
-    print(write_study(options.results, plan.name, plan.baseline, lines, options.bootstrap))
+    lines = lines_of(list(rows.values()), plan.baseline, options.bootstrap)
+    labels = ask_labels(plan, rows, options)
+    print(write_study(options.results, plan.name, plan.baseline, lines, options.bootstrap, labels))
     return int(bool(missing))
+
+
+def ask_labels(plan: Plan, rows: Mapping[str, RowResult], options: argparse.Namespace) -> Answer | None:
+    """The label question, if the study asks it and both rows are there."""
+    from fedn_lightning.study.labels import FILE, answer, read_crossed
+
+    path = Path(options.results) / FILE
+    if not plan.labels or not path.is_file() or any(name not in rows for name in plan.labels):
+        return None
+    expert, self_report = (rows[name] for name in plan.labels)
+    return answer(read_crossed(path), expert, self_report, options.bootstrap)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from fedn_lightning.files import plain, write_atomically, write_json, write_text
 from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.reports.comparison import signed
+from fedn_lightning.reports.labels import labels_json, labels_markdown
 from fedn_lightning.reports.loso import markdown_table
 
 if TYPE_CHECKING:
+    from fedn_lightning.study.labels import Answer
     from fedn_lightning.study.statistics import Estimate, Line
 
 NAMES = {
@@ -32,7 +34,9 @@ FILES = {"md": "study.md", "json": "study.json", "png": "study.png"}
 INK, BLUE, GREY = "#22262b", "#1b6ca8", "#8a9099"
 
 
-def write_study(folder: str | Path, name: str, baseline: str, lines: Sequence[Line], draws: int) -> str:
+def write_study(
+    folder: str | Path, name: str, baseline: str, lines: Sequence[Line], draws: int, labels: Answer | None = None
+) -> str:
     """Writes table and picture.
 
     Args:
@@ -41,14 +45,16 @@ def write_study(folder: str | Path, name: str, baseline: str, lines: Sequence[Li
         baseline: the row that the others are compared with.
         lines: rows with their uncertainty, in order.
         draws: of the bootstrap.
+        labels: what the source of the emotion labels costs, if the study asks it.
 
     Returns:
         The Markdown.
     """
     folder = Path(folder)
-    page = study_markdown(name, baseline, lines, draws)
+    page = study_markdown(name, baseline, lines, draws) + (f"\n{labels_markdown(labels)}\n" if labels else "")
+    asked = {"labels": labels_json(labels)} if labels else {}
     write_text(folder / FILES["md"], page)
-    write_json(folder / FILES["json"], study_json(name, baseline, lines, draws))
+    write_json(folder / FILES["json"], study_json(name, baseline, lines, draws) | asked)
     save_study(folder / FILES["png"], baseline, lines)
     return page
 
