@@ -19,6 +19,8 @@ INNER_WIDTH, INNER_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 COLOURS = 8
 """Classes `c0` to `c7` of the style sheet, one for each line in turn."""
 TICKS = 5
+LEGEND_ROW = 15
+"""Height of a row of the legend."""
 LETTER = 6.2
 """Width of a letter of the legend; it only has to be about right."""
 
@@ -71,15 +73,21 @@ def line_chart(
     """
     place = _Place(_widened(x_range), _widened(y_range))
     strong = [line for line in lines if not line.faint]
+    legend = _legend_places([line.name for line in strong])
+    above = LEGEND_ROW * max((row for _, row in legend), default=0)
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}" '
-        'xmlns="http://www.w3.org/2000/svg">',
-        f'<text class="title" x="{LEFT}" y="15">{html.escape(title)}</text>',
+        f'<svg class="chart" viewBox="0 {-above} {WIDTH} {HEIGHT + above}" role="img" '
+        f'aria-label="{html.escape(title)}" xmlns="http://www.w3.org/2000/svg">',
+        f'<text class="title" x="{LEFT}" y="{15 - above}">{html.escape(title)}</text>',
         *_axes(x_label, y_label, place),
         *(element for mark in marks for element in _mark(mark, place)),
         *(_curve(line, "faint", place) for line in lines if line.faint),
         *(_curve(line, f"c{k % COLOURS}", place) for k, line in enumerate(strong)),
-        *_legend([line.name for line in strong]),
+        *(
+            _entry(k, line.name, x, 35 - above + LEGEND_ROW * row)
+            for k, (line, (x, row)) in enumerate(zip(strong, legend, strict=True))
+            if line.name
+        ),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -140,10 +148,19 @@ def _mark(mark: Mark, place: _Place) -> Iterator[str]:
         yield f'<text class="soft" {side} y="{TOP + 11}">{html.escape(mark.label)}</text>'
 
 
-def _legend(names: Sequence[str]) -> Iterator[str]:
-    x = float(LEFT)
-    for k, name in enumerate(names):
-        if name:
-            yield f'<path class="c{k % COLOURS}" d="M{x:.0f} 31h14"/>'
-            yield f'<text x="{x + 18:.0f}" y="35">{html.escape(name)}</text>'
-            x += 32 + LETTER * len(name)
+def _legend_places(names: Sequence[str]) -> list[tuple[float, int]]:
+    """Abscissa and row of each entry of the legend, which takes as many rows as it needs."""
+    places, x, row = [], float(LEFT), 0
+    for name in names:
+        width = 32 + LETTER * len(name) if name else 0.0
+        if x > LEFT and x + width > WIDTH:
+            x, row = float(LEFT), row + 1
+        places.append((x, row))
+        x += width
+    return places
+
+
+def _entry(index: int, name: str, x: float, y: float) -> str:
+    """A line of the legend: a stroke in the line's colour, and its name."""
+    stroke = f'<path class="c{index % COLOURS}" d="M{x:.0f} {y - 4:.0f}h14"/>'
+    return f'{stroke}<text x="{x + 18:.0f}" y="{y:.0f}">{html.escape(name)}</text>'

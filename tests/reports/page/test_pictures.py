@@ -34,6 +34,18 @@ def test_a_line_lies_between_the_axes() -> None:
     assert drawn[:, 1].tolist() == [280 - 40, (TOP + 240) / 2]
 
 
+def test_a_long_legend_takes_more_rows() -> None:
+    names = ["overall_f1", "macro_f1", "micro_f1", "map@0.5", "joint", "distance", "confidence", "emotion"]
+    chart = ElementTree.fromstring(line_chart("t", "x", "y", [Line(n, np.zeros(1), np.zeros(1)) for n in names]))
+    entries = [text for text in chart.findall(f"{SVG}text") if text.text in names]
+    assert len(entries) == len(names)
+    assert all(float(text.get("x")) + 6.2 * len(text.text) <= 380 for text in entries)
+    top = float(chart.get("viewBox").split()[1])
+    title = float(chart.find(f"{SVG}text").get("y"))
+    assert top < title < min(float(text.get("y")) for text in entries)
+    assert max(float(text.get("y")) for text in entries) < TOP
+
+
 def test_marks_outside_the_range_are_not_drawn() -> None:
     chart = line_chart("t", "x", "y", [], marks=[Mark(0.25, "here"), Mark(1.5, "there")])
     assert "here" in chart

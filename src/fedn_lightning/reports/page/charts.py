@@ -85,7 +85,7 @@ def training_chart(title: str, lines: Sequence[Line], fixed_top: float | None = 
     """
     last = max((float(line.x.max(initial=0.0)) for line in lines), default=1.0)
     top = fixed_top or round_up(max((float(np.nanmax(line.y, initial=0.0)) for line in lines), default=1.0))
-    return line_chart(title, "epoch", "", lines, (0.0, last), (0.0, top))
+    return line_chart(title, "epoch", "", lines, (0.0, float(math.ceil(last))), (0.0, top))
 
 
 def round_up(value: float) -> float:

@@ -40,7 +40,7 @@ def one_run(log: Path) -> Iterator[str]:
     for title, series in panels_of(read_metrics(log)):
         for part in ("train/", "val/") if title == "loss" else ("",):
             chosen = [
-                Line(name.removeprefix(part).removeprefix("val/"), np.asarray(x), np.asarray(y))
+                Line(name.removeprefix(part).removeprefix("val/").removesuffix("_loss"), np.asarray(x), np.asarray(y))
                 for name, (x, y) in sorted(series.items())
                 if name.startswith(part)
             ]
