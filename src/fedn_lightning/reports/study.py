@@ -171,8 +171,8 @@ def save_study(path: str | Path, baseline: str, lines: Sequence[Line]) -> Path:
 
 
 def _draw_score(axes: Any, score: str, label: str, baseline: str, lines: Sequence[Line]) -> None:
-    for place, line in enumerate(lines):
-        found = line.estimates[score]
+    shown = [line.estimates[score] for line in lines]
+    for place, (line, found) in enumerate(zip(lines, shown, strict=True)):
         if math.isnan(found.value):
             continue
         colour = INK if line.row.name == baseline else BLUE
@@ -182,7 +182,9 @@ def _draw_score(axes: Any, score: str, label: str, baseline: str, lines: Sequenc
         if line.row.name == baseline:
             axes.axvline(found.value, color=INK, linewidth=0.8, linestyle=":", zorder=0)
     axes.set_title(label, fontsize=10, loc="left", color=INK, weight="bold")
-    axes.set_xlim(left=0)
+    greatest = max((e.high for e in shown if not math.isnan(e.high)), default=0.0)
+    axes.set_xlim(-0.04 * max(greatest, 0.05), 1.08 * max(greatest, 0.05))
+    axes.locator_params(axis="x", nbins=4)
     axes.grid(axis="x", color="#eceef0", linewidth=0.8)
     axes.tick_params(labelsize=9, colors=INK, length=0)
     for side in ("top", "right", "left"):
