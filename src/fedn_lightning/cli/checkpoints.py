@@ -34,7 +34,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(msg)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
         msg = f"{path} is not a checkpoint that can be read safely (--ckpt_path); give a .ckpt file of a run."
         raise CheckpointError(msg) from error
     if not isinstance(content, dict) or "state_dict" not in content:

@@ -20,15 +20,18 @@ def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:
         out: folder of the outputs, which is no input even if it lies in one.
 
     Raises:
-        VideoError: if a word names nothing, or a folder or pattern no video.
+        VideoError: if a word names nothing, or a folder or pattern holds no video.
     """
     found: dict[Path, Path] = {}
     for word in words:
         path = Path(word)
         if path.is_dir():
             videos = _in_folder(path, Path(out).resolve())
-        elif path.exists() or not glob.has_magic(word):
+        elif path.exists():
             videos = [path]
+        elif not glob.has_magic(word):
+            msg = f"There is no video {word}."
+            raise VideoError(msg)
         else:
             videos = [p for p in map(Path, sorted(glob.glob(word, recursive=True))) if _is_video(p)]  # noqa: PTH207
         if not videos:

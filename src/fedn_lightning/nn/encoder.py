@@ -160,7 +160,7 @@ def read_checkpoint(path: str) -> Mapping[str, object]:
         raise CheckpointError(msg)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         msg = f"{path} cannot be read as a checkpoint of plain weights ({reason})."
         raise CheckpointError(msg) from error
