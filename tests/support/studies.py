@@ -86,6 +86,7 @@ def fake_fold(experiment: Experiment, fold: Fold) -> Path:
     folder, record = experiment.fold_folder(fold), fake_record(fold)
     write_tables(record, folder)
     write_json(folder / "result.json", result_of(record))
-    (folder / "config.yaml").write_text("experiment: fake\n")
+    config = f"experiment: fake\nseed_everything: {fold.seed}\nwandb: {{ name: {fold.name} }}\n"
+    (folder / "config.yaml").write_text(config)
     seal(experiment, fold, Status(experiment.config_hash, fold.seed, fold.subjects, started=1.0, seconds=60.0))
     return folder

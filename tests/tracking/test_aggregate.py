@@ -1,58 +1,66 @@
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from offline_runs import artifacts, files_of, inspect, is_input, offline_run, table
 from PIL import Image
+from studies import fake_fold, make_experiment
 
-from fedn_lightning.tracking.aggregate import Aggregate, log_aggregate
+from fedn_lightning.loso.folds import make_folds
+from fedn_lightning.loso.pooling import Pooled
+from fedn_lightning.loso.study import pool_study
+from fedn_lightning.tracking.aggregate import aggregate_id
 
-BESIDE = Path(sys.executable).with_name("wandb")
-WANDB = BESIDE if BESIDE.exists() else shutil.which("wandb")
-
-
-def make(folder: Path, f1: float) -> Aggregate:
-    picture = folder / "timeline.png"
-    Image.new("RGB", (8, 8)).save(picture)
-    return Aggregate(
-        project="tests",
-        mode="offline",
-        group="casme2-0badcafe-seed7",
-        name="pooled",
-        folder=folder,
-        config={"experiment": {"name": "casme2"}},
-        scores={"strict/spotting/overall/f1": f1},
-        subjects=[("subject", "TP"), ("s15", "3")],
-        confusion=[("true", "negative", "none"), ("negative", 2, 1)],
-        timelines=[picture],
-    )
+GROUP = "fake-0badcafe-seed7"
 
 
-def test_the_aggregate_run_shows_scores_tables_and_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pooled:
+    """Three folds, pooled and logged offline."""
     monkeypatch.setenv("WANDB_MODE", "offline")
-    log_aggregate(make(tmp_path, 0.5))
-    (stored,) = (tmp_path / "wandb").glob("offline-run-*")
-    command = [WANDB, "leet", "inspect", "--summary", "--json", stored]
-    run = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    experiment = make_experiment(tmp_path)
+    folds = make_folds(list(experiment.subjects), [experiment.seed])
+    for fold in folds:
+        folder = fake_fold(experiment, fold)
+        (folder / "timelines").mkdir()
+        Image.new("RGB", (8, 8)).save(folder / "timelines" / f"{fold.name}_v.png")
+    (result,) = pool_study(experiment, folds, folds, draws=20)
+    return result
+
+
+def test_the_aggregate_run_shows_scores_tables_and_pictures(pooled: Pooled) -> None:
+    stored = offline_run(pooled.folder)
+    run = inspect(stored)
+    summary = run["summary"]
     assert (run["name"], run["project"], run["state"]) == ("pooled", "tests", "finished")
-    assert run["summary"]["strict/spotting/overall/f1"] == 0.5
-    assert {"subjects", "confusion", "timeline/timeline"} <= run["summary"].keys()
-    assert run["config"]["experiment"]["name"] == "casme2"
+    assert run["config"]["name"] == "fake"
+    assert {"strict/spotting/overall/f1", "published/spotting/overall/f1"} <= summary.keys()
+    assert [row[0] for row in table(stored, "pooled/subjects", summary)["data"]][:3] == ["a", "b", "c"]
+    events = table(stored, "pooled/events", summary)
+    assert {row[0] for row in events["data"]} == {"a", "b", "c"}
+    assert [row[2] for row in events["data"]].count("hit") == pooled.strict.evaluation.spotting.overall.tp
+    assert summary["pooled/timeline_02"]["caption"] == "b_v"
 
 
-def test_pooling_again_takes_the_same_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    for f1 in (0.5, 0.6):
-        log_aggregate(make(tmp_path, f1))
-    ids = {path.name.split("-")[3] for path in (tmp_path / "wandb").glob("offline-run-*")}
-    assert len(ids) == 1
+def test_it_is_made_of_the_predictions_of_its_folds(pooled: Pooled) -> None:
+    found = artifacts(offline_run(pooled.folder))
+    inputs = {name for name, artifact in found.items() if is_input(artifact)}
+    assert inputs == {f"predictions-fake-{subject}-seed7" for subject in "abc"}
+    (own,) = set(found) - inputs
+    assert own == f"predictions-{GROUP}-pooled"
+    assert files_of(found[own])["predictions.csv"] == pooled.folder / "predictions.csv"
+
+
+def test_pooling_again_takes_the_same_place(pooled: Pooled) -> None:
+    assert offline_run(pooled.folder).name.endswith(aggregate_id("tests", GROUP))
 
 
 def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    log_aggregate(make(tmp_path, 0.5))
-    assert not (tmp_path / "wandb").exists()
+    experiment = make_experiment(tmp_path)
+    folds = make_folds(list(experiment.subjects), [experiment.seed])
+    for fold in folds:
+        fake_fold(experiment, fold)
+    (result,) = pool_study(experiment, folds, folds, draws=20)
+    assert not (result.folder / "wandb").exists()

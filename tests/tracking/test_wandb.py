@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from lightning.pytorch.loggers import CSVLogger
+from offline_runs import artifacts, inspect, offline_run
 
 from fedn_lightning.cli import train
 from fedn_lightning.cli.main import main
@@ -25,18 +22,6 @@ CONFIG = {
     "model": {"lr": 0.1},
     "data": {"init_args": {"test_subject": ["05"], "width": 4}},
 }
-
-
-def inspect(folder: Path) -> dict[str, Any]:
-    """Reads an offline run as a user can: without a server."""
-    program = Path(sys.executable).with_name("wandb")
-    command = [program if program.exists() else shutil.which("wandb"), "leet", "inspect", "--summary", "--json", folder]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def offline_run(folder: Path) -> Path:
-    (run,) = (folder / "wandb").glob("offline-run-*")
-    return run
 
 
 def folders() -> dict[str, str]:
@@ -63,6 +48,28 @@ def test_a_fit_can_be_read_back_without_a_server(offline: Path, conf: Path, monk
     assert summary["val/timeline"]["_type"] == "image-file"
     assert {path.name for path in offline.iterdir()} == {"runs"}
     assert tracking.run_of([]) is None
+
+
+def test_scores_alone_leave_out_what_lies_in_the_videos(
+    offline: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "CLASS_MODULES", ("toys",))
+    words = ["--trainer.max_epochs", "1", "--wandb.events", "false", "--wandb.checkpoints", "false"]
+    assert main(["fit", "--config", str(conf / "toy.yaml"), *words]) == 0
+    run = offline_run(Path("runs/toy/05"))
+    summary = inspect(run)["summary"]
+    assert summary["test/spotting/overall/f1"] == pytest.approx(2 / 3)
+    assert not [key for key in summary if "timeline" in key or "events" in key or "confusion" in key]
+    assert [entry["path"] for entry in artifacts(run)["model-toy-seed3"]["manifest"]["contents"]] == ["checkpoint.json"]
+    assert "predictions-toy-seed3" not in artifacts(run)
+
+
+def test_a_run_of_a_sweep_has_the_id_that_the_sweep_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = identify(WandbSettings(), CONFIG, "toy", "fit").id
+    monkeypatch.setenv("WANDB_RUN_ID", "abc12345")
+    assert identify(WandbSettings(), CONFIG, "toy", "fit").id == own
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    assert identify(WandbSettings(), CONFIG, "toy", "fit").id == "abc12345"
 
 
 def test_the_run_ends_also_when_an_exception_passes(offline: Path) -> None:

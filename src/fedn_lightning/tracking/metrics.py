@@ -122,7 +122,8 @@ def define_summaries(run: Any, monitor: str | None, direction: Literal["min", "m
         monitor: what checkpoints are chosen by, which the user may have named.
         direction: whether more or less of it is better.
     """
-    rules: dict[str, str] = {m.name: m.summary for m in METRICS if m.kind == "epoch" and m.name != STEP}
+    # The last value is what W&B shows anyway; asked for by a rule, it would stand under `NAME.last`.
+    rules: dict[str, str] = {m.name: m.summary for m in METRICS if m.kind == "epoch" and m.summary != "last"}
     if monitor:
         rules[monitor] = direction
     for name, summary in rules.items():

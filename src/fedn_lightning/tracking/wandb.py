@@ -121,7 +121,13 @@ def identify(settings: WandbSettings, config: Mapping[str, Any], experiment: str
     name = settings.name or experiment
     # The folder tells apart two runs that share all names, e.g. two folds whose names the user has not set.
     token = "/".join([settings.project, group, job_type, name, str(config.get("run_dir"))])
-    return Identity(hashlib.sha256(token.encode()).hexdigest()[:12], group, job_type, name)
+    own = hashlib.sha256(token.encode()).hexdigest()[:12]
+    return Identity(sweep_run() or own, group, job_type, name)
+
+
+def sweep_run() -> str | None:
+    """The id that the agent of a W&B sweep has given this run, which the sweep knows it by; None outside a sweep."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
 
 
 @contextlib.contextmanager
