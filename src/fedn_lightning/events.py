@@ -248,11 +248,12 @@ class DetectionRecord:
         emotions: class names in the order of the `emotion` index.
         truths: annotated expressions.
         predictions: every proposal kept after suppression, whatever its score.
-        threshold: score from which a macro- and a micro-expression counts as a prediction, chosen on validation
-            subjects.
+        threshold: score from which a macro- and a micro-expression counts as a prediction, chosen on the subjects that
+            `chosen_on` names.
         curves: per video `(n_frames, 2)` float64, the network's macro and micro confidence in each frame.
         intervals: `spotted`, or `truth` where the predictions are the annotated intervals and only their emotions are
             the network's: recognition alone, whose spotting scores say nothing.
+        chosen_on: subjects the thresholds were chosen on, never the held-out ones.
     """
 
     videos: tuple[Video, ...]
@@ -263,6 +264,7 @@ class DetectionRecord:
     threshold: tuple[float, float]
     curves: tuple[FloatArray, ...] = ()
     intervals: Literal["spotted", "truth"] = "spotted"
+    chosen_on: Literal["validation", "training"] = "validation"
 
     @property
     def subjects(self) -> tuple[str, ...]:

@@ -323,6 +323,10 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*is smaller than the logging interval")
     # The frozen encoder is meant to be in evaluation mode.
     warnings.filterwarnings("ignore", message="Found .* module.* in eval mode at the start of training")
+    # The classical baseline has no gradient: neither an optimiser nor a loss nor a rate to watch.
+    warnings.filterwarnings("ignore", message=".*configure_optimizers` returned `None`")
+    warnings.filterwarnings("ignore", message=".*training_step` returned `None`")
+    warnings.filterwarnings("ignore", message=".*LearningRateMonitor.*no learning rate schedulers")
     # Lightning 2.6 uses a name that torch 2.13 has deprecated; goes with a later Lightning.
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
     # Devices, advertisements and restored paths, at every start; the warnings of the same loggers stay.

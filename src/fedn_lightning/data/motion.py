@@ -103,6 +103,10 @@ class MotionDataModule(DetectionDataModule):
         """The videos of the training subjects."""
         return self._evaluation("train")
 
+    def val_dataloader(self) -> Any:
+        """The videos of the validation subjects; nothing where there are none."""
+        return self._evaluation("val") if self.split.val else []
+
     def warm_up(self) -> None:
         """Prepares and measures every video, so that runs on any split, at once if need be, find all on disk."""
         self.prepare_data()

@@ -70,10 +70,10 @@ def explain_choice(result: dict[str, Any]) -> str:
     """Says which thresholds were used and on whom they were chosen."""
     if result["selection"] != STRICT:
         chosen = "selected on test data: compare only with papers that do the same"
-    elif result.get("split") == VALIDATION:
+    elif result.get("split") == VALIDATION and "chosen_on" not in result:
         chosen = "chosen on these very subjects: not a result to report"
     else:
-        chosen = "chosen on validation subjects, never on these"
+        chosen = f"chosen on {result.get('chosen_on', 'validation')} subjects, never on these"
     # An infinite threshold: none found an expression of that type, so none is predicted.
     both = [
         f"{kind} {'none' if value is None or math.isinf(value) else f'{value:.3f}'}"

@@ -9,7 +9,7 @@ from fedn_lightning.metrics.functional.evaluation import evaluate
 from fedn_lightning.reports.evaluation import scores_to_dict
 
 STRICT = "strict"
-"""Every choice, here the epoch and the thresholds, was made on validation subjects."""
+"""Every choice, here the epoch and the thresholds, was made on subjects that are not held out."""
 
 
 TEST, VALIDATION = "test", "validation"
@@ -26,8 +26,9 @@ def result_of(record: DetectionRecord, selection: str = STRICT, split: str = TES
 
     Returns:
         `protocol`, `selection`, `split`, `threshold.{macro,micro}`, `subjects`, `n_videos`, `n_truths`, then the
-        scores under the keys of `fedn evaluate --json`. Undefined numbers are NaN. Where the intervals were given, only
-        `recognition` is left of these, and `scores` has the same by flat names.
+        scores under the keys of `fedn evaluate --json`. Undefined numbers are NaN. `chosen_on` is there if thresholds
+        were not chosen on validation subjects. Where the intervals were given, only `recognition` is left of these
+        scores, and `scores` has the same by flat names.
     """
     evaluation = evaluate(record.predictions, record.truths, threshold=record.threshold)
     head = {
@@ -39,6 +40,8 @@ def result_of(record: DetectionRecord, selection: str = STRICT, split: str = TES
         "n_videos": len(record.videos),
         "n_truths": len(record.truths),
     }
+    if record.chosen_on != "validation":
+        head["chosen_on"] = record.chosen_on
     scores = scores_to_dict(evaluation, record.emotions)
     if record.intervals == "spotted":
         return {**head, **scores}

@@ -200,8 +200,8 @@ class FlowTask(VideoTask):
         self._events.clear()
         self._curves.clear()
         macro, micro = self.threshold.tolist()
-        assert isinstance(self.data, MotionDataModule)
-        return put_together(self.data, stage, events, curves, (macro, micro))
+        record = put_together(self.data, stage, events, curves, (macro, micro))
+        return dataclasses.replace(record, chosen_on="training")
 
     def _score(self, stage: str) -> None:
         if self.trainer.sanity_checking:  # nothing is chosen yet, and a few videos are no stage
