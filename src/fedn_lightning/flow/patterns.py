@@ -22,7 +22,8 @@ def directions(excursion: FloatArray, frames: IntArray) -> FloatArray:
     Returns:
         `(N, 2 R)` float64; zero where nothing moves.
     """
-    vectors = excursion[frames].reshape(len(frames), -1)
+    _, regions, axes = excursion.shape
+    vectors = excursion[frames].reshape(len(frames), regions * axes)  # also of a video without an expression
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(length > 0, length, 1.0), np.float64)
 
