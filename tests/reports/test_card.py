@@ -51,5 +51,13 @@ def test_a_task_without_detections() -> None:
     assert "val/accuracy  0.7500" in said
 
 
+def test_recognition_alone_claims_no_spotting() -> None:
+    record = make_record()
+    said = card(result_of(replace(record, predictions=record.truths, intervals="truth")))
+    assert "recognition on labelled intervals" in said
+    assert "overall_uar" in said
+    assert "precision" not in said
+
+
 def test_flat_numbers_leave_out_the_undefined() -> None:
     assert flatten({"a": {"b": 1, "c": math.nan}, "d": "x", "e": [1]}) == {"a/b": 1}

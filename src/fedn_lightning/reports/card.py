@@ -96,6 +96,9 @@ def render_card(result: dict[str, Any], folder: str, files: Sequence[str], next_
         parts += [Text(explain_subjects(result)), Text(explain_choice(result), style="dim"), ""]
         parts += [spotting_table(result["spotting"]), "", detection_table(result["detection"])]
     else:
+        if result.get("intervals") == "truth":
+            given = "recognition on labelled intervals: what a recogniser could do if spotting were perfect"
+            parts += [Text(explain_subjects(result)), Text(given, style="dim"), ""]
         parts.append(_plain_table(flatten(result.get("scores", {}))))
     parts += ["", f"files in [bold]{folder}[/bold]", _file_table(files)]
     if next_command:
