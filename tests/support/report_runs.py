@@ -42,7 +42,9 @@ def invent_record(corpus: Corpus, subjects: tuple[str, ...], seed: int = 0) -> D
         for start in rng.uniform(0, n_frames - 40, n_frames // 40):
             kind = int(rng.integers(2))
             length = rng.uniform(8, 16) if kind else rng.uniform(17, 40)
-            found.append([person, index, start, start + length, kind, rng.integers(3), rng.uniform(0.1, 0.9), rng.random()])
+            found.append(
+                [person, index, start, start + length, kind, rng.integers(3), rng.uniform(0.1, 0.9), rng.random()]
+            )
     return DetectionRecord(
         videos=videos,
         n_frames=tuple(video.n_frames or 0 for video in videos),
@@ -83,6 +85,9 @@ def write_run(
         "model": task.recipe(),
         "windows": dataclasses.asdict(WindowConfig(length=window)),
         "emotions": list(EMOTIONS),
+        "crop_size": 16,
+        "fps": 30.0,
+        "dataset": "toy",
     }
     (folder / "checkpoints").mkdir(exist_ok=True)
     torch.save({"state_dict": task.state_dict(), "fedn": about}, folder / "checkpoints" / "best.ckpt")

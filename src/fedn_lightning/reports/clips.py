@@ -8,17 +8,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from fedn_lightning.errors import StoreError
 from fedn_lightning.events import IntArray, Video
+from fedn_lightning.reports.film_strip import SIDE, Image, cut_crops
 from fedn_lightning.reports.run_files import RunFiles, resolve
 from fedn_lightning.video.store import ClipStore, StoredVideo
 
-Image = npt.NDArray[np.uint8]
-
-SIDE = 112
-"""Pixels of a crop on the page."""
 QUALITY = 82
 GAIN = 4
 """How many times a change between two crops is amplified."""
@@ -70,9 +66,8 @@ class Clips:
             FednError: if they cannot be read.
         """
         stored = self.video(video)
-        place = np.rint(stored.source_to_store(np.asarray(frames, np.float64))).astype(np.int64)
         try:
-            return read_crops(stored, np.clip(place, 0, stored.n_frames - 1))
+            return cut_crops(stored, frames)
         finally:
             stored.close()
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from fedn_lightning.cli.checkpoints import read_checkpoint
 from fedn_lightning.data.windows import window_frames, window_starts
-from fedn_lightning.errors import CheckpointError
+from fedn_lightning.detector.recipe import Recipe, load
 from fedn_lightning.events import FloatArray, IntArray
 from fedn_lightning.nn.encoder import FrameEncoder
 from fedn_lightning.nn.fedn import FEDN, NetworkConfig
 from fedn_lightning.nn.segments import gather_segments
 from fedn_lightning.reports.clips import read_crops
-from fedn_lightning.tasks.encoding import EncoderConfig, encode_windows
+from fedn_lightning.tasks.encoding import encode_windows
 from fedn_lightning.video.store import StoredVideo
 
 SPREAD = (0.1, 0.9)
@@ -26,13 +24,11 @@ SPREAD = (0.1, 0.9)
 
 
 class Network(NamedTuple):
-    """A trained network and the windows it takes."""
+    """A trained network and what its checkpoint says of it."""
 
+    recipe: Recipe
     encoder: FrameEncoder
-    config: EncoderConfig
     fedn: FEDN
-    window: int
-    stride: int
 
 
 @dataclass(frozen=True)
@@ -81,28 +77,7 @@ def load_network(path: Path) -> Network:
     Raises:
         CheckpointError: if there is none, or it is not that of a detection run.
     """
-    content = read_checkpoint(path)
-    about: Mapping[str, Any] = content.get("fedn") or {}
-    recipe: Mapping[str, Any] = about.get("model") or {}
-    if not {"encoder", "network"} <= set(recipe) or "windows" not in about:
-        msg = f"{path} is not the checkpoint of a detection run, so there is no attention to show."
-        raise CheckpointError(msg)
-    try:
-        config = EncoderConfig(**recipe["encoder"])
-        encoder = config.build()
-        classes = len(about.get("emotions", ())) if recipe.get("recognise", True) else 0
-        fedn = FEDN(encoder.feature_dim, classes, NetworkConfig(**recipe["network"]))
-        encoder.load_state_dict(_part(content["state_dict"], "encoder."))
-        fedn.load_state_dict(_part(content["state_dict"], "network."))
-    except (TypeError, RuntimeError) as error:
-        msg = f"{path} is of another version of the network, so there is no attention to show ({type(error).__name__})."
-        raise CheckpointError(msg) from error
-    windows = about["windows"]
-    return Network(encoder.eval(), config, fedn.eval(), int(windows["length"]), int(windows["test_stride"]))
-
-
-def _part(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    return Network(*load(path, None, torch.device("cpu")))
 
 
 @torch.inference_mode()
@@ -118,11 +93,12 @@ def look_at(network: Network, video: StoredVideo, start: float, end: float) -> L
     Raises:
         VideoError: if crops are decoded from a source that is not there.
     """
-    starts = np.asarray(window_starts(video.n_frames, network.window, network.stride))
-    first = int(starts[np.abs(starts + network.window / 2 - (start + end) / 2).argmin()])
-    frames = window_frames(first, network.window, video.n_frames)
+    window = network.recipe.window
+    starts = np.asarray(window_starts(video.n_frames, window, network.recipe.stride))
+    first = int(starts[np.abs(starts + window / 2 - (start + end) / 2).argmin()])
+    frames = window_frames(first, window, video.n_frames)
     pixels = torch.from_numpy(np.stack(read_crops(video, frames))).permute(0, 3, 1, 2).unsqueeze(0)
-    attention = network.fedn.attention(encode_windows(network.encoder, pixels, network.config))
+    attention = network.fedn.attention(encode_windows(network.encoder, pixels, network.recipe.encoder))
     gate = attention.window[0].double()
     low, high = torch.quantile(gate, torch.tensor(SPREAD, dtype=gate.dtype), dim=0)
     return Look(
@@ -131,7 +107,7 @@ def look_at(network: Network, video: StoredVideo, start: float, end: float) -> L
         low=low.numpy(),
         high=high.numpy(),
         weights=attention.segments[0].double().numpy(),
-        members=_members(network.fedn.config, network.window),
+        members=_members(network.recipe.network, window),
     )
 
 

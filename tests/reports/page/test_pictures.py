@@ -15,7 +15,7 @@ from fedn_lightning.metrics.functional.detection import detection_scores
 from fedn_lightning.nn.inference import confidence_curves
 from fedn_lightning.reports.page.charts import overlap_chart, threshold_charts, training_chart
 from fedn_lightning.reports.page.skeleton import Cell, Markup, table
-from fedn_lightning.reports.page.timelines import confidence_steps, step_path
+from fedn_lightning.reports.page.timeline_picture import confidence_steps, step_path
 from fedn_lightning.reports.svg import LEFT, TOP, Line, Mark, line_chart
 
 SVG = "{http://www.w3.org/2000/svg}"

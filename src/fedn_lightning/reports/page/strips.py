@@ -9,6 +9,7 @@ from fedn_lightning.events import EXPRESSION_TYPES, EventTable, Video
 from fedn_lightning.metrics.functional.matching import UNMATCHED
 from fedn_lightning.reports.challenge import whole_frames
 from fedn_lightning.reports.clips import GAIN, Clips, change, data_uri
+from fedn_lightning.reports.film_strip import key_frames
 from fedn_lightning.reports.mistakes import Mistake, false_alarms, misses
 from fedn_lightning.reports.page.skeleton import Markup, missing, paragraph, section
 from fedn_lightning.reports.page.timelines import moment
@@ -103,8 +104,7 @@ def _strip(run: RunFiles, clips: Clips, whose: str, table: EventTable, row: int)
         f"{describe(run, table, row)}{sure}</div>"
     )
     known = apex_of(run, video, start, end) if whose == "truth" else None
-    middle = (start + end - 1) / 2 if known is None else known
-    frames = (start, middle, max(end - 1, start))
+    frames = key_frames(start, end, known)
     names = ("onset", "middle" if known is None else "apex", "offset")
     try:
         crops = clips.crops(video, frames)

@@ -17,7 +17,7 @@ from fedn_lightning.reports.page.skeleton import Cell, Markup, missing, paragrap
 from fedn_lightning.reports.run_files import RunFiles
 
 FEW_SUBJECTS = 5
-"""With fewer an interval over subjects says little."""
+"""With fewer an interval over subjects would feign a precision that is not there."""
 
 GENERATED = (
     "These are generated faces. The results say that the code works, not how well the network does on the faces of "
@@ -59,7 +59,7 @@ def _warnings(run: RunFiles) -> Iterator[str]:
 
 def summary_section(run: RunFiles) -> Markup:
     """Headline scores with their intervals, counts by type, and how thresholds were chosen."""
-    parts = [f"<div class='tiles'>{''.join(_tiles(run.strict))}</div>", paragraph(_choice(run))]
+    parts = [f"<div class='tiles'>{''.join(_tiles(run.strict, _subjects(run)))}</div>", paragraph(_choice(run))]
     parts += [missing(note) for note in run.notes]
     parts.append(table(spotting_rows(run.strict.evaluation.spotting), "spotting, strict"))
     if run.published is not None:
@@ -71,9 +71,10 @@ def summary_section(run: RunFiles) -> Markup:
 
 
 def _choice(run: RunFiles) -> str:
-    subjects = {video.subject for video in run.videos}
-    few = ", which is too few for an interval to say much" if len(subjects) < FEW_SUBJECTS else ""
-    spread = f"Intervals: 95 %, {run.strict.draws} draws of the {len(subjects)} subjects with replacement{few}."
+    subjects = _subjects(run)
+    spread = f"Intervals: 95 %, {run.strict.draws} draws of the {subjects} subjects with replacement."
+    if subjects < FEW_SUBJECTS:
+        spread = f"Intervals run over people, and {subjects} are too few for one to trust."
     if run.pooled:
         label = run.strict.selection.label
         return f"Strict: {label}; protocol {run.strict.evaluation.protocol}, IoU >= 0.5. {spread}"
@@ -83,11 +84,15 @@ def _choice(run: RunFiles) -> str:
     return f"{choice[0].upper()}{choice[1:]}. {spread}"
 
 
-def _tiles(report: Report) -> Iterator[str]:
+def _subjects(run: RunFiles) -> int:
+    return len({video.subject for video in run.videos})
+
+
+def _tiles(report: Report, subjects: int) -> Iterator[str]:
     values = flat_scores(report.evaluation)
     for path, name in HEADLINES.items():
         interval = (report.intervals or {}).get(path)
-        if interval and math.isnan(interval.low):
+        if interval and (math.isnan(interval.low) or subjects < FEW_SUBJECTS):
             interval = None
         spread = f"95 % {show(interval.low, 3)} to {show(interval.high, 3)}" if interval else "no interval"
         value = f"<b>{show(values[path], 3)}</b>{_interval_bar(values[path], interval)}"
