@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 from lightning.pytorch.loggers import CSVLogger
@@ -12,7 +11,6 @@ from fedn_lightning.cli import train
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.tracking import wandb as tracking
-from fedn_lightning.tracking.metrics import STEP, define_summaries
 from fedn_lightning.tracking.wandb import Identity, WandbSettings, config_hash, identify, resolve_mode, wandb_session
 
 CONFIG = {
@@ -90,19 +88,6 @@ def test_the_run_ends_also_when_an_exception_passes(offline: Path) -> None:
     assert wandb.run is None
     assert inspect(offline_run(offline))["exit_code"] == 1
     assert folders() == before
-
-
-def test_summaries_keep_the_step_axis() -> None:
-    class Run:
-        rules: ClassVar[dict[str, dict[str, Any]]] = {}
-
-        def define_metric(self, name: str, **rule: Any) -> None:
-            self.rules[name] = rule
-
-    run = Run()
-    define_summaries(run, "val/f1", "max")
-    assert run.rules["val/f1"]["summary"] == "max"
-    assert all(rule["step_metric"] == STEP for rule in run.rules.values())
 
 
 def test_the_user_folders_win(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:

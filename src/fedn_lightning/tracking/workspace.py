@@ -76,7 +76,7 @@ def build(view: View) -> Any:
         sections=[ws.Section(name=name, panels=panels, is_open=True) for name, panels in _sections()],
         settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=100, remove_legends_from_panels=False),
         runset_settings=ws.RunsetSettings(
-            filters=expr.Or(*groups) if len(groups) > 1 else groups,
+            filters=expr.Or(*groups) if groups else "",
             groupby=[expr.Metric("Group"), expr.Metric("JobType")],
             pinned_columns=[f"summary:strict/{key}" for key in HEADLINES]
             + [f"summary:test/{key}" for key in HEADLINES],
