@@ -56,6 +56,10 @@ def test_another_alignment_and_another_finder_are_told(changed):
     ("change", "message"),
     [
         (lambda content: content.pop("fedn"), "holds no detector"),
+        (
+            lambda content: content["fedn"].update(task="RecognitionTask"),
+            "is a checkpoint of RecognitionTask; only one",
+        ),
         (lambda content: content["fedn"].pop("windows"), r"lacks or mistakes .*windows"),
         (lambda content: content["fedn"]["model"]["network"].update(colour="red"), r"lacks or mistakes .*colour"),
         (lambda content: content["state_dict"].popitem(), "lacks or mistakes"),

@@ -19,6 +19,9 @@ from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_lightning.video.prepare import Align
 from fedn_lightning.video.store import CropSpec
 
+TASK = "DetectionTask"
+"""The LightningModule whose checkpoints hold a detector."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -81,6 +84,9 @@ def load(path: str | os.PathLike[str], align: Align | None, device: torch.device
     told, weights = content.get("fedn"), content.get("state_dict")
     if not isinstance(told, Mapping) or not isinstance(weights, Mapping):
         msg = f"{path} holds no detector (a checkpoint of the encoder?); give the best.ckpt of a run of DetectionTask."
+        raise CheckpointError(msg)
+    if (task := told.get("task", TASK)) != TASK:
+        msg = f"{path} is a checkpoint of {task}; only one of {TASK} can be run on a video."
         raise CheckpointError(msg)
     try:
         recipe = _recipe(told, weights["threshold"], align)
