@@ -47,7 +47,7 @@ def cut_crops(stored: StoredVideo, frames: Sequence[float]) -> list[Image]:
         VideoError: if the store only says where the crops lie, and the video is not there.
     """
     place = np.clip(np.rint(stored.source_to_store(np.asarray(frames, np.float64))), 0, stored.n_frames - 1)
-    return [np.array(stored.frames[int(index)]) for index in place]
+    return [np.array(stored.frames[index : index + 1])[0] for index in place.astype(np.int64).tolist()]
 
 
 def join_crops(crops: Sequence[Image], side: int = SIDE) -> Image:

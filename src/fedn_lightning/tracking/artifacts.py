@@ -94,8 +94,8 @@ def corpus_artifact(corpus: Corpus) -> Any:
 
     from fedn_lightning.loso.inspection import digest_corpus
 
-    counts = {kind: sum(e.type == kind for e in corpus.expressions) for kind in EXPRESSION_TYPES}
-    content = {
+    counts: dict[str, int] = {kind: sum(e.type == kind for e in corpus.expressions) for kind in EXPRESSION_TYPES}
+    content: dict[str, str | int] = {
         "dataset": corpus.name,
         "subjects": len(corpus.subjects),
         "videos": len(corpus.videos),

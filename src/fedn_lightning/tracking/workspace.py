@@ -6,6 +6,7 @@ beside it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import urllib.error
@@ -96,10 +97,14 @@ def _sections() -> list[tuple[str, list[Any]]]:
     ]
 
 
+def _panel_types() -> Any:
+    # By name: the package marks itself as typed, but not its panels as its own.
+    return importlib.import_module("wandb_workspaces.reports.v2")
+
+
 def _pooled() -> list[Any]:
     """Each headline over all folds: strict first, as the one to report."""
-    import wandb_workspaces.reports.v2 as wr
-
+    wr = _panel_types()
     return [
         wr.BarPlot(title=f"{title}, {mode}", metrics=[f"{mode}/{key}"], orientation="h", range_x=(0, 1))
         for mode in ("strict", "published")
@@ -109,8 +114,7 @@ def _pooled() -> list[Any]:
 
 def _comparison() -> list[Any]:
     """Pooled scores by experiment, and what differs between runs."""
-    import wandb_workspaces.reports.v2 as wr
-
+    wr = _panel_types()
     bars = [
         wr.BarPlot(
             title=f"{title} by experiment", metrics=[f"strict/{key}"], groupby=wr.Config("name"),
@@ -123,8 +127,7 @@ def _comparison() -> list[Any]:
 
 def _folds() -> list[Any]:
     """Scores of each held-out subject, and the spread of validation over the folds of a group."""
-    import wandb_workspaces.reports.v2 as wr
-
+    wr = _panel_types()
     bars = [wr.BarPlot(title=f"{title} by fold", metrics=[f"test/{key}"]) for key, title in HEADLINES.items()]
     lines = [
         wr.LinePlot(
@@ -137,8 +140,7 @@ def _folds() -> list[Any]:
 
 
 def _training() -> list[Any]:
-    import wandb_workspaces.reports.v2 as wr
-
+    wr = _panel_types()
     losses = [
         wr.LinePlot(title=meaning, x=STEP, y=[f"train/{name}", f"val/{name}"]) for name, meaning in LOSSES.items()
     ]
@@ -146,8 +148,7 @@ def _training() -> list[Any]:
 
 
 def _pictures() -> list[Any]:
-    import wandb_workspaces.reports.v2 as wr
-
+    wr = _panel_types()
     pooled = [f"{PREFIX}timeline_{number:02}" for number in range(1, POOLED_TIMELINES + 1)]
     held_out = [f"test/timeline_{number:02}" for number in range(1, TIMELINES + 1)]
     return [
@@ -159,8 +160,7 @@ def _pictures() -> list[Any]:
 
 
 def _tables() -> list[Any]:
-    import wandb_workspaces.reports.v2 as wr
-
+    wr = _panel_types()
     names = [m.name for m in METRICS if m.name.endswith(("/events", "/confusion", "/subjects"))]
     return [wr.WeavePanelSummaryTable(table_name=name) for name in sorted(names, key=lambda name: name[0] != PREFIX[0])]
 
