@@ -159,14 +159,15 @@ def seed_json(result: SeedResult) -> dict[str, Any]:
 def seed_from_json(value: dict[str, Any]) -> SeedResult:
     """Inverts :func:`seed_json`; detections below the last hit are gone, which changes no score."""
     names, emotions = tuple(value["subjects"]), tuple(value["emotions"])
-    rows, n_classes = list(value["subjects"].values()), len(emotions)
+    rows = list(value["subjects"].values())
+    n_classes = max((len(row["shown"]) for row in rows), default=0)  # fewer, where claims and truths lack an emotion
     confusion = np.zeros((len(rows), n_classes, n_classes + 1), np.int64)
     shown = np.zeros((len(rows), n_classes), np.int64)
     for at, row in enumerate(rows):
         if row["confusion"]:
             confusion[at], shown[at] = row["confusion"], row["shown"]
     counts = np.array([row["counts"] for row in rows], np.int64).reshape(-1, 4, 3)
-    truths = np.array([row["truths"] for row in rows], np.int64).reshape(-1, n_classes)
+    truths = np.array([row["truths"] for row in rows], np.int64).reshape(-1, len(emotions))
     classes = [emotions.index(name) for name in value["ranking"]]
     orders = [read_ranking(text) for text in value["ranking"].values()]
     ranked = RankedDetections(

@@ -1,0 +1,82 @@
+"""Each ablation changes what it names and nothing else, with keys that exist."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fedn_lightning.cli.bases import layers
+from fedn_lightning.data.datamodule import CorpusConfig, WindowConfig
+from fedn_lightning.nn.fedn import NetworkConfig
+from fedn_lightning.study.plan import read_plan
+from fedn_lightning.tasks.encoding import EncoderConfig
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "ablations"
+CHANGES: dict[str, dict[str, Any]] = {
+    "fedn": {},
+    "no_segment_attention": {"model.network.segment_attention": False},
+    "no_window_attention": {"model.network.window_gate": "none"},
+    "no_attention": {"model.network.segment_attention": False, "model.network.window_gate": "none"},
+    "literal_gate": {"model.network.window_gate": "softmax"},
+    "single_task": {"model.recognise": False},
+    "coupled_heads": {"model.network.decoupled": False},
+    "one_level": {"model.network.levels": 1},
+    "anchor_free": {"model.network.ratios": []},
+    "self_report": {"data.corpus.label_source": "self_report"},
+}
+PIXELS = {"unfrozen_encoder", "frozen_small_budget"}
+"""Of another budget than the base; they differ from each other in the encoder alone."""
+
+
+def leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """The values of nested keys by their path, without class paths."""
+    if not isinstance(value, dict):
+        return {path.removeprefix("."): value}
+    found: dict[str, Any] = {}
+    for key, child in value.items():
+        if key != "class_path":
+            found |= leaves(child, path if key == "init_args" else f"{path}.{key}")
+    return found
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    """The layers of a file, base first."""
+    base, *texts = layers(FOLDER / f"{name}.yaml")
+    return [leaves(yaml.safe_load(Path(base).read_text())), *(leaves(json.loads(text)) for text in texts)]
+
+
+def test_every_file_is_tested_and_every_row_of_the_study_is_there() -> None:
+    files = {path.stem for path in FOLDER.glob("*.yaml")} - {"study"}
+    assert files == set(CHANGES) | PIXELS
+    rows = {row.name for row in read_plan([str(FOLDER)]).rows}
+    assert rows >= set(CHANGES) | {"two_step", "flow"}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_ablation_changes_what_it_names_alone(name: str) -> None:
+    base, changes = read(name)
+    assert changes == {"experiment": name, **CHANGES[name]}
+    for key, value in changes.items():
+        assert base.get(key) != value  # it is a change
+    text = (FOLDER / f"{name}.yaml").read_text()
+    assert text.startswith("# ")
+
+
+def test_the_keys_exist() -> None:
+    classes = {"model.network": NetworkConfig, "model.encoder": EncoderConfig}
+    classes |= {"data.windows": WindowConfig, "data.corpus": CorpusConfig}
+    for name in (*CHANGES, *PIXELS):
+        for key in read(name)[-1]:
+            group, _, argument = key.rpartition(".")
+            assert group not in classes or argument in classes[group].__dataclass_fields__, key
+
+
+def test_the_unfrozen_encoder_has_a_frozen_twin_of_the_same_budget() -> None:
+    *_, small = read("frozen_small_budget")
+    *_, unfrozen = read("unfrozen_encoder")
+    assert set(unfrozen) == {"experiment", "model.encoder.frozen", "model.encoder.chunk"}
+    assert small["trainer.max_epochs"] < 15
