@@ -3,7 +3,9 @@
 import csv
 import json
 import re
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -13,6 +15,7 @@ from fedn_lightning.detector.detections import COLUMNS, Detections, FaceTrack
 from fedn_lightning.detector.elan import without_overlap
 from fedn_lightning.detector.outputs import Settings, finished, write_events, write_outputs
 from fedn_lightning.detector.timeline import MOST_ROWS, draw
+from fedn_lightning.errors import FednError
 from fedn_lightning.event_files import Names, read_events
 from fedn_lightning.events import EventTable
 from lookalikes.movies import numbered, write_movie
@@ -73,26 +76,18 @@ def test_nothing_found_is_said(found):
 
 
 def test_pandas_is_optional(found, monkeypatch):
-    import builtins
-
-    from fedn_lightning.errors import FednError
-
-    true = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "pandas":
-            raise ImportError(name)
-        return true(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as if it were not installed
     with pytest.raises(FednError, match="to_pandas needs pandas: pip install pandas"):
         found.to_pandas()
 
 
-def test_a_data_frame_has_the_rows_of_the_file(found):
-    frame = pytest.importorskip("pandas") and found.to_pandas()
-    assert list(frame.columns) == list(COLUMNS)
-    assert frame.onset.tolist() == [11, 39, 52]
+def test_a_data_frame_is_made_of_the_rows_and_columns_of_the_file(found, monkeypatch):
+    stand_in = SimpleNamespace(DataFrame=lambda rows, columns: (rows, columns))
+    monkeypatch.setitem(sys.modules, "pandas", stand_in)
+    rows, columns = found.to_pandas()
+    assert columns == list(COLUMNS)
+    assert rows == [e.to_dict() for e in found]
+    assert all(list(row) == columns for row in rows)
 
 
 def test_csv_json_and_challenge_files_hold_the_same(found, tmp_path):

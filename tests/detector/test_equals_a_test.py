@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedn_lightning.detector.detector import Detector
+from fedn_lightning import Detector
 
 
 @pytest.mark.parametrize("align", ["video", "track"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,8 +90,9 @@ def _detector(words: argparse.Namespace, settings: Settings) -> Detector:
     import torch
 
     from fedn_lightning.detector.detector import Detector
+    from fedn_lightning.loso.local import cores
 
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
+    torch.set_num_threads(max(1, cores() - 1))
     return Detector.from_checkpoint(words.ckpt, words.device, words.align, settings.threshold)
 
 
@@ -125,7 +125,8 @@ class _Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        # Redirected, what was found would go where the bar goes, also where standard output is a file.
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
         self._bar.start()
         self._task = self._bar.add_task("", total=None)
         self._name, self._doing = "", ""
@@ -152,5 +153,9 @@ class _Bar:
         """Prints what was found in a video."""
         if outcome.error:
             return
-        print(repr(outcome.detections) if outcome.detections else f"{outcome.video.name}: {outcome.summary}")
+        self._bar.stop()
+        print(
+            repr(outcome.detections) if outcome.detections is not None else f"{outcome.video.name}: {outcome.summary}"
+        )
         print(f"  {'finished before' if outcome.reused else 'written'}: {outcome.folder}", flush=True)
+        self._bar.start()
