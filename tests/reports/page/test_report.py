@@ -73,7 +73,7 @@ def test_headlines_are_those_of_the_result(home: Path, whole: str) -> None:
 def test_an_interval_is_shown_unless_the_subjects_are_too_few_for_one(home: Path, tmp_path: Path) -> None:
     few = part(page_of(home / "run"), "summary")
     assert few.count("no interval") == 5
-    assert "2 are too few for one to trust" in few
+    assert "2 subjects are too few for an interval" in few
     corpus = write_pulses(tmp_path / "store", subjects=5)
     folder = write_run(tmp_path / "run", invent_record(corpus, ("p0", "p1", "p2", "p3", "p4")), {})
     interval = (read_run(folder, draws=10).strict.intervals or {})["spotting.overall.f1"]

@@ -74,7 +74,8 @@ def _choice(run: RunFiles) -> str:
     subjects = _subjects(run)
     spread = f"Intervals: 95 %, {run.strict.draws} draws of the {subjects} subjects with replacement."
     if subjects < FEW_SUBJECTS:
-        spread = f"Intervals run over people, and {subjects} are too few for one to trust."
+        whom = "1 subject is" if subjects == 1 else f"{subjects} subjects are"
+        spread = f"{whom} too few for an interval, which would run over people."
     if run.pooled:
         label = run.strict.selection.label
         return f"Strict: {label}; protocol {run.strict.evaluation.protocol}, IoU >= 0.5. {spread}"
@@ -115,7 +116,7 @@ def _both(run: RunFiles) -> Iterator[tuple[str, ...]]:
     for path, name in HEADLINES.items():
         cells = [name]
         for report, values in zip(reports, scores, strict=True):
-            interval = (report.intervals or {}).get(path)
+            interval = (report.intervals or {}).get(path) if _subjects(run) >= FEW_SUBJECTS else None
             cells += [show(values[path]), f"[{show(interval.low)}, {show(interval.high)}]" if interval else ""]
         yield tuple(cells)
 

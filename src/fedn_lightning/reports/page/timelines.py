@@ -102,7 +102,7 @@ def _card(run: RunFiles, index: int, top: float) -> str:
 
 
 def _buttons(name: str) -> str:
-    acts = {"out": ("-", "zoom out"), "in": ("+", "zoom in"), "left": ("←", "earlier"), "right": ("→", "later")}
+    acts = {"out": ("−", "zoom out"), "in": ("+", "zoom in"), "left": ("←", "earlier"), "right": ("→", "later")}
     acts["all"] = ("whole", "show the whole video")
     buttons = "".join(
         f"<button type='button' data-act='{act}' aria-label='{label}'>{sign}</button>"
