@@ -114,16 +114,16 @@ def test_a_fold_on_slurm_does_not_resume_from_what_lies_in_a_shared_folder(
 
 def test_the_slurm_trap_is_real(copied, monkeypatch: pytest.MonkeyPatch) -> None:
     # The control: with a root folder in common the fold trains no epoch, since p0's checkpoint says they are all done,
-    # and is tested with p0's weights, which have seen p1.
+    # and would be tested with p0's weights, had these not seen p1.
     shutil.copy(copied.folder("p0") / "checkpoints/last.ckpt", "hpc_ckpt_1.ckpt")
     copied.without("p1")
     simulate_slurm(monkeypatch)
     words = [*copied.experiment.command(copied.fold("p1")), "--trainer.default_root_dir", "."]
     process = start_forked(words, Resources().environment(), Path("log.txt"), 0)
     process.process.join()
-    assert process.poll() == 0
-    assert (copied.folder("p1") / "result.json").is_file()
-    assert "train/loss" not in (copied.folder("p1") / "metrics.csv").read_text()
+    assert process.poll() == 2
+    assert "trained or validated on p1" in " ".join(Path("log.txt").read_text().split())
+    assert not list(copied.folder("p1").glob("checkpoints/*.ckpt"))  # no epoch was trained
 
 
 def simulate_slurm(monkeypatch: pytest.MonkeyPatch) -> None:

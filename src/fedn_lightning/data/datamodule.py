@@ -203,7 +203,7 @@ class DetectionDataModule(lightning.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Fills the clip store, once per machine; does nothing where it is full."""
-        self._check_stage()  # a wrong subject is told before an hour of preparation
+        self.check_split()  # a wrong subject is told before an hour of preparation
         crops = self.crops
         report = prepare(
             self.corpus,
@@ -226,7 +226,7 @@ class DetectionDataModule(lightning.LightningDataModule):
             )
             raise VideoError(msg)
 
-    def _check_stage(self) -> None:
+    def check_split(self) -> None:
         """Makes sure that somebody is there for what the trainer is about to do.
 
         Raises:

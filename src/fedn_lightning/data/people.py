@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fedn_lightning.events import Corpus
 
 SAME = 0.5
-"""Share of the shorter list of marks that two people of one name must have in common to be one person."""
+"""Share of their marks that two people of one name must have in common to be one person."""
 
 
 def marks_of(corpus: Corpus, subjects: Iterable[str]) -> dict[str, list[str]]:
@@ -41,12 +41,15 @@ def known(seen: Mapping[str, Sequence[str]], corpus: Corpus, subjects: Iterable[
         subjects: of that corpus.
 
     Returns:
-        Those that have the name of someone seen, and at least half of the marks of whoever has fewer.
+        Those that have the name of someone seen, and whose expressions begin with theirs in at least half of the cases
+        (of whoever has fewer); where one of both has no expressions, videos of the same name decide.
     """
-    found = []
-    for subject, marks in marks_of(corpus, subjects).items():
-        theirs = set(seen.get(subject, ()))
-        least = min(len(theirs), len(marks))
-        if least and len(theirs & set(marks)) >= SAME * least:
-            found.append(subject)
-    return sorted(found)
+    again = []
+    for subject, own in marks_of(corpus, subjects).items():
+        mine, theirs = set(own), set(seen.get(subject, ()))
+        onsets = [{mark for mark in marks if "@" in mark} for marks in (mine, theirs)]
+        one, other = onsets if all(onsets) else (mine, theirs)
+        least = min(len(one), len(other))
+        if least and len(one & other) >= SAME * least:
+            again.append(subject)
+    return sorted(again)

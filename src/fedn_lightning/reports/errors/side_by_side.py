@@ -9,6 +9,7 @@ from fedn_lightning.metrics.functional.errors import KINDS
 from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.reports.errors.summary import Summary, summary_json
 from fedn_lightning.reports.errors.tables import Rows, headline
+from fedn_lightning.reports.errors.witness import DISTRACTORS, NONE
 from fedn_lightning.reports.loso import markdown_table
 
 
@@ -55,6 +56,18 @@ def gain_rows(summaries: Sequence[Summary]) -> Rows:
     return rows
 
 
+def distractor_rows(summaries: Sequence[Summary]) -> Rows:
+    """What was there in each run's false alarms on background, beside what chance would give; empty if unknown."""
+    known = [(summary.run.name, summary.beside) for summary in summaries if summary.beside is not None]
+    if len(known) < len(summaries):
+        return []
+    rows: Rows = [("on background", *(cell for name, _ in known for cell in (f"{name}: false alarms", "by chance")))]
+    for place, name in enumerate((*DISTRACTORS, NONE)):
+        each = [beside[place] for _, beside in known]
+        rows.append((name, *(cell for b in each for cell in (str(b.seen), f"{b.expected:.1f} +- {b.spread:.1f}"))))
+    return rows
+
+
 def _f1(summary: Summary) -> float:
     return summary.counts["nothing"]["overall"].f1
 
@@ -69,7 +82,8 @@ def _signed(value: float) -> str:
 
 def tables(summaries: Sequence[Summary]) -> list[Rows]:
     """All tables of a comparison."""
-    return [count_rows(summaries), loss_rows(summaries), gain_rows(summaries)]
+    made = [make(summaries) for make in (count_rows, loss_rows, gain_rows, distractor_rows)]
+    return [rows for rows in made if rows]
 
 
 def side_by_side_markdown(summaries: Sequence[Summary]) -> str:
