@@ -327,6 +327,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*configure_optimizers` returned `None`")
     warnings.filterwarnings("ignore", message=".*training_step` returned `None`")
     warnings.filterwarnings("ignore", message=".*LearningRateMonitor.*no learning rate schedulers")
+    # A method that needs no validation subjects may have none; data.val_subject says so.
+    warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")
     # Lightning 2.6 uses a name that torch 2.13 has deprecated; goes with a later Lightning.
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
     # Devices, advertisements and restored paths, at every start; the warnings of the same loggers stay.
