@@ -34,7 +34,9 @@ def data(experiments: Path, folder: Path) -> Section:
     others = sorted(str(path) for path in folder.glob("*") if path.is_dir() and str(path) not in named)
     found += [Finding(place, "there") for place in others]
     if not named:
-        found.append(Finding("experiments", f"none in {experiments}; run this in the project's checkout to see them"))
+        found.append(
+            Finding("experiments", f"none in the folder {experiments}; run this in the project's checkout to see them")
+        )
     return Section("Data", tuple(found))
 
 
