@@ -214,9 +214,3 @@ def log_timeline(loggers: Iterable[Logger], key: str, picture: str | Path, step:
     import wandb
 
     run.log({key: wandb.Image(str(picture), caption=caption or None), STEP: step})
-
-
-def run_files(loggers: Iterable[Logger]) -> str | None:
-    """Folder of the W&B run on disk, to name it to the user; None without W&B."""
-    run = run_of(loggers)
-    return None if run is None else str(Path(run.dir).parent)
