@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import os
+import runpy
 import shlex
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def test_the_files_score_as_the_card_says(capsys: pytest.CaptureFixture[str]) ->
     assert {key: again[key] for key in ("spotting", "detection")} == {
         key: result[key] for key in ("spotting", "detection")
     }
+
+
+def test_the_python_example_scores_the_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    example = runpy.run_path(str(CONF.parents[1] / "examples" / "python_api.py"))
+    scores = example["main"](["--ckpt", str(RUN / "checkpoints" / "best.ckpt"), "--out", "api"])
+    result = json.loads((RUN / "result.json").read_text())
+    counts = result["spotting"]["overall"]
+    assert (scores.overall.tp, scores.overall.fp, scores.overall.fn) == tuple(counts[key] for key in ("tp", "fp", "fn"))
+    assert f"{result['n_truths']} expressions in 1 videos of s15" in capsys.readouterr().out
+    assert len(list(Path("api").glob("*.png"))) == 1
 
 
 def test_the_saved_configuration_repeats_the_run() -> None:
