@@ -17,8 +17,8 @@ from fedn_lightning.nn.fedn import FEDN
 from fedn_lightning.nn.inference import PROPOSAL_COLUMNS, propose
 from fedn_lightning.nn.slots import Slots
 
-CHUNK = 128
-"""Frames encoded at once, as the feature cache of a test does: more gains nothing on a CPU and costs memory."""
+CHUNK = 32
+"""Frames encoded at once: 128 give the same features on a CPU, a fifth slower and in four times the memory."""
 
 WINDOWS = 16
 """Windows the network sees at once."""
