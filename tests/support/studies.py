@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from forked import start_forked
 from toys import make_record
 
@@ -81,9 +82,12 @@ def fake_record(fold: Fold) -> DetectionRecord:
     return first
 
 
-def fake_fold(experiment: Experiment, fold: Fold) -> Path:
-    """Writes the folder of a finished fold."""
+def fake_fold(experiment: Experiment, fold: Fold, felt: str | None = None) -> Path:
+    """Writes the folder of a finished fold; all truths are of the emotion `felt`, if one is given."""
     folder, record = experiment.fold_folder(fold), fake_record(fold)
+    if felt is not None:
+        emotion = np.full(len(record.truths), record.emotions.index(felt))
+        record = replace(record, truths=replace(record.truths, emotion=emotion))
     write_tables(record, folder)
     write_json(folder / "result.json", result_of(record))
     config = f"experiment: fake\nseed_everything: {fold.seed}\nwandb: {{ name: {fold.name} }}\n"

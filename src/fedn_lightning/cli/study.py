@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fedn_lightning.study.labels import Answer
     from fedn_lightning.study.plan import Plan
     from fedn_lightning.study.row_file import RowResult
+    from fedn_lightning.study.statistics import Line
     from fedn_lightning.study.units import Unit
 
 _EPILOG = """
@@ -74,15 +75,17 @@ def main(argv: list[str]) -> int:
     options.results = options.results or str(Path("experiments") / "results" / plan.name)
     options.runs = options.runs or str(Path("runs") / plan.name)
     chosen = plan.only(options.only)
-    failed = 0
-    if not options.table_only:
-        units = find_units(chosen, options)
-        if units is None:
-            return 2
-        if options.dry_run:
-            return show_plan(units)
-        failed = train(units, plan, options)
-    return max(failed, write_table(plan, chosen, options))
+    if options.table_only:
+        return int(write_table(plan, chosen, options) is None)
+    units = find_units(chosen, options)
+    if units is None:
+        return 2
+    if options.dry_run:
+        return show_plan(units)
+    failed = train(units, plan, options)
+    lines = write_table(plan, chosen, options)
+    track(plan, units, lines or [], options)
+    return max(failed, int(lines is None))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -174,8 +177,8 @@ def _end_like_a_keyboard() -> None:
     signal.signal(signal.SIGTERM, interrupt)
 
 
-def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> int:
-    """Writes the table of all rows there are, and prints it; returns 1 if a row that was asked for is missing."""
+def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> list[Line] | None:
+    """Writes the table of all rows there are, and prints it; None if a row that was asked for is missing."""
     from fedn_lightning.reports.study import write_study
     from fedn_lightning.study.row_file import read_row, row_path
     from fedn_lightning.study.statistics import lines_of
@@ -184,13 +187,25 @@ def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> int:
     rows = {name: read_row(path) for name, path in paths.items() if path.is_file()}
     missing = [row.name for row in chosen.rows if row.name not in rows]
     if missing:
-        print(f"fedn: no result yet of {', '.join(missing)}", file=sys.stderr)
+        print(f"fedn: no result yet of {', '.join(missing)} in {options.results}", file=sys.stderr)
     if not rows:
-        return 1
+        return None
     lines = lines_of(list(rows.values()), plan.baseline, options.bootstrap)
     labels = ask_labels(plan, rows, options)
     print(write_study(options.results, plan.name, plan.baseline, lines, options.bootstrap, labels))
-    return int(bool(missing))
+    return None if missing else lines
+
+
+def track(plan: Plan, units: list[Unit], lines: list[Line], options: argparse.Namespace) -> None:
+    """Gives each row of the table a run in W&B, under the settings of the first experiment."""
+    from fedn_lightning.reports.study import tracked_row
+    from fedn_lightning.tracking.study_rows import StudyRow, log_study_rows
+    from fedn_lightning.tracking.wandb import WandbSettings
+
+    first = units[0].experiment
+    settings = WandbSettings(project=first.wandb_project, mode=first.wandb_mode)  # type: ignore[arg-type] # checked there
+    rows = [StudyRow(line.row.name, *tracked_row(line)) for line in lines]
+    log_study_rows(settings, f"study-{plan.name}", Path(options.runs) / "tracked", rows)
 
 
 def ask_labels(plan: Plan, rows: Mapping[str, RowResult], options: argparse.Namespace) -> Answer | None:

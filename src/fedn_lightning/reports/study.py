@@ -155,6 +155,20 @@ def study_json(name: str, baseline: str, lines: Sequence[Line], draws: int) -> d
     return result
 
 
+def tracked_row(line: Line) -> tuple[dict[str, Any], dict[str, float]]:
+    """What the tracker is told of a row: its configuration, and its numbers by the names of the pooled runs."""
+    row = line.row
+    config = {"row": row.name, "config_hash": row.config_hash, "group": row.group, "seeds": sorted(row.seeds)}
+    scores = {"parameters": float(row.trained_parameters), "seconds_an_epoch": line.seconds_an_epoch}
+    for path, found in line.estimates.items():
+        key = path.replace(".", "/")
+        scores |= {f"strict/{key}": found.value, f"interval/{key}/low": found.low, f"interval/{key}/high": found.high}
+    for path, change in line.differences.items():
+        key = f"difference/{path.replace('.', '/')}"
+        scores |= {key: change.value, f"{key}/low": change.low, f"{key}/high": change.high}
+    return config, {key: value for key, value in scores.items() if not math.isnan(value)}
+
+
 def save_study(path: str | Path, baseline: str, lines: Sequence[Line]) -> Path:
     """Draws each score of each row with its interval, and its seeds as dots; a line marks the baseline."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -85,7 +85,7 @@ QUESTIONS: tuple[tuple[Cell, Cell], ...] = (
 
 
 def cross(units: Sequence[Unit], pair: Sequence[str], results: str | Path) -> bool:
-    """Scores two rows by each other's labels and writes the file, for the seeds of which both are booked.
+    """Scores two rows by each other's labels and writes the file, for the seeds of which both are pooled.
 
     Args:
         units: of the study.
@@ -98,7 +98,7 @@ def cross(units: Sequence[Unit], pair: Sequence[str], results: str | Path) -> bo
     Raises:
         FoldError: if the two rows have different truths in more than their emotions.
     """
-    whole = [unit for unit in units if unit.row.name in pair and not unit.unfinished()]
+    whole = [unit for unit in units if unit.row.name in pair and _pooled(unit)]
     by_seed = {
         unit.seed: {other.row.name: other for other in whole if other.seed == unit.seed and other.folds == unit.folds}
         for unit in whole
@@ -110,7 +110,7 @@ def cross(units: Sequence[Unit], pair: Sequence[str], results: str | Path) -> bo
         return False
     seeds = {}
     for seed, both in ready.items():
-        folders = [pooled_folder(unit.experiment, seed, partial=False) for unit in both]
+        folders = [_pooled_folder(unit) for unit in both]
         mine, theirs = (measure(a, truth=b / "truth.csv") for a, b in (folders, reversed(folders)))
         seeds[seed] = {k: replace(v, digest=marks[seed]) for k, v in zip(SOURCES, (mine, theirs), strict=True)}
     classes, confusion = compare_labels(folders[0], folders[1])
@@ -121,6 +121,15 @@ def cross(units: Sequence[Unit], pair: Sequence[str], results: str | Path) -> bo
     }
     write_text(path, compact(plain(value)))
     return True
+
+
+def _pooled_folder(unit: Unit) -> Path:
+    return pooled_folder(unit.experiment, unit.seed, partial=False)
+
+
+def _pooled(unit: Unit) -> bool:
+    """Whether all folds of a unit are finished and pooled."""
+    return not unit.unfinished() and (_pooled_folder(unit) / "truth.csv").is_file()
 
 
 def try_to_cross(

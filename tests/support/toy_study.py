@@ -1,0 +1,51 @@
+"""A study of two rows whose trainings are toys (see `toy_driver`), driven in a process of its own.
+
+Run as `python toy_study.py JOBS` in a folder with `templates/<subject>` and `experiment.json`; results go to `results`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from toy_driver import start_toy
+
+from fedn_lightning.loso.experiment import Experiment
+from fedn_lightning.loso.local import Slots
+from fedn_lightning.loso.worker import Resources
+from fedn_lightning.study.driver import run_units, try_to_book
+from fedn_lightning.study.plan import Plan, Row
+from fedn_lightning.study.progress import Progress
+from fedn_lightning.study.units import Unit, make_units
+
+PLAN = Plan("toy", (Row("fedn", ("a.yaml",), 2), Row("ablated", ("b.yaml",))), "fedn")
+
+
+def toy_experiments() -> dict[str, Experiment]:
+    """Two experiments on the same subjects, made of the one that lies here."""
+    fedn = replace(Experiment.load(Path("experiment.json")), name="fedn", trained_parameters=2000, parameters=3000)
+    return {"a.yaml": fedn, "b.yaml": replace(fedn, name="ablated", config_hash="0ab1a7ed")}
+
+
+def toy_units() -> list[Unit]:
+    """Nine trainings: two seeds of one row, one of the other, three folds each."""
+    return make_units(PLAN, toy_experiments())
+
+
+def drive(jobs: int) -> int:
+    """Runs the study; returns 1 if a training failed or a row was not booked."""
+    units, resources = toy_units(), Resources()
+    booked = []
+    with Progress(units, jobs, Console(stderr=True, width=200)) as progress:
+
+        def book(unit: Unit) -> None:
+            booked.append(try_to_book(unit, "results", 10, resources, progress.tell))
+
+        failed = run_units(units, Slots(jobs), resources, book, progress, start=start_toy)
+    return int(failed > 0 or not all(booked))
+
+
+if __name__ == "__main__":
+    sys.exit(drive(int(sys.argv[1])))
