@@ -6,8 +6,9 @@ no run needs to ask the server what another has logged.
 
 What works offline: outputs and inputs are written into the run's log, and `wandb sync` puts both on the server. What
 does not: `run.use_artifact` asks the server and raises offline, so inputs are written as the record that it makes of a
-new artifact (:func:`use`); versions (`v0`, `v1`) exist once the server has counted them, and `latest` is what was synced
-last; and files are not copied but uploaded from where they lie, so sync before a run folder is moved, renamed or changed.
+new artifact (:func:`use`); versions (`v0`, `v1`) exist once the server has counted them, and `latest` is what was
+synced last; and files are not copied but uploaded from where they lie, so sync before a run folder is moved, renamed or
+changed.
 """
 
 from __future__ import annotations
