@@ -57,7 +57,8 @@ def write_moving(folder: Path, subjects: int = 4, n_frames: int = 300, seed: int
         raised = np.zeros(n_frames)
         for index, onset in enumerate(range(25, n_frames - 60, 60)):
             micro = index % 2 == 1
-            start, length = onset + int(rng.integers(0, 10)), 14 if micro else 36
+            start = onset + int(rng.integers(0, 10))
+            length = int(rng.integers(10, 17)) if micro else 36
             raised[start : start + length] = np.sin(np.linspace(0, np.pi, length + 2)[1:-1]) * (0.6 if micro else 2.0)
             kind = "micro" if micro else "macro"
             expressions.append(Expression("moving", video.subject, "v", start, start + length, None, kind, "negative"))

@@ -117,7 +117,7 @@ def _tried(
 
 
 def size_limits(sizes: Sequence[FloatArray], videos: Sequence[Material], search: Search, kind: int) -> list[float]:
-    """Limits on the size of an excursion: quantiles over the truths of a type, then none."""
+    """Limits on the size of an excursion: none, then quantiles over the truths; a tie leaves the loosest."""
     spans = [
         size[max(math.floor(start), 0) : math.ceil(end)]
         for size, video in zip(sizes, videos, strict=True)
@@ -125,7 +125,7 @@ def size_limits(sizes: Sequence[FloatArray], videos: Sequence[Material], search:
         if type_ == kind
     ]
     greatest = [span.max() for span in spans if len(span)]
-    return [*np.quantile(greatest, search.size_quantiles).tolist(), math.inf] if greatest else [math.inf]
+    return [math.inf, *sorted(np.quantile(greatest, search.size_quantiles).tolist(), reverse=True)] if greatest else []
 
 
 def _with_lengths(videos: Sequence[Material], search: Search, kind: int) -> SpotterConfig:
