@@ -46,7 +46,7 @@ def names_of(videos: Sequence[Path]) -> list[str]:
     """A folder name for the outputs of each video: its stem, and as much more as tells it from the others.
 
     >>> names_of([Path("a/x.mp4"), Path("b/x.mp4"), Path("b/x.avi"), Path("b/y.mp4")])
-    ['a_x.mp4', 'b_x.mp4', 'b_x.avi', 'y']
+    ['a_x.mp4', 'b_x.mp4', 'x.avi', 'y']
     """
     candidates = [[v.stem, v.name, *("_".join(v.parts[-k:]) for k in range(2, len(v.parts) + 1))] for v in videos]
     most = max(map(len, candidates), default=0)

@@ -37,7 +37,12 @@ def find_people(pictures: Sequence[Sequence[Face]]) -> list[Box]:
     if len(groups) < 2 or sum(len(faces) > 1 for faces in seen) < least:
         # The same choice as in training: the largest face of every picture.
         groups = [[faces[0] for faces in seen]] if seen else []
-    return sorted((median_face(group).box for group in groups), key=lambda box: box[0])
+    return sorted((_box(group) for group in groups), key=lambda box: box[0])
+
+
+def _box(faces: Sequence[Face]) -> Box:
+    x, y, width, height = map(float, median_face(faces).box)
+    return x, y, width, height
 
 
 def _grouped(pictures: Sequence[Sequence[Face]]) -> list[list[Face]]:
