@@ -41,8 +41,9 @@ def _templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("experiment.json").write_text(json.dumps(replace(made, runs="runs").to_json()))
 
 
-def drive(jobs: int = 3) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, toy_study.__file__, str(jobs)], stderr=subprocess.PIPE, text=True)
+def drive(jobs: int, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, toy_study.__file__, str(jobs), *options]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
@@ -71,12 +72,12 @@ def stored() -> dict[str, object]:
 
 def test_a_killed_study_repeats_nothing_and_equals_one_that_was_not() -> None:
     units = toy_units()
-    first = drive(jobs=1)
+    first = drive(2, "unbooked")
     wait_for(lambda: finished(units) >= 4)  # in the midst of the second seed
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert 4 <= finished(units) < 9
-    second = drive()
+    second = drive(5)
     said = second.communicate(timeout=240)[1]
     assert second.returncode == 0, said
     assert finished(units) == 9
@@ -92,21 +93,21 @@ def test_a_killed_study_repeats_nothing_and_equals_one_that_was_not() -> None:
 
 def test_a_study_that_is_told_to_end_ends_its_trainings_and_goes_on_later() -> None:
     units = toy_units()
-    study = drive(jobs=1)
+    study = drive(1)
     wait_for(lambda: any(unit.experiment.fold_folder(unit.folds[0]).exists() for unit in units))
     study.send_signal(signal.SIGINT)
     study.communicate(timeout=120)
     assert study.returncode != 0
     assert finished(units) == 0
     assert sum(starts().values()) == 1
-    again = drive(jobs=9)
+    again = drive(9, "unbooked")
     assert again.wait(timeout=240) == 0
     assert finished(units) == 9
 
 
 def test_a_training_that_fails_leaves_its_rows_out_and_the_others_whole() -> None:
     Path("templates/b").rename("templates/away")
-    study = drive(jobs=9)
+    study = drive(9)
     said = study.communicate(timeout=240)[1]
     assert study.returncode == 1
     assert "ablated b (seed 7) failed: There is no templates/b" in said

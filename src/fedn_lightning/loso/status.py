@@ -129,6 +129,14 @@ def checksum(path: Path) -> str | None:
         return None
 
 
+def training_seconds(folder: Path) -> float | None:
+    """Time between a run's first file and its last checkpoint; None if one of them is not there."""
+    try:
+        return (folder / "checkpoints" / "last.ckpt").stat().st_mtime - (folder / "config.yaml").stat().st_mtime
+    except OSError:
+        return None
+
+
 def seal_orphan(experiment: Experiment, fold: Fold) -> bool:
     """Vouches for a fold that ran to its end after its driver had gone; call it with the fold's lock held.
 

@@ -12,7 +12,7 @@ from fedn_lightning.files import write_json, write_text
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.pooling import Pooled, pool
-from fedn_lightning.loso.status import problem, read_status
+from fedn_lightning.loso.status import problem, read_status, training_seconds
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.reports.evaluation import subject_table
 from fedn_lightning.reports.loso import markdown, pooled_json, study_json
@@ -79,14 +79,6 @@ def write_results(
         },
     }
     write_json(path, {"experiment": experiment.to_json(), "costs": told, **study_json(study)})
-
-
-def training_seconds(folder: Path) -> float | None:
-    """Time between a run's first file and its last checkpoint; None if one of them is not there."""
-    try:
-        return (folder / "checkpoints" / "last.ckpt").stat().st_mtime - (folder / "config.yaml").stat().st_mtime
-    except OSError:
-        return None
 
 
 def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:

@@ -14,7 +14,6 @@ from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.pooling import Pooled
 from fedn_lightning.loso.status import Status, problem, seal
-from fedn_lightning.loso.study import pool_study
 
 EXPERIMENT = "experiment.json"
 """What tells a folder of `fedn loso` from that of a single run."""
@@ -35,6 +34,8 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, tell: 
     Raises:
         FoldError: if the studies do not belong together, or no fold is finished in both.
     """
+    from fedn_lightning.loso.study import pool_study  # here, as below
+
     halves = located(spotter), located(recogniser)
     experiment = joined(*halves, out)
     every = make_folds(list(experiment.subjects), common_seeds(*halves), experiment.group)

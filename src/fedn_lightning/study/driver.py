@@ -14,7 +14,6 @@ from fedn_lightning.errors import FednError
 from fedn_lightning.files import write_json
 from fedn_lightning.loso.local import LocalLaunch, Slots
 from fedn_lightning.loso.status import problem
-from fedn_lightning.loso.study import pool_study
 from fedn_lightning.loso.two_step_folds import combine_fold
 from fedn_lightning.loso.worker import Outcome, Resources, Start, start_process
 from fedn_lightning.study.measure import cost, digest, measure
@@ -131,6 +130,9 @@ def book_unit(unit: Unit, results: str | Path, draws: int) -> bool:
     Raises:
         FoldError: if the folds do not belong together.
     """
+    # Here, since it imports torch for seconds: a driver that only waits for trainings does without.
+    from fedn_lightning.loso.study import pool_study
+
     experiment, folds = unit.experiment, unit.folds
     kept = stored_seeds(unit, results)
     mark = digest(experiment, folds)

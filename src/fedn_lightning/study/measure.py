@@ -12,8 +12,7 @@ from fedn_lightning.event_files import Names, read_events, read_videos
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.pooling import read_thresholds
-from fedn_lightning.loso.status import read_status
-from fedn_lightning.loso.study import training_seconds
+from fedn_lightning.loso.status import read_status, training_seconds
 from fedn_lightning.metrics.functional.tally import tally
 from fedn_lightning.study.row_file import FoldCost, SeedResult
 
