@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from studies import fake_fold, make_experiment
 
+from fedn_lightning.cli import inspection
 from fedn_lightning.cli.main import main
-from fedn_lightning.loso import inspection
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import make_folds
 

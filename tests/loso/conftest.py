@@ -10,7 +10,7 @@ import pytest
 from pulses_data import write_corpus
 from studies import CONF, Study
 
-from fedn_lightning.loso.inspection import inspect
+from fedn_lightning.cli.inspection import inspect
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from studies import CONF
 
+from fedn_lightning.cli import inspection
+from fedn_lightning.cli.inspection import ChildError, Experiment, inspect, inspect_in_child
 from fedn_lightning.cli.main import main
-from fedn_lightning.loso import inspection
-from fedn_lightning.loso.inspection import ChildError, Experiment, inspect, inspect_in_child
 from fedn_lightning.loso.status import problem
 
 LOSO = ["loso", "--config", str(CONF)]

@@ -16,10 +16,10 @@ from pulses import write_video
 from pulses_data import FILE
 from studies import CONF, Study
 
+from fedn_lightning.cli.inspection import inspect
 from fedn_lightning.data.subjects import split_subjects
 from fedn_lightning.errors import CheckpointError, ConfigError, FoldError
 from fedn_lightning.loso.checkpoints import resumable
-from fedn_lightning.loso.inspection import inspect
 from fedn_lightning.loso.worker import Resources
 
 

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fedn_lightning.errors import CheckpointError
+from fedn_lightning.nn.checkpoints import read_checkpoint
 
 _MISMATCH = re.compile(
     r"size mismatch for (?P<name>\S+): .*?torch\.Size\(\[(?P<saved>[\d, ]*)\]\).*?\[(?P<now>[\d, ]*)\]"
 )
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Loads a checkpoint's content without running any code of it.
+def read_run(path: str | Path) -> dict[str, Any]:
+    """Reads the checkpoint that a run is to begin with.
 
     Args:
         path: a `.ckpt` file of Lightning.
 
     Returns:
-        Its dictionary; tensors stay on disk until they are used.
+        Its dictionary.
 
     Raises:
         CheckpointError: if there is no such file, or it is not a checkpoint of Lightning.
     """
-    path = Path(path)
-    if not path.is_file():
-        msg = f"The checkpoint {path} does not exist (--ckpt_path)."
-        raise CheckpointError(msg)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
-        msg = f"{path} is not a checkpoint that can be read safely (--ckpt_path); give a .ckpt file of a run."
-        raise CheckpointError(msg) from error
-    if not isinstance(content, dict) or "state_dict" not in content:
+    content = read_checkpoint(path)
+    if "state_dict" not in content:
         msg = f"{path} holds no weights of a run (--ckpt_path); give a .ckpt file of a run."
         raise CheckpointError(msg)
     return content

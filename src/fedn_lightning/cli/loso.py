@@ -73,9 +73,9 @@ def main(argv: list[str]) -> int:
     """
     options, extra = parser().parse_known_args(argv)
     _check(options)
+    from fedn_lightning.cli.inspection import ChildError, inspect_in_child
     from fedn_lightning.loso.experiment import refuse_own_keys
     from fedn_lightning.loso.folds import choose_folds, make_folds
-    from fedn_lightning.loso.inspection import ChildError, inspect_in_child
 
     words = [word for config in options.config for word in ("--config", config)] + extra
     refuse_own_keys(words)

@@ -100,7 +100,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def find_units(plan: Plan, options: argparse.Namespace) -> list[Unit] | None:
     """Reads every experiment, and fills the caches that trainings share; None if one cannot be used, which was told."""
-    from fedn_lightning.loso import inspection
+    from fedn_lightning.cli import inspection
     from fedn_lightning.study.units import make_units
 
     configs = list(dict.fromkeys(config for row in plan.rows for config in row.configs))

@@ -37,7 +37,7 @@ from fedn_lightning.callbacks.resume import ConfiguredOptimizer, LastCheckpoint,
 from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
 from fedn_lightning.callbacks.track_results import TrackResults
 from fedn_lightning.cli.bases import with_bases
-from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_checkpoint
+from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_run
 from fedn_lightning.cli.main import COMMANDS
 from fedn_lightning.cli.messages import note
 from fedn_lightning.cli.parsing import (
@@ -48,10 +48,10 @@ from fedn_lightning.cli.parsing import (
     qualify_references,
     root_of,
 )
-from fedn_lightning.cli.run_folder import RunFolder
 from fedn_lightning.errors import CheckpointError, ConfigError, FednError
 from fedn_lightning.event_files import ChallengeFormat
 from fedn_lightning.reports.card import print_card
+from fedn_lightning.run_folder import RunFolder
 from fedn_lightning.tracking.csv_log import RunLog
 from fedn_lightning.tracking.metrics import define_summaries
 from fedn_lightning.tracking.wandb import (
@@ -162,7 +162,7 @@ class FednCLI(LightningCLI):
             note(f"using {best}")
         resume = False
         if settings.ckpt_path is not None:
-            content = read_checkpoint(settings.ckpt_path)
+            content = read_run(settings.ckpt_path)
             for difference in describe_differences(content, settings.model):
                 note(f"{difference}; the configuration wins.")
             resume = command == "fit" and base.resolve() in Path(settings.ckpt_path).resolve().parents

@@ -17,8 +17,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning import errors
-from fedn_lightning.errors import VideoError
+from fedn_lightning.errors import FednError, VideoError
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.store import CropSpec
 
@@ -216,6 +215,7 @@ class CropStream:
         return message
 
 
-def _error(kind: str) -> type[Exception]:
+def _error(kind: str) -> type[FednError]:
     """One of the project's errors by its name."""
-    return MiscountedError if kind == MiscountedError.__name__ else getattr(errors, kind, VideoError)
+    known = (*FednError.__subclasses__(), *VideoError.__subclasses__())
+    return next((error for error in known if error.__name__ == kind), VideoError)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from fedn_lightning.corpora.annotations import check_choice
 from fedn_lightning.errors import CheckpointError
-from fedn_lightning.nn.encoder import FrameEncoder, read_checkpoint
+from fedn_lightning.nn.checkpoints import read_checkpoint
+from fedn_lightning.nn.encoder import FrameEncoder
 from fedn_lightning.nn.fedn import FEDN, NetworkConfig
 from fedn_lightning.nn.inference import InferenceConfig
 from fedn_lightning.tasks.encoding import EncoderConfig
@@ -80,7 +81,7 @@ def load(path: str | os.PathLike[str], align: Align | None, device: torch.device
     """
     if align is not None:
         check_choice("align", align, get_args(Align))
-    content = read_checkpoint(str(path))
+    content = read_checkpoint(os.fspath(path))
     told, weights = content.get("fedn"), content.get("state_dict")
     if not isinstance(told, Mapping) or not isinstance(weights, Mapping):
         msg = f"{path} holds no detector (a checkpoint of the encoder?); give the best.ckpt of a run of DetectionTask."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from fedn_lightning.detector.clock import timecode
-from fedn_lightning.detector.detections import DetectedExpression, Detections, FaceTrack
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.reports.timeline import (
     FAINT,
@@ -21,6 +20,9 @@ from fedn_lightning.reports.timeline import (
     confidence_top,
     emotion_colours,
 )
+
+if TYPE_CHECKING:  # a result draws itself, so this room must not need it to exist first
+    from fedn_lightning.detector.detections import DetectedExpression, Detections, FaceTrack
 
 MOST_ROWS = 12
 """A longer video is drawn at a smaller scale: an hour in rows of a minute would be a picture of 130 MB."""

@@ -1,8 +1,8 @@
-"""Whether a fold may go on from a checkpoint: only from its own, and only if it never saw the held-out subjects."""
+"""Which checkpoints a fold may use: to go on, only its own; to begin with, none that has seen a held-out subject."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ def resumable(folder: Path, fold: Fold) -> Path | None:
     if not last.is_file():
         return None
     # Imported here: torch takes seconds, and most calls end above.
-    from fedn_lightning.cli.checkpoints import read_checkpoint
+    from fedn_lightning.nn.checkpoints import read_checkpoint
 
     try:
         content = read_checkpoint(last)
@@ -67,3 +67,30 @@ def seen_subjects(content: Mapping[str, Any]) -> tuple[str, set[str]]:
     record = content.get("fedn", {})
     subjects = record.get("subjects", {})
     return str(record.get("dataset", "")), {*subjects.get("train", ()), *subjects.get("val", ())}
+
+
+def refuse_seen(weights: Path, dataset: str, subjects: Sequence[str]) -> None:
+    """Refuses encoder weights that were trained, or chosen, on subjects of the corpus.
+
+    Checkpoints of this project's detection runs keep a record of their subjects. Generated stills show people who are
+    in no corpus, and AffectNet's photographs none of the laboratories' subjects; checkpoints of such a pre-training,
+    and public ones, keep no record and are taken at their word.
+
+    Args:
+        weights: the checkpoint.
+        dataset: name of the corpus.
+        subjects: of the corpus; each is a test subject of some fold.
+
+    Raises:
+        CheckpointError: naming the file and the subjects.
+    """
+    from fedn_lightning.nn.checkpoints import read_checkpoint
+
+    trained_on, seen = seen_subjects(read_checkpoint(weights))
+    both = sorted(seen & set(subjects))
+    if both and trained_on == dataset:
+        msg = (
+            f"The encoder weights {weights} were trained on subjects {', '.join(both)} of {dataset}, which the folds "
+            f"hold out; take weights of an encoder that was pre-trained on other people (model.encoder.weights)."
+        )
+        raise CheckpointError(msg)

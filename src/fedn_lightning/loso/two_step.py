@@ -18,7 +18,6 @@ import torch
 import yaml  # type: ignore[import-untyped]
 
 from fedn_lightning.callbacks.run_config import describe_environment
-from fedn_lightning.cli.run_folder import RunFolder
 from fedn_lightning.data.features import FeatureCache, Features
 from fedn_lightning.data.intervals import IntervalConfig, cut
 from fedn_lightning.data.recognition import RecognitionDataModule
@@ -27,11 +26,12 @@ from fedn_lightning.event_files import Names, read_events, read_videos
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
 from fedn_lightning.files import write_json, write_text
 from fedn_lightning.loso.pooling import read_thresholds
-from fedn_lightning.nn.encoder import read_checkpoint
+from fedn_lightning.nn.checkpoints import read_checkpoint
 from fedn_lightning.nn.inference import confidence_curves
 from fedn_lightning.reports.result import result_of
 from fedn_lightning.reports.tables import write_tables
 from fedn_lightning.reports.timeline import save_timelines
+from fedn_lightning.run_folder import RunFolder
 from fedn_lightning.tasks.recognition import RecognitionTask
 from fedn_lightning.video.store import StoredVideo
 
@@ -68,7 +68,7 @@ class Half:
             if not (folder / name).is_file():
                 msg = f"{folder} is no complete run: {name} is missing. Train it with fedn fit, test included."
                 raise FoldError(msg)
-        content: Mapping[str, Any] = read_checkpoint(str(folder / "checkpoints" / "best.ckpt"))
+        content: Mapping[str, Any] = read_checkpoint(folder / "checkpoints" / "best.ckpt")
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         return cls(folder, config, content["state_dict"], dict(content.get("fedn", {})))
 

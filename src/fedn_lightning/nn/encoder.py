@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from fedn_lightning.errors import CheckpointError
+from fedn_lightning.nn.checkpoints import read_checkpoint
 
 BLOCKS: dict[int, tuple[int, int, int, int]] = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2)}
 """Residual blocks per stage for each supported depth."""
@@ -147,27 +146,6 @@ def frozen_features(encoder: nn.Module, frames: Tensor, half: bool = True) -> Te
     with torch.autocast(frames.device.type, dtype=torch.bfloat16, enabled=half):
         features: Tensor = encoder(frames)
     return features.float().cpu().half()
-
-
-def read_checkpoint(path: str) -> Mapping[str, object]:
-    """Reads a checkpoint without running code from it.
-
-    Raises:
-        CheckpointError: if the file is missing, is no checkpoint, or holds more than plain weights.
-    """
-    if not Path(path).is_file():
-        msg = f"There is no checkpoint at {path}; check the key that names it, or train one first."
-        raise CheckpointError(msg)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        msg = f"{path} cannot be read as a checkpoint of plain weights ({reason})."
-        raise CheckpointError(msg) from error
-    if not isinstance(content, Mapping):
-        msg = f"{path} holds a {type(content).__name__}, not a mapping of parameter names to weights."
-        raise CheckpointError(msg)
-    return content
 
 
 def encoder_weights(content: Mapping[str, object]) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from fedn_lightning.corpora.digest import digest_corpus
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus
 
 MODEL, PREDICTIONS, DATASET = "model", "predictions", "dataset"
@@ -91,8 +92,6 @@ def predictions_artifact(folder: Path, label: str | None = None) -> Any:
 def corpus_artifact(corpus: Corpus) -> Any:
     """What a corpus holds, in numbers and with a checksum of its labels; none of its files, names or labels."""
     import wandb
-
-    from fedn_lightning.loso.inspection import digest_corpus
 
     counts: dict[str, int] = {kind: sum(e.type == kind for e in corpus.expressions) for kind in EXPRESSION_TYPES}
     content: dict[str, str | int] = {

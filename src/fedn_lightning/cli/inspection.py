@@ -1,6 +1,6 @@
 """Reads a configuration as `fedn fit` does, without running it, and fills the caches that all folds share.
 
-Runs in a process of its own (`python -m fedn_lightning.loso.inspection`): the driver then needs neither torch nor its
+Runs in a process of its own (`python -m fedn_lightning.cli.inspection`): the driver then needs neither torch nor its
 memory, and what the preparation leaves behind in a process dies with it.
 """
 
@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import hashlib
 import importlib
-import json
 import os
 import subprocess
 import sys
@@ -20,10 +19,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fedn_lightning.errors import CheckpointError, ConfigError, FednError
-from fedn_lightning.events import Corpus
+from fedn_lightning.corpora.digest import digest_corpus
+from fedn_lightning.errors import ConfigError, FednError
 from fedn_lightning.files import write_json
-from fedn_lightning.loso.checkpoints import seen_subjects
+from fedn_lightning.loso.checkpoints import refuse_seen
 from fedn_lightning.loso.experiment import Experiment, refuse_own_keys
 
 SEPARATOR = "--"
@@ -152,40 +151,6 @@ def _refuse_shared(plain: Mapping[str, Any]) -> None:
         raise ConfigError(msg)
 
 
-def refuse_seen(weights: Path, dataset: str, subjects: Sequence[str]) -> None:
-    """Refuses encoder weights that were trained, or chosen, on subjects of the corpus.
-
-    Checkpoints of this project's detection runs keep a record of their subjects. Generated stills show people who are
-    in no corpus, and AffectNet's photographs none of the laboratories' subjects; checkpoints of such a pre-training,
-    and public ones, keep no record and are taken at their word.
-
-    Args:
-        weights: the checkpoint.
-        dataset: name of the corpus.
-        subjects: of the corpus; each is a test subject of some fold.
-
-    Raises:
-        CheckpointError: naming the file and the subjects.
-    """
-    from fedn_lightning.nn.encoder import read_checkpoint
-
-    trained_on, seen = seen_subjects(read_checkpoint(str(weights)))
-    both = sorted(seen & set(subjects))
-    if both and trained_on == dataset:
-        msg = (
-            f"The encoder weights {weights} were trained on subjects {', '.join(both)} of {dataset}, which the folds "
-            f"hold out; take weights of an encoder that was pre-trained on other people (model.encoder.weights)."
-        )
-        raise CheckpointError(msg)
-
-
-def digest_corpus(corpus: Corpus) -> str:
-    """A hash of a corpus's videos and labels, wherever they lie."""
-    videos = [(v.key, v.fps, v.first_frame, v.n_frames) for v in sorted(corpus.videos, key=lambda v: v.key)]
-    labels = sorted(repr(expression) for expression in corpus.expressions)
-    return hashlib.sha256(json.dumps([corpus.name, videos, labels]).encode()).hexdigest()[:16]
-
-
 def _digest_file(path: str | None) -> str | None:
     if path is None:
         return None
@@ -224,7 +189,7 @@ def inspect_each_in_child(
     """
     with tempfile.TemporaryDirectory(prefix="fedn-loso-") as folder:
         options = ["--runs", runs, "--group", str(group), "--threads", str(threads), *(["--warm-up"] * warm_up)]
-        command = [sys.executable, "-m", "fedn_lightning.loso.inspection", folder, *options]
+        command = [sys.executable, "-m", "fedn_lightning.cli.inspection", folder, *options]
         command += [word for words in requests for word in (SEPARATOR, *words)]
         code = subprocess.run(command, check=False).returncode
         if code:
@@ -250,7 +215,7 @@ def main(argv: Sequence[str]) -> int:
     Args:
         argv: `FOLDER --runs R --group K --threads N [--warm-up] -- WORDS [-- WORDS ...]`.
     """
-    parser = argparse.ArgumentParser(prog="python -m fedn_lightning.loso.inspection")
+    parser = argparse.ArgumentParser(prog="python -m fedn_lightning.cli.inspection")
     parser.add_argument("folder")
     parser.add_argument("--runs", default="runs")
     parser.add_argument("--group", type=int, default=1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fedn_lightning.cli.run_folder import RunFolder
+from fedn_lightning.run_folder import RunFolder
 
 
 @pytest.fixture
