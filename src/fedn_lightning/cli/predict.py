@@ -89,10 +89,10 @@ def _detector(words: argparse.Namespace, settings: Settings) -> Detector:
     """Builds the detector; leaves a core to the process that decodes."""
     import torch
 
+    from fedn_lightning.cores import available_cores
     from fedn_lightning.detector.detector import Detector
-    from fedn_lightning.loso.local import cores
 
-    torch.set_num_threads(max(1, cores() - 1))
+    torch.set_num_threads(max(1, available_cores() - 1))
     return Detector.from_checkpoint(words.ckpt, words.device, words.align, settings.threshold)
 
 

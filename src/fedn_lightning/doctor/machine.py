@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from fedn_lightning.cores import available_cores
 from fedn_lightning.doctor.findings import Finding, Section
 
 GB = 1e9
@@ -31,7 +32,7 @@ def machine(paths: bool = False) -> Section:
         (
             Finding("system", platform.platform()),
             Finding("Python", platform.python_version()),
-            Finding("cores", f"{_usable_cores()} of {os.cpu_count()} usable"),
+            Finding("cores", f"{available_cores()} of {os.cpu_count()} usable"),
             _memory(),
             disk(shutil.disk_usage(Path.cwd()).free),
             *where,
@@ -93,10 +94,6 @@ def _available() -> int | None:
         return None
     fields = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
     return int(fields["MemAvailable"].split()[0]) * 1024
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _setting(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
+from fedn_lightning.cores import available_cores
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
@@ -107,11 +107,6 @@ class LocalLaunch:
         self._slots.stop()
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def share(jobs: int | None, devices: Sequence[str], experiment: Experiment, folds: int) -> tuple[int, list[str]]:
     """How many folds run at a time, and on which devices.
 
@@ -133,5 +128,5 @@ def share(jobs: int | None, devices: Sequence[str], experiment: Experiment, fold
         raise ConfigError(msg)
     size = max(experiment.gpus, 1)
     slots = [",".join(names[i : i + size]) for i in range(0, len(names) - size + 1, size)]
-    wanted = jobs or (len(slots) if slots else min(max(cores() // experiment.cpus, 1), MOST_JOBS))
+    wanted = jobs or (len(slots) if slots else min(max(available_cores() // experiment.cpus, 1), MOST_JOBS))
     return max(1, min(wanted, folds)), slots

@@ -2,7 +2,7 @@ import operator
 
 import pytest
 
-from fedn_lightning.corpora.synthesis.parallel import Report, available_cores, run_all
+from fedn_lightning.corpora.synthesis.parallel import Report, run_all
 from fedn_lightning.errors import ConfigError
 
 
@@ -26,7 +26,3 @@ def test_an_error_in_a_process_of_its_own_is_raised_here() -> None:
 def test_no_job_at_all_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--jobs must be at least 1, got 0"):
         run_all(operator.add, [1], title="Testing", total=1, jobs=0)
-
-
-def test_there_is_a_core() -> None:
-    assert available_cores() >= 1

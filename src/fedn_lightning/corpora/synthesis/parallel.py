@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
@@ -11,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from queue import Empty
 from typing import Any, Final, TypeVar
 
+from fedn_lightning.cores import available_cores
 from fedn_lightning.errors import ConfigError, FednError
 
 Task = TypeVar("Task")
@@ -21,11 +21,6 @@ _POLL_SECONDS: Final = 0.2
 # In a worker process: the queue that takes its reports, and the event that tells it to give up.
 _mailbox: Any = None
 _stop: Any = None
-
-
-def available_cores() -> int:
-    """Number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_all(
