@@ -1,7 +1,10 @@
+import argparse
 import json
+from pathlib import Path
 
 import pytest
 
+from fedn_lightning.cli.corpus_target import add_target, target_of
 from fedn_lightning.cli.main import main
 from fedn_lightning.video.store import ClipStore
 from lookalikes.casme2 import ROWS, write_casme2, write_workbook
@@ -81,6 +84,22 @@ def test_wrong_targets_are_one_sentence_and_exit_code_2(words, message, capsys, 
     error = capsys.readouterr().err
     assert error.startswith("fedn: error: ")
     assert message in error
+
+
+def test_an_experiment_over_another_reads_what_both_say(root, tmp_path, capsys):
+    base = Path(experiment(tmp_path, root))
+    (tmp_path / "over").mkdir()
+    path = tmp_path / "over" / "toy.yaml"
+    path.write_text("base: ../toy.yaml\ndata: {init_args: {crops: {size: 32}}}\n")
+    args = argparse.ArgumentParser()
+    add_target(args)
+    target, under = (target_of(args.parse_args([str(file)])) for file in (path, base))
+    assert (target.dataset, target.root, target.policies) == (under.dataset, under.root, under.policies)
+    assert target.crops == {**under.crops, "size": 32}
+    assert under.crops["size"] != 32
+    path.write_text("base: nowhere.yaml\n")
+    assert main(["data", "check", str(path)]) == 2
+    assert "names the base nowhere.yaml" in capsys.readouterr().err
 
 
 def test_an_experiment_without_a_corpus_is_refused(tmp_path, capsys):

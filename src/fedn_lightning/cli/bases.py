@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from fedn_lightning.cli.parsing import check_file
 from fedn_lightning.errors import ConfigError
 
 KEY = "base"
@@ -92,3 +91,21 @@ def _base_of(path: Path, base: Any, trail: Sequence[Path]) -> Path:
         msg = f"{path} is based on itself: {circle}. Take the key {KEY} out of one of these files."
         raise ConfigError(msg)
     return target
+
+
+def check_file(path: Path) -> None:
+    """Names the file and line of a syntax error, which the parser does not.
+
+    Raises:
+        ConfigError: if a file that is there is not YAML.
+    """
+    try:
+        if path.is_file():
+            from omegaconf import OmegaConf  # here: `fedn data` must not wait for it
+
+            OmegaConf.load(path)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        msg = f"{path}{line}, is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
+        raise ConfigError(msg) from error

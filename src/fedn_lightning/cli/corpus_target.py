@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fedn_lightning.cli.bases import layers
 from fedn_lightning.corpora import READERS
 from fedn_lightning.errors import ConfigError
 
@@ -74,13 +75,14 @@ def _policy(text: str) -> tuple[str, str]:
 
 
 def _data_settings(path: str) -> dict[str, Any]:
-    """The arguments of an experiment's data module, references resolved."""
+    """The arguments of an experiment's data module, those of its bases included, references resolved."""
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError  # type: ignore[import-untyped]
 
     try:
-        loaded = OmegaConf.load(path)
+        first, *changes = layers(Path(path))
+        loaded = OmegaConf.merge(OmegaConf.load(first), *map(OmegaConf.create, changes))
         found = OmegaConf.select(loaded, "data.init_args") if isinstance(loaded, DictConfig) else None
         settings = OmegaConf.to_container(found, resolve=True) if found is not None else {}
     except (OSError, YAMLError, OmegaConfBaseException) as error:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
 from fedn_lightning.cli.messages import explain, explain_reference, explain_setup
 from fedn_lightning.errors import ConfigError
@@ -90,19 +87,3 @@ def qualify_references(argv: Sequence[str]) -> list[str]:
     """
     command, *words = argv
     return [command, *(re.sub(r"\$\{(?=[A-Za-z_][\w.\[\]]*\})", f"${{{command}.", word) for word in words)]
-
-
-def check_file(path: Path) -> None:
-    """Names the file and line of a syntax error, which the parser does not.
-
-    Raises:
-        ConfigError: if a file that is there is not YAML.
-    """
-    try:
-        if path.is_file():
-            OmegaConf.load(path)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        msg = f"{path}{line}, is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
-        raise ConfigError(msg) from error
