@@ -68,8 +68,8 @@ def to_plain(sections: Sequence[Section]) -> dict[str, Any]:
 def impersonal(sections: Sequence[Section], home: Path | None = None) -> list[Section]:
     """The same with the home folder written as `~`, so that no name of a person is pasted along.
 
-    >>> section = Section("Data", (Finding("root", "/home/ada/data"),))
-    >>> impersonal([section], Path("/home/ada"))[0].findings[0].value
+    >>> section = Section("Data", (Finding("root", "/ada/data"),))
+    >>> impersonal([section], Path("/ada"))[0].findings[0].value
     '~/data'
     """
     folder = str(home or Path.home())

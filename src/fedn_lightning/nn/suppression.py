@@ -98,13 +98,8 @@ def soft_nms(
     >>> soft_nms([0, 0, 20], [10, 10, 30], [0.9, 0.8, 0.4], method="linear")
     (array([0, 2]), array([0.9, 0.4]))
     """
-    if method not in ("gaussian", "linear"):
-        msg = f"The method of soft-NMS is 'gaussian' or 'linear', got {method!r}."
-        raise ValueError(msg)
     s, e, c = _columns(start, end, score)
-    if (c < 0).any():
-        msg = f"Soft-NMS multiplies scores and needs them at 0 or above, got {c.min()}: apply the sigmoid first."
-        raise ValueError(msg)
+    _check_decay(method, c)
     c = c.copy()
     by_start = np.argsort(s, kind="stable")
     sorted_start, sorted_end = s[by_start], e[by_start]
@@ -128,6 +123,15 @@ def soft_nms(
         else:
             c[near] *= np.where(overlap > iou_threshold, 1 - overlap, 1.0)
     return np.asarray(picks, np.int64), np.asarray(scores, np.float64)
+
+
+def _check_decay(method: str, score: FloatArray) -> None:
+    if method not in ("gaussian", "linear"):
+        msg = f"The method of soft-NMS is 'gaussian' or 'linear', got {method!r}."
+        raise ValueError(msg)
+    if (score < 0).any():
+        msg = f"Soft-NMS multiplies scores and needs them at 0 or above, got {score.min()}: apply the sigmoid first."
+        raise ValueError(msg)
 
 
 def _columns(start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike) -> tuple[FloatArray, ...]:
