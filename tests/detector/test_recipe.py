@@ -58,8 +58,10 @@ def test_another_alignment_and_another_finder_are_told(changed):
         (lambda content: content.pop("fedn"), "holds no detector"),
         (
             lambda content: content["fedn"].update(task="RecognitionTask"),
-            "is a checkpoint of RecognitionTask; only one",
+            r"no detector of DetectionTask, but a checkpoint of RecognitionTask, a recogniser, .*: fedn two-step\.",
         ),
+        (lambda content: content["fedn"].update(task="FlowTask"), "of FlowTask, the classical baseline, .*: fedn test"),
+        (lambda content: content["fedn"].update(task="MyTask"), r"but a checkpoint of MyTask\."),
         (lambda content: content["fedn"].pop("windows"), r"lacks or mistakes .*windows"),
         (lambda content: content["fedn"]["model"]["network"].update(colour="red"), r"lacks or mistakes .*colour"),
         (lambda content: content["state_dict"].popitem(), "lacks or mistakes"),

@@ -23,6 +23,12 @@ from fedn_lightning.video.store import CropSpec
 TASK = "DetectionTask"
 """The LightningModule whose checkpoints hold a detector."""
 
+OTHERS = {
+    "RecognitionTask": "a recogniser, which names what others find; join it with a spotter's run: fedn two-step",
+    "FlowTask": "the classical baseline, without a network; score it on a corpus: fedn test --config RUN/config.yaml",
+}
+"""What the checkpoints of other tasks are, and what can be done with them."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -87,7 +93,8 @@ def load(path: str | os.PathLike[str], align: Align | None, device: torch.device
         msg = f"{path} holds no detector (a checkpoint of the encoder?); give the best.ckpt of a run of DetectionTask."
         raise CheckpointError(msg)
     if (task := told.get("task", TASK)) != TASK:
-        msg = f"{path} is a checkpoint of {task}; only one of {TASK} can be run on a video."
+        what = f"{task}, {OTHERS[task]}" if task in OTHERS else task
+        msg = f"{path} is no detector of {TASK}, but a checkpoint of {what}."
         raise CheckpointError(msg)
     try:
         recipe = _recipe(told, weights["threshold"], align)
