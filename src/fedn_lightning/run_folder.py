@@ -1,11 +1,15 @@
-"""The one folder that a run writes to."""
+"""The one folder that a run writes to, and what it says there of how it was made."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
 
 
 class RunFolder:
@@ -64,3 +68,27 @@ def _free_name(path: Path) -> Path:
         candidate = path.with_name(f"{path.name}.{stamp}-{number}")
         number += 1
     return candidate
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration that a run has left in its folder, `config.yaml`; empty if it has left none."""
+    try:
+        value = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_environment(folder: Path) -> dict[str, str]:
+    """The lines of `env.txt` as words and values; empty if there is none."""
+    try:
+        lines = (folder / "env.txt").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    return {key: value for key, mark, value in (line.partition(": ") for line in lines) if mark}
+
+
+def resolve(path: str, environment: Mapping[str, str]) -> Path:
+    """Where a path of a configuration leads: from the folder the run was started in, or from the current one."""
+    there = Path(environment.get("folder", ".")) / path
+    return there if there.exists() or not Path(path).exists() else Path(path)

@@ -201,6 +201,14 @@ def test_a_page_that_cannot_be_written_is_an_error(files, capsys):
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_a_recognisers_files_are_no_spotting_score(files, capsys):
+    assert run(files) == 0
+    assert capsys.readouterr().err == ""
+    (files / "result.json").write_text('{"intervals": "truth"}')
+    assert run(files) == 0
+    assert "recognition on labelled intervals" in capsys.readouterr().err
+
+
 def test_the_protocols_of_the_command_are_those_of_the_library():
     assert tuple(PROTOCOLS) == PROTOCOL_NAMES
 

@@ -45,7 +45,8 @@ def _study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seeds in (("fedn", [7, 8]), ("self_report", [7])):
         mine = experiment(name, "runs/abl")
         for fold in make_folds(list(mine.subjects), seeds):
-            fake_fold(mine, fold, "surprise" if name == "self_report" else None)
+            other = {"felt": "surprise", "chosen_on": "training"} if name == "self_report" else {}
+            fake_fold(mine, fold, **other)
 
 
 def experiment(name: str, runs: str) -> Experiment:
@@ -61,6 +62,7 @@ def test_finished_rows_become_a_table_which_comes_again_from_their_files_alone(
     assert "| fedn | 2 |" in said.out
     assert "1.23 M" in said.out
     assert "## Differences from fedn" in said.out
+    assert "Without validation subjects, on the training subjects: self_report." in said.out
     written = {path.name: path.read_bytes() for path in RESULTS.iterdir()}
     assert set(written) == {"fedn.json", "self_report.json", "labels.json", "study.md", "study.json", "study.png"}
     shutil.rmtree("runs")

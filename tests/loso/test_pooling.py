@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from studies import fake_fold, make_experiment
 
 from fedn_lightning.cli.main import main
@@ -16,6 +17,8 @@ from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.pooling import pool
 from fedn_lightning.loso.status import read_status
 from fedn_lightning.loso.study import pool_study
+from fedn_lightning.reports.loso import print_study
+from fedn_lightning.reports.run_files import read_run
 
 
 @pytest.fixture
@@ -49,6 +52,32 @@ def test_strict_and_published_are_what_evaluate_says(study, capsys: pytest.Captu
     assert result["strict"]["bootstrap"]["intervals"] == intervals
     assert "selected on test data" in result["published"]["selection"]["label"]
     assert result["strict"]["selection"]["mode"] == "strict"
+
+
+def test_whom_thresholds_were_chosen_on_is_read_from_the_folds(study, capsys: pytest.CaptureFixture[str]) -> None:
+    experiment, folds = study
+    assert "chosen on validation subjects" in pool(experiment, folds, draws=1).strict.selection.label
+    for fold in folds:
+        fake_fold(experiment, fold, chosen_on="training")
+    pooled = pool_study(experiment, folds, folds, draws=1)
+    print_study(pooled, Console(width=200))
+    assert "settings were chosen on its training subjects" in capsys.readouterr().out
+    result = json.loads((pooled[0].folder / "result.json").read_text())
+    assert (result["chosen_on"], "intervals" in result) == ("training", False)
+    assert read_run(pooled[0].folder, draws=1).strict.selection.label == pooled[0].strict.selection.label
+
+
+def test_given_intervals_are_no_spotting_score(study, capsys: pytest.CaptureFixture[str]) -> None:
+    experiment, folds = study
+    for fold in folds:
+        fake_fold(experiment, fold, intervals="truth")
+    pooled = pool_study(experiment, folds, folds, draws=1)
+    print_study(pooled, Console(width=400))
+    for said in (capsys.readouterr().out, (pooled[0].folder / "result.md").read_text()):
+        assert "recognition on labelled intervals" in said
+        assert "UF1" in said
+        assert "F1 overall" not in said
+        assert "overall F1" not in said
 
 
 def test_counts_are_summed_and_f1_is_not_averaged(study) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from forked import start_forked
@@ -82,9 +83,9 @@ def fake_record(fold: Fold) -> DetectionRecord:
     return first
 
 
-def fake_fold(experiment: Experiment, fold: Fold, felt: str | None = None) -> Path:
-    """Writes the folder of a finished fold; all truths are of the emotion `felt`, if one is given."""
-    folder, record = experiment.fold_folder(fold), fake_record(fold)
+def fake_fold(experiment: Experiment, fold: Fold, felt: str | None = None, **told: Any) -> Path:
+    """Writes the folder of a finished fold, whose record says what is `told`; `felt` is the emotion of all truths."""
+    folder, record = experiment.fold_folder(fold), replace(fake_record(fold), **told)
     if felt is not None:
         emotion = np.full(len(record.truths), record.emotions.index(felt))
         record = replace(record, truths=replace(record.truths, emotion=emotion))

@@ -14,6 +14,7 @@ from fedn_lightning.corpora.published import GENERATED
 from fedn_lightning.events import Corpus, DetectionRecord
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.reports.result import TEST, VALIDATION, flatten
+from fedn_lightning.run_folder import read_config
 from fedn_lightning.tracking import artifacts, media
 from fedn_lightning.tracking.metrics import STEP
 from fedn_lightning.tracking.wandb import WandbSettings, run_of
@@ -65,7 +66,7 @@ class TrackResults(Callback):
         data = _data_with_crops(trainer)
         if data is not None:
             artifacts.use(run, artifacts.corpus_artifact(data.corpus))
-        weights = encoder_weights(artifacts.read_config(folder))
+        weights = encoder_weights(read_config(folder))
         if weights is not None:
             artifacts.use(run, artifacts.checkpoint_artifact(weights))
         checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None

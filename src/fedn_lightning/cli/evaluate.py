@@ -6,8 +6,10 @@ import argparse
 import json
 import math
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedn_lightning.cli.messages import note
 from fedn_lightning.errors import ConfigError, PredictionFileError
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
     _check(options)
     report = make_report(options)
+    _tell_given(Path(options.predictions))
     # Imported here: --help needs no numpy.
     from fedn_lightning.reports.evaluation import to_json, to_text
 
@@ -92,6 +95,18 @@ def main(argv: list[str]) -> int:
             raise ConfigError(msg) from error
         print(f"wrote {options.html}", file=sys.stderr)
     return 0
+
+
+def _tell_given(predictions: Path) -> None:
+    """Says so if the predictions lie in the folder of a run whose intervals were given, and so cannot be missed."""
+    from fedn_lightning.reports.result import GIVEN
+
+    try:
+        result = json.loads(predictions.with_name("result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # a file from elsewhere
+    if isinstance(result, dict) and result.get("intervals") == "truth":
+        note(f"{predictions} holds {GIVEN}. Its spotting scores mean nothing.")
 
 
 def _check(options: argparse.Namespace) -> None:

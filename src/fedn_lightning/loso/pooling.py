@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fedn_lightning.errors import FoldError
-from fedn_lightning.event_files import EventFile, Names, read_events, read_videos
+from fedn_lightning.event_files import EventFile, Names, RunTables, read_run_tables, read_videos
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, IntArray
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
@@ -32,7 +32,12 @@ from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold,
 from fedn_lightning.reports.evaluation import Report, Selection
 from fedn_lightning.reports.tables import PREDICTION_COLUMNS, TRUTH_COLUMNS, VIDEO_COLUMNS, write_csv
 
-STRICT_LABEL = "each fold's threshold and epoch were chosen on validation subjects among its training subjects"
+STRICT_LABELS = {
+    "validation": "each fold's threshold and epoch were chosen on validation subjects among its training subjects",
+    "training": "each fold's threshold and settings were chosen on its training subjects",
+}
+"""By the subjects that a fold's `result.json` names in `chosen_on`."""
+
 PUBLISHED_LABEL = "selected on test data: one pair of thresholds for all folds, the best on these very predictions"
 
 COLUMNS = {
@@ -53,10 +58,12 @@ class Pooled:
         folds: names of the folds.
         missing: subjects of the corpus that no fold held out; empty if the study is complete.
         thresholds: (macro, micro) of each fold, by name.
-        strict: every choice made on validation subjects; the headline.
+        strict: every choice made on subjects that are not held out; the headline.
         published: threshold selected on test data, to stand beside papers that do so.
         confusion: `(C, C + 1)` int64 over the spotted expressions of the strict selection, row true, column predicted,
             the last column without an emotion.
+        chosen_on: `validation` or `training`, the subjects that each fold chose its thresholds on.
+        given: whether the intervals were given to a recogniser, so that nothing was spotted.
     """
 
     seed: int
@@ -67,6 +74,8 @@ class Pooled:
     strict: Report
     published: Report
     confusion: IntArray
+    chosen_on: str = "validation"
+    given: bool = False
 
 
 def pool(experiment: Experiment, folds: Sequence[Fold], draws: int = 1000) -> Pooled:
@@ -87,21 +96,21 @@ def pool(experiment: Experiment, folds: Sequence[Fold], draws: int = 1000) -> Po
     folder = pooled_folder(experiment, folds[0].seed, partial=bool(missing))
     for name in TABLES:
         write_csv(folder / name, COLUMNS[name], gather(experiment, folds, name))
-    names = Names()
-    minutes = read_videos(folder / "videos.csv", names)
-    check_videos(experiment, folds, names)
-    truths = read_events(folder / "truth.csv", names, truth=True)
-    claimed = read_events(folder / "predictions.csv", names)
-    proposals = read_events(folder / "proposals.csv", names)
+    check_videos(experiment, folds, folder / "videos.csv")
+    tables = read_run_tables(folder)
+    results = [read_result(experiment.fold_folder(fold)) for fold in folds]
+    chosen_on = str(results[0].get("chosen_on", "validation"))
     return Pooled(
         seed=folds[0].seed,
         folder=folder,
         folds=tuple(fold.name for fold in folds),
         missing=missing,
         thresholds={fold.name: read_thresholds(experiment.fold_folder(fold)) for fold in folds},
-        strict=score(claimed, proposals, truths, names, minutes, draws, None),
-        published=score(proposals, proposals, truths, names, minutes, draws, best_thresholds(proposals, truths)),
-        confusion=count_emotions(claimed.events, truths.events, len(names.emotions)),
+        strict=score_strict(tables, draws, chosen_on),
+        published=score_published(tables, draws),
+        confusion=count_emotions(tables.claimed.events, tables.truths.events, len(tables.names.emotions)),
+        chosen_on=chosen_on,
+        given=results[0].get("intervals") == "truth",
     )
 
 
@@ -132,12 +141,14 @@ def check(experiment: Experiment, folds: Sequence[Fold]) -> None:
             seen[subject] = fold
 
 
-def check_videos(experiment: Experiment, folds: Sequence[Fold], names: Names) -> None:
+def check_videos(experiment: Experiment, folds: Sequence[Fold], path: Path) -> None:
     """Checks that every video of every held-out subject was looked at.
 
     Raises:
         FoldError: naming the subject.
     """
+    names = Names()
+    read_videos(path, names)
     wanted = {subject: experiment.subjects[subject] for fold in folds for subject in fold.subjects}
     found = {subject: sum(key[0] == subject for key in names.videos) for subject in {key[0] for key in names.videos}}
     for subject in sorted(set(wanted) | set(found)):
@@ -167,50 +178,49 @@ def gather(experiment: Experiment, folds: Sequence[Fold], name: str) -> list[lis
     return rows
 
 
+def read_result(folder: Path) -> dict[str, Any]:
+    """The `result.json` of a finished fold."""
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return result
+
+
 def read_thresholds(folder: Path) -> tuple[float, float]:
-    """The thresholds (macro, micro) a fold has chosen on its validation subjects; infinite where it found none."""
-    stored: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))["threshold"]
+    """The thresholds (macro, micro) a fold has chosen; infinite where it found none."""
+    stored: dict[str, Any] = read_result(folder)["threshold"]
     macro, micro = (math.inf if stored[kind] is None else float(stored[kind]) for kind in EXPRESSION_TYPES)
     return macro, micro
 
 
-def best_thresholds(proposals: EventFile, truths: EventFile) -> tuple[float, float]:
-    """The thresholds (macro, micro) with the greatest F1 on these very truths: for `published` alone."""
-    return select_threshold(proposals.events, truths.events, per_type=True)
+def score_strict(tables: RunTables, draws: int, chosen_on: str) -> Report:
+    """Scores what each fold claims, at the thresholds it has chosen on the subjects that `chosen_on` names."""
+    return _score(tables, tables.claimed, Selection("strict", -math.inf, STRICT_LABELS[chosen_on]), draws)
 
 
-def score(
-    counted: EventFile,
-    proposals: EventFile,
-    truths: EventFile,
-    names: Names,
-    minutes: float,
-    draws: int,
-    selected: tuple[float, float] | None,
-) -> Report:
-    """Scores spotting on `counted` and detection on all proposals.
+def score_published(tables: RunTables, draws: int) -> Report:
+    """Scores all proposals at the thresholds (macro, micro) with the greatest F1 on these very truths."""
+    best = select_threshold(tables.proposals.events, tables.truths.events, per_type=True)
+    return _score(tables, tables.proposals, Selection("published", best, PUBLISHED_LABEL), draws)
 
-    For `strict`, `counted` is what each fold claims and nothing was `selected`; for `published` it is all proposals,
-    and the threshold was `selected` on them.
-    """
-    protocol, wanted = PROTOCOLS["megc"], truths.events
-    threshold: Threshold = -math.inf if selected is None else selected
-    selection = (
-        Selection("strict", threshold, STRICT_LABEL)
-        if selected is None
-        else Selection("published", selected, PUBLISHED_LABEL)
+
+def _score(tables: RunTables, counted: EventFile, selection: Selection, draws: int) -> Report:
+    """Scores spotting on `counted`, of which the selection's threshold is still to be applied, and detection on all."""
+    names, wanted, proposals, threshold = (
+        tables.names,
+        tables.truths.events,
+        tables.proposals.events,
+        selection.threshold,
     )
-    evaluation = evaluate(counted.events, wanted, protocol, threshold)
+    evaluation = evaluate(counted.events, wanted, PROTOCOLS["megc"], threshold)
     return Report(
-        evaluation=replace(evaluation, detection=detection_scores(proposals.events, wanted)),
+        evaluation=replace(evaluation, detection=detection_scores(proposals, wanted)),
         selection=selection,
         predictions=counted,
-        truths=truths,
+        truths=tables.truths,
         emotions=tuple(names.emotions),
         n_videos=len(names.videos),
-        curves=operating_curves(proposals.events, wanted, minutes),
+        curves=operating_curves(proposals, wanted, tables.minutes),
         per_subject=by_name(at_threshold(counted.events, threshold), wanted, names),
-        intervals=_intervals(counted.events, proposals.events, wanted, threshold, draws),
+        intervals=_intervals(counted.events, proposals, wanted, threshold, draws),
         draws=draws,
     )
 

@@ -16,8 +16,8 @@ from fedn_lightning.loso.status import problem, read_status, training_seconds
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.reports.evaluation import subject_table
 from fedn_lightning.reports.loso import markdown, pooled_json, study_json
+from fedn_lightning.run_folder import read_config
 from fedn_lightning.tracking.aggregate import Aggregate, log_aggregate
-from fedn_lightning.tracking.artifacts import read_config
 from fedn_lightning.tracking.wandb import Mode, WandbSettings
 
 

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fedn_lightning.reports.result import STRICT, VALIDATION, flatten
+from fedn_lightning.reports.result import GIVEN, STRICT, VALIDATION, flatten
 
 GROUPS = {"macro": "macro", "micro": "micro", "overall": "overall", "type_agnostic": "any type"}
 FILES = {
@@ -97,8 +97,7 @@ def render_card(result: dict[str, Any], folder: str, files: Sequence[str], next_
         parts += [spotting_table(result["spotting"]), "", detection_table(result["detection"])]
     else:
         if result.get("intervals") == "truth":
-            given = "recognition on labelled intervals: what a recogniser could do if spotting were perfect"
-            parts += [Text(explain_subjects(result)), Text(given, style="dim"), ""]
+            parts += [Text(explain_subjects(result)), Text(GIVEN, style="dim"), ""]
         parts.append(_plain_table(flatten(result.get("scores", {}))))
     parts += ["", f"files in [bold]{folder}[/bold]", _file_table(files)]
     if next_command:

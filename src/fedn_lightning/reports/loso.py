@@ -14,6 +14,7 @@ from fedn_lightning.files import plain
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.reports.evaluation import subject_table, to_json
+from fedn_lightning.reports.result import GIVEN
 
 if TYPE_CHECKING:
     from fedn_lightning.loso.pooling import Pooled
@@ -27,7 +28,19 @@ HEADLINES = {
 }
 """Scores by their path in the report, and what a reader calls them."""
 
+HEADLINES_GIVEN = {
+    "recognition.f1_analysis": "F1 (micro)",
+    "recognition.uf1": "UF1 (micro)",
+    "recognition.uar": "UAR (micro)",
+}
+"""The same where the intervals were given, so that there is only recognition to score."""
+
 SELECTIONS = {"strict": "strict", "published": "published (selected on test data)"}
+
+
+def headlines(given: bool) -> dict[str, str]:
+    """The headlines of a result whose intervals were given, or were spotted."""
+    return HEADLINES_GIVEN if given else HEADLINES
 
 
 def pooled_json(pooled: Pooled) -> dict[str, Any]:
@@ -42,6 +55,8 @@ def pooled_json(pooled: Pooled) -> dict[str, Any]:
         "published": to_json(pooled.published),
         "confusion": {"classes": list(pooled.strict.emotions), "counts": pooled.confusion.tolist()},
     }
+    result |= {"chosen_on": pooled.chosen_on} if pooled.chosen_on != "validation" else {}
+    result |= {"intervals": "truth"} if pooled.given else {}
     clean: dict[str, Any] = plain(result)
     return clean
 
@@ -50,7 +65,7 @@ def headline_rows(pooled: Pooled) -> Iterator[tuple[str, ...]]:
     """Score, strict value and interval, published value and interval."""
     reports = (pooled.strict, pooled.published)
     scores = [flat_scores(report.evaluation) for report in reports]
-    for path, name in HEADLINES.items():
+    for path, name in headlines(pooled.given).items():
         cells = [name]
         for report, values in zip(reports, scores, strict=True):
             interval = (report.intervals or {}).get(path)
@@ -65,7 +80,7 @@ def over_seeds(study: Sequence[Pooled]) -> dict[str, dict[str, dict[str, float]]
     for mode in SELECTIONS:
         values = [flat_scores(getattr(pooled, mode).evaluation) for pooled in study]
         result[mode] = {}
-        for path in HEADLINES:
+        for path in headlines(study[0].given):
             found = [value[path] for value in values]
             deviation = statistics.stdev(found) if len(found) > 1 and not any(map(math.isnan, found)) else math.nan
             result[mode][path] = {"mean": sum(found) / len(found), "standard_deviation": deviation}
@@ -86,9 +101,10 @@ def title(pooled: Pooled) -> str:
     subjects = len(pooled.strict.per_subject or {})
     truths = len(pooled.strict.truths.events)
     partial = f" PARTIAL: {len(pooled.missing)} subjects are missing." if pooled.missing else ""
+    given = f" This is {GIVEN}." if pooled.given else ""
     return (
         f"seed {pooled.seed}: {len(pooled.folds)} folds, {subjects} subjects, {pooled.strict.n_videos} videos, "
-        f"{truths} expressions; protocol {pooled.strict.evaluation.protocol}.{partial}"
+        f"{truths} expressions; protocol {pooled.strict.evaluation.protocol}.{partial}{given}"
     )
 
 
@@ -100,7 +116,8 @@ def markdown(pooled: Pooled) -> str:
         for pooled_report in (pooled.strict, pooled.published)
     ]
     parts = [f"# Leave-one-subject-out\n\n{title(pooled)}\n", markdown_table(rows), "\n".join(notes)]
-    parts += ["\n## Subjects (strict)\n", markdown_table(subject_table(pooled.strict.per_subject or {}))]
+    if not pooled.given:
+        parts += ["\n## Subjects (strict)\n", markdown_table(subject_table(pooled.strict.per_subject or {}))]
     return "\n".join(parts) + "\n"
 
 
@@ -124,12 +141,13 @@ def print_study(study: Sequence[Pooled], console: Console) -> None:
         console.print(_rich([("", "strict", "95 %", "published", "95 %"), *headline_rows(pooled)]))
         for mode in SELECTIONS:
             console.print(f"[dim]{mode}: {getattr(pooled, mode).selection.label}[/dim]")
-        console.print(_rich(subject_table(pooled.strict.per_subject or {})))
+        if not pooled.given:
+            console.print(_rich(subject_table(pooled.strict.per_subject or {})))
         console.print(f"files in {pooled.folder}")
     if len(study) > 1:
         rows = [("over seeds", *SELECTIONS)]
         spread = over_seeds(study)
-        for path, name in HEADLINES.items():
+        for path, name in headlines(study[0].given).items():
             cells = [spread[mode][path] for mode in SELECTIONS]
             rows.append((name, *(f"{show(c['mean'])} +/- {show(c['standard_deviation'])}" for c in cells)))
         console.print(_rich(rows))

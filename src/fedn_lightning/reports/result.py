@@ -12,6 +12,9 @@ STRICT = "strict"
 """Every choice, here the epoch and the thresholds, was made on subjects that are not held out."""
 
 
+GIVEN = "recognition on labelled intervals: what a recogniser could do if spotting were perfect"
+"""What is said of a run whose intervals were given; its spotting scores would be perfect and mean nothing."""
+
 TEST, VALIDATION = "test", "validation"
 """Whose subjects were scored."""
 

@@ -9,16 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
 from fedn_lightning import corpora
 from fedn_lightning.corpora.published import GENERATED
 from fedn_lightning.errors import FednError, PredictionFileError
-from fedn_lightning.event_files import EventFile, Names, read_events, read_videos
+from fedn_lightning.event_files import Names, RunTables, read_run_tables
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, IntArray, Video
 from fedn_lightning.loso.comparison import find_run
-from fedn_lightning.loso.pooling import best_thresholds, count_emotions, score
+from fedn_lightning.loso.pooling import count_emotions, score_published, score_strict
 from fedn_lightning.reports.evaluation import Report
+from fedn_lightning.run_folder import read_config, read_environment, resolve
 
 NEEDED = ("predictions.csv", "truth.csv", "videos.csv")
 """Without these there is nothing to show; whatever else is missing is said on the page."""
@@ -71,6 +70,11 @@ class RunFiles:
     notes: tuple[str, ...]
 
     @property
+    def given(self) -> bool:
+        """Whether the intervals were given to a recogniser, so that nothing was spotted."""
+        return self.result.get("intervals") == "truth"
+
+    @property
     def data(self) -> Mapping[str, Any]:
         """The data module's arguments."""
         arguments: Mapping[str, Any] = (self.config.get("data") or {}).get("init_args") or {}
@@ -91,12 +95,8 @@ def read_run(folder: str | Path, draws: int = 1000) -> RunFiles:
     notes: list[str] = []
     result = _read_json(home / "result.json", notes)
     pooled = "strict" in result
-    names = Names()
-    minutes = read_videos(home / "videos.csv", names)
-    truths = read_events(home / "truth.csv", names, truth=True)
-    claimed = read_events(home / "predictions.csv", names)
-    proposals = _proposals(home, claimed, names, notes)
-    tables = claimed, proposals, truths
+    tables = _read_tables(home, notes)
+    names, truths, claimed, proposals = tables.names, tables.truths, tables.claimed, tables.proposals
     homes = _homes(home, names, result if pooled else {})
     run = _first(homes)
     config, environment = _read_config(run, notes), read_environment(run)
@@ -111,10 +111,8 @@ def read_run(folder: str | Path, draws: int = 1000) -> RunFiles:
         truths=_from_first_frame(truths.events, videos),
         claimed=_from_first_frame(claimed.events, videos),
         proposals=_from_first_frame(proposals.events, videos),
-        strict=score(*tables, names, minutes, draws, None),
-        published=score(proposals, proposals, truths, names, minutes, draws, best_thresholds(proposals, truths))
-        if pooled
-        else None,
+        strict=score_strict(tables, draws, str(result.get("chosen_on", "validation"))),
+        published=score_published(tables, draws) if pooled else None,
         confusion=count_emotions(claimed.events, truths.events, len(names.emotions)),
         thresholds=_thresholds(result, home),
         homes=homes,
@@ -127,12 +125,6 @@ def read_run(folder: str | Path, draws: int = 1000) -> RunFiles:
     )
 
 
-def resolve(path: str, environment: Mapping[str, str]) -> Path:
-    """Where a path of a configuration leads: from the folder the run was started in, or from the current one."""
-    there = Path(environment.get("folder", ".")) / path
-    return there if there.exists() or not Path(path).exists() else Path(path)
-
-
 def _read_json(path: Path, notes: list[str]) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -142,14 +134,14 @@ def _read_json(path: Path, notes: list[str]) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _proposals(home: Path, claimed: EventFile, names: Names, notes: list[str]) -> EventFile:
+def _read_tables(home: Path, notes: list[str]) -> RunTables:
     if (home / "proposals.csv").is_file():
-        return read_events(home / "proposals.csv", names)
+        return read_run_tables(home)
     notes.append(
         "proposals.csv is not there: mAP, operating curves and confidences are those of predictions.csv alone, "
         "so of what lies above the thresholds."
     )
-    return claimed
+    return read_run_tables(home, proposals="predictions.csv")
 
 
 def _homes(home: Path, names: Names, pooled: Mapping[str, Any]) -> dict[str, Path]:
@@ -165,21 +157,10 @@ def _first(homes: Mapping[str, Path]) -> Path:
 
 
 def _read_config(run: Path, notes: list[str]) -> dict[str, Any]:
-    try:
-        value = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
+    config = read_config(run)
+    if not config:
         notes.append(f"{run / 'config.yaml'} is not there or cannot be read, so corpus and crops cannot be found.")
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def read_environment(run: Path) -> dict[str, str]:
-    """The lines of `env.txt` as words and values; empty if there is none."""
-    try:
-        lines = (run / "env.txt").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    return {key: value for key, mark, value in (line.partition(": ") for line in lines) if mark}
+    return config
 
 
 def _corpus_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:

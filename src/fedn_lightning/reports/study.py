@@ -126,12 +126,20 @@ def notes(lines: Sequence[Line], draws: int) -> str:
         "protocol megc, counts pooled over all folds. A score is the mean over seeds, in brackets the 95 % interval of "
         f"{draws} draws of subjects and of seeds with replacement."
     )
+    trained = [line.row.name for line in lines if "training" in chosen_on(line)]
+    if trained:
+        text += f" Without validation subjects, on the training subjects: {', '.join(trained)}."
     if single:
         text += (
             f" Rows of one seed ({', '.join(single)}) hold the chance of other people alone, not that of another "
             "training: their intervals are too narrow."
         )
     return text + " Parameters are those that are trained; s/epoch is the median over folds, training and validation."
+
+
+def chosen_on(line: Line) -> set[str]:
+    """The subjects that the folds of a row chose their thresholds on, `validation` or `training`."""
+    return {fold.chosen_on for seed in line.row.seeds.values() for fold in seed.folds.values()}
 
 
 def study_json(name: str, baseline: str, lines: Sequence[Line], draws: int) -> dict[str, Any]:
@@ -141,6 +149,7 @@ def study_json(name: str, baseline: str, lines: Sequence[Line], draws: int) -> d
             "config_hash": line.row.config_hash,
             "group": line.row.group,
             "seeds": sorted(line.row.seeds),
+            "chosen_on": sorted(chosen_on(line)),
             "commits": sorted({fold.commit for seed in line.row.seeds.values() for fold in seed.folds.values()}),
             "parameters": line.row.parameters,
             "trained_parameters": line.row.trained_parameters,

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fedn_lightning.event_files import Names, read_events, read_videos
+from fedn_lightning.event_files import read_run_tables
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
-from fedn_lightning.loso.pooling import read_thresholds
+from fedn_lightning.loso.pooling import read_result, read_thresholds
 from fedn_lightning.loso.status import read_status, training_seconds
 from fedn_lightning.metrics.functional.tally import tally
+from fedn_lightning.run_folder import read_environment
 from fedn_lightning.study.row_file import FoldCost, SeedResult
 
 
@@ -24,11 +25,8 @@ def measure(pooled: Path, truth: Path | None = None) -> SeedResult:
         pooled: folder with `predictions.csv`, `proposals.csv`, `truth.csv` and `videos.csv`.
         truth: truths to score by instead of the folder's own.
     """
-    names = Names()
-    read_videos(pooled / "videos.csv", names)
-    truths = read_events(truth or pooled / "truth.csv", names, truth=True).events
-    claimed = read_events(pooled / "predictions.csv", names).events
-    proposals = read_events(pooled / "proposals.csv", names).events
+    tables = read_run_tables(pooled, truth)
+    names = tables.names
     minutes = np.zeros(len(names.subjects))
     for (subject, _), (n_frames, fps) in names.lengths.items():
         minutes[names.subjects[subject]] += n_frames / fps / 60
@@ -36,7 +34,7 @@ def measure(pooled: Path, truth: Path | None = None) -> SeedResult:
         subjects=tuple(names.subjects),
         minutes=minutes,
         emotions=tuple(names.emotions),
-        tally=tally(claimed, truths, proposals=proposals),
+        tally=tally(tables.claimed.events, tables.truths.events, proposals=tables.proposals.events),
     )
 
 
@@ -57,14 +55,6 @@ def cost(experiment: Experiment, fold: Fold) -> FoldCost:
         thresholds=(macro, micro),
         seconds=status.seconds if status else 0.0,
         seconds_an_epoch=round(seconds / experiment.max_epochs, 3) if fresh and seconds is not None else None,
-        commit=_commit(folder),
+        commit=read_environment(folder).get("commit", ""),
+        chosen_on=str(read_result(folder).get("chosen_on", "validation")),
     )
-
-
-def _commit(folder: Path) -> str:
-    """The source commit a run notes in its `env.txt`; empty if it has none."""
-    try:
-        lines = (folder / "env.txt").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((line.removeprefix("commit: ") for line in lines if line.startswith("commit: ")), "")

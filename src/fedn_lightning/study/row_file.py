@@ -36,16 +36,18 @@ class FoldCost:
     """What is known of a fold besides its predictions.
 
     Attributes:
-        thresholds: (macro, micro), chosen on validation subjects; None where none was found.
+        thresholds: (macro, micro); None where none was found.
         seconds: of its last attempt, start of the process to its end.
         seconds_an_epoch: from its first file to its last checkpoint, by epochs; None if it was resumed or has none.
         commit: of the source tree it was trained with.
+        chosen_on: `validation` or `training`, the subjects that the thresholds were chosen on.
     """
 
     thresholds: tuple[float | None, float | None]
     seconds: float = 0.0
     seconds_an_epoch: float | None = None
     commit: str = ""
+    chosen_on: str = "validation"
 
 
 @dataclass(frozen=True)

@@ -20,24 +20,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
 from fedn_lightning.corpora.digest import digest_corpus
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus
+from fedn_lightning.run_folder import read_config
 
 MODEL, PREDICTIONS, DATASET = "model", "predictions", "dataset"
 """Types of artifact."""
 
 TABLES = ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv", "result.json")
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration that a run has left in its folder; empty if it has left none."""
-    try:
-        value = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def run_label(config: Mapping[str, Any], default: str = "run") -> str:

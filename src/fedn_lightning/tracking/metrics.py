@@ -18,7 +18,10 @@ Summary = Literal["max", "min", "last"]
 
 STAGES = {"train": "training", "val": "validation", "test": "held-out"}
 SPLITS = {"validation": "validation", "test": "held-out"}
-SELECTIONS = {"strict": "thresholds chosen on validation subjects", "published": "thresholds selected on test data"}
+SELECTIONS = {
+    "strict": "thresholds chosen on subjects that are not held out",
+    "published": "thresholds selected on test data",
+}
 
 LOSSES = {
     "loss": "joint loss",

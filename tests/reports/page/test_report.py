@@ -18,6 +18,7 @@ from fedn_lightning.events import Corpus, EventTable, Expression
 from fedn_lightning.reports.mistakes import false_alarms, misses
 from fedn_lightning.reports.page.report import report_page
 from fedn_lightning.reports.page.strips import apex_of
+from fedn_lightning.reports.page.summary import NOTHING_SPOTTED
 from fedn_lightning.reports.run_files import read_run
 
 STORE = {"crops": {"store": "store"}}
@@ -221,3 +222,14 @@ def test_a_mistake_is_one_sentence(words: list[str], sentence: str, capsys, tmp_
     told_of = capsys.readouterr().err
     assert sentence in told_of
     assert told_of.count("\n") == 1
+
+
+def test_given_intervals_are_not_shown_as_spotted(tmp_path: Path) -> None:
+    record = replace(make_record(), intervals="truth")
+    page = page_of(write_run(tmp_path / "run", record, {}))
+    assert "recognition on labelled intervals" in page
+    assert "<span>UF1 (micro)</span>" in part(page, "summary")
+    assert "F1 overall" not in page
+    assert "spotting" not in part(page, "summary")
+    for anchor in ("subjects", "curves"):
+        assert told(part(page, anchor)) == [NOTHING_SPOTTED]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedn_lightning.event_files import Names, read_events, read_videos
+from fedn_lightning.event_files import read_run_tables
 from fedn_lightning.events import EventTable, FloatArray
 from fedn_lightning.metrics.functional.errors import SortedErrors, sort_errors
 from fedn_lightning.metrics.functional.sensitivity import best_scores
@@ -63,11 +63,9 @@ def read_run_errors(folder: Path, name: str, truth: str | None = None) -> RunErr
         PredictionFileError: if a file or a row cannot be used.
         AnnotationError: if the generated corpus is not the one of the run.
     """
-    names = Names()
-    minutes = read_videos(folder / "videos.csv", names)
-    truths = read_events(folder / "truth.csv", names, truth=True).events
-    predictions = read_events(folder / "predictions.csv", names).events
-    proposals = read_events(folder / "proposals.csv", names).events
+    tables = read_run_tables(folder)
+    names, truths, predictions = tables.names, tables.truths.events, tables.claimed.events
+    proposals = tables.proposals.events
     lengths = [names.lengths[video] for video in names.videos]
     return RunErrors(
         name=name,
@@ -76,7 +74,7 @@ def read_run_errors(folder: Path, name: str, truth: str | None = None) -> RunErr
         videos=tuple(names.videos),
         emotions=tuple(names.emotions),
         fps=tuple(fps for _, fps in lengths),
-        minutes=minutes,
+        minutes=tables.minutes,
         predictions=predictions,
         proposals=proposals,
         truths=truths,

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import yaml  # type: ignore[import-untyped]
 
 from fedn_lightning.corpora.synthesis.distractors import Distractor, DistractorKind
 from fedn_lightning.corpora.synthesis.truth import EXPRESSIONS_FILE, FOLDER, read_distractors, read_expressions
 from fedn_lightning.errors import AnnotationError
 from fedn_lightning.events import EventTable, FloatArray, IntArray
+from fedn_lightning.run_folder import read_config, read_environment, resolve
 
 WHAT: Final[dict[DistractorKind, str]] = {
     "blink": "blink",
@@ -109,19 +109,11 @@ def find_truth(folder: Path) -> Path | None:
         None if there is no configuration, or its corpus is no generated one or is not there any more.
     """
     for home in [folder, *sorted(path.parent for path in folder.parent.glob("seed*/*/config.yaml"))]:
-        if (home / "config.yaml").is_file():
-            config = yaml.safe_load((home / "config.yaml").read_text(encoding="utf-8")) or {}
+        if config := read_config(home):
             root = config.get("data", {}).get("init_args", {}).get("corpus", {}).get("root", "")
-            places = [place / root / FOLDER for place in (_started_in(home), Path())]
-            return next((place for place in places if root and (place / EXPRESSIONS_FILE).is_file()), None)
+            place = resolve(root, read_environment(home)) / FOLDER
+            return place if root and (place / EXPRESSIONS_FILE).is_file() else None
     return None
-
-
-def _started_in(home: Path) -> Path:
-    """The folder that a run was started in, from which its paths lead."""
-    path = home / "env.txt"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return Path(next((line.removeprefix("folder: ") for line in lines if line.startswith("folder: ")), ""))
 
 
 def _look_up(place: Path, videos: Sequence[tuple[str, str]], truths: EventTable) -> tuple[FloatArray, IntArray]:

@@ -11,9 +11,15 @@ from fedn_lightning.files import write_text
 from fedn_lightning.reports.clips import Clips
 from fedn_lightning.reports.page.attention import attention_section
 from fedn_lightning.reports.page.charts import overlap_chart, threshold_charts, tradeoff_charts
-from fedn_lightning.reports.page.skeleton import Markup, html_page, paragraph, script_text, section, table
+from fedn_lightning.reports.page.skeleton import Markup, html_page, missing, paragraph, script_text, section, table
 from fedn_lightning.reports.page.strips import strips_section
-from fedn_lightning.reports.page.summary import confusion_section, subjects_section, summary_section, top
+from fedn_lightning.reports.page.summary import (
+    NOTHING_SPOTTED,
+    confusion_section,
+    subjects_section,
+    summary_section,
+    top,
+)
 from fedn_lightning.reports.page.timelines import emotion_style, timelines_section
 from fedn_lightning.reports.page.training import training_section
 from fedn_lightning.reports.run_files import RunFiles
@@ -73,6 +79,9 @@ def _navigation() -> str:
 
 
 def _curves(run: RunFiles) -> Markup:
+    if run.given:
+        return section("curves", "Operating curves", missing(NOTHING_SPOTTED))
+    chosen_on = run.result.get("chosen_on", "validation")
     curves, detection = run.strict.curves, run.strict.evaluation.detection
     charts = [
         *threshold_charts(curves, run.thresholds),
@@ -80,7 +89,7 @@ def _curves(run: RunFiles) -> Markup:
         *tradeoff_charts(curves),
     ]
     note = (
-        "Protocol megc. The vertical lines are the thresholds chosen on validation subjects; where F1 has its top "
+        f"Protocol megc. The vertical lines are the thresholds chosen on {chosen_on} subjects; where F1 has its top "
         "elsewhere, a threshold chosen here would look better and mean less."
     )
     return section("curves", "Operating curves", paragraph(note), f"<div class='charts'>{''.join(charts)}</div>")

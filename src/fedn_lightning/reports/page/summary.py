@@ -10,14 +10,17 @@ from fedn_lightning.metrics.functional.bootstrap import Interval
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.reports.card import explain_choice, explain_subjects
-from fedn_lightning.reports.evaluation import Report, scores_table, subject_table
+from fedn_lightning.reports.evaluation import scores_table, subject_table
 from fedn_lightning.reports.evaluation_page import spotting_rows
-from fedn_lightning.reports.loso import HEADLINES, SELECTIONS
+from fedn_lightning.reports.loso import SELECTIONS, headlines
 from fedn_lightning.reports.page.skeleton import Cell, Markup, missing, paragraph, section, table
+from fedn_lightning.reports.result import GIVEN
 from fedn_lightning.reports.run_files import RunFiles
 
 FEW_SUBJECTS = 5
 """With fewer an interval over subjects would feign a precision that is not there."""
+
+NOTHING_SPOTTED = "The intervals were given to a recogniser, so there is no spotting to score."
 
 GENERATED = (
     "These are generated faces. The results say that the code works, not how well the network does on the faces of "
@@ -53,19 +56,24 @@ def _warnings(run: RunFiles) -> Iterator[str]:
         yield "The corpus of this run is not there any more, so this page cannot tell whether its faces are real."
     if run.result.get("split") == "validation":
         yield "Thresholds and epoch were chosen on these very subjects: this is not a result to report."
+    if run.given:
+        yield f"This is {GIVEN}. Intervals and types are those of the labels."
     if run.result.get("missing"):
         yield f"Partial: {len(run.result['missing'])} subjects are missing ({', '.join(run.result['missing'])})."
 
 
 def summary_section(run: RunFiles) -> Markup:
     """Headline scores with their intervals, counts by type, and how thresholds were chosen."""
-    parts = [f"<div class='tiles'>{''.join(_tiles(run.strict, _subjects(run)))}</div>", paragraph(_choice(run))]
+    parts = [f"<div class='tiles'>{''.join(_tiles(run))}</div>", paragraph(_choice(run))]
     parts += [missing(note) for note in run.notes]
-    parts.append(table(spotting_rows(run.strict.evaluation.spotting), "spotting, strict"))
+    if not run.given:
+        parts.append(table(spotting_rows(run.strict.evaluation.spotting), "spotting, strict"))
     if run.published is not None:
         rows = [("score", SELECTIONS["strict"], "95 %", SELECTIONS["published"], "95 %"), *_both(run)]
         parts += [table(rows, "strict and published"), paragraph(run.published.selection.label.capitalize() + ".")]
-    every = table(scores_table(run.strict), "all scores, strict")
+    head, *scores = scores_table(run.strict)
+    shown = [row for row in scores if not run.given or row[0].startswith("recognition.")]
+    every = table([head, *shown], "all scores, strict")
     parts.append(f"<details><summary>All scores (strict)</summary>{every}</details>")
     return section("summary", "Summary", *parts)
 
@@ -76,10 +84,10 @@ def _choice(run: RunFiles) -> str:
     if subjects < FEW_SUBJECTS:
         whom = "1 subject is" if subjects == 1 else f"{subjects} subjects are"
         spread = f"{whom} too few for an interval, which would run over people."
-    if run.pooled:
+    if run.pooled and not run.given:
         label = run.strict.selection.label
         return f"Strict: {label}; protocol {run.strict.evaluation.protocol}, IoU >= 0.5. {spread}"
-    if "threshold" not in run.result:
+    if run.given or "threshold" not in run.result:
         return spread
     choice = explain_choice(dict(run.result))
     return f"{choice[0].upper()}{choice[1:]}. {spread}"
@@ -89,11 +97,11 @@ def _subjects(run: RunFiles) -> int:
     return len({video.subject for video in run.videos})
 
 
-def _tiles(report: Report, subjects: int) -> Iterator[str]:
-    values = flat_scores(report.evaluation)
-    for path, name in HEADLINES.items():
-        interval = (report.intervals or {}).get(path)
-        if interval and (math.isnan(interval.low) or subjects < FEW_SUBJECTS):
+def _tiles(run: RunFiles) -> Iterator[str]:
+    values = flat_scores(run.strict.evaluation)
+    for path, name in headlines(run.given).items():
+        interval = (run.strict.intervals or {}).get(path)
+        if interval and (math.isnan(interval.low) or _subjects(run) < FEW_SUBJECTS):
             interval = None
         spread = f"95 % {show(interval.low, 3)} to {show(interval.high, 3)}" if interval else "no interval"
         value = f"<b>{show(values[path], 3)}</b>{_interval_bar(values[path], interval)}"
@@ -113,7 +121,7 @@ def _interval_bar(value: float, interval: Interval | None) -> str:
 def _both(run: RunFiles) -> Iterator[tuple[str, ...]]:
     reports = [report for report in (run.strict, run.published) if report]
     scores = [flat_scores(report.evaluation) for report in reports]
-    for path, name in HEADLINES.items():
+    for path, name in headlines(run.given).items():
         cells = [name]
         for report, values in zip(reports, scores, strict=True):
             interval = (report.intervals or {}).get(path) if _subjects(run) >= FEW_SUBJECTS else None
@@ -123,6 +131,8 @@ def _both(run: RunFiles) -> Iterator[tuple[str, ...]]:
 
 def subjects_section(run: RunFiles) -> Markup:
     """Counts and F1 of every subject, with the overall F1 as a bar."""
+    if run.given:
+        return section("subjects", "Subjects", missing(NOTHING_SPOTTED))
     head, *body = subject_table(run.strict.per_subject or {})
     rows = [(*row[:-1], _with_bar(row[-1])) for row in body]
     note = "A subject with nothing to find and nothing found has no F1 (-)."
@@ -135,8 +145,8 @@ def _with_bar(cell: str) -> Markup:
 
 
 def confusion_section(run: RunFiles) -> Markup:
-    """Emotions of the expressions that were spotted, true against named."""
-    title = "Emotions of what was spotted"
+    """Emotions of the expressions that were spotted or given, true against named."""
+    title = "Emotions of the labelled intervals" if run.given else "Emotions of what was spotted"
     if not run.confusion.any():
         return section("confusion", title, missing("No expression with an analysed emotion was spotted."))
     head = ("true \\ named", *run.emotions, "none")
