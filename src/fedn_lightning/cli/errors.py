@@ -44,7 +44,8 @@ def main(argv: list[str]) -> int:
     """
     options = parser().parse_args(argv)
     from fedn_lightning.errors import ConfigError
-    from fedn_lightning.loso.comparison import find_run, shortest_names
+    from fedn_lightning.event_files import find_run
+    from fedn_lightning.loso.comparison import shortest_names
     from fedn_lightning.reports.errors import side_by_side, summary
     from fedn_lightning.reports.errors.run import read_run_errors
 

@@ -87,12 +87,10 @@ def store_of(config: Path) -> Path:
     Raises:
         ConfigError: if it names none.
     """
-    import yaml  # type: ignore[import-untyped]
-
     from fedn_lightning.errors import ConfigError
+    from fedn_lightning.run_folder import read_config
 
-    content = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
-    store = content.get("data", {}).get("init_args", {}).get("crops", {}).get("store")
+    store = read_config(config.parent).get("data", {}).get("init_args", {}).get("crops", {}).get("store")
     if not store:
         msg = f"{config} names no clip store (data.crops.store); it is not that of a detection run."
         raise ConfigError(msg)

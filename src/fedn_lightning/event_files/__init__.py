@@ -11,7 +11,7 @@ Further columns are not looked at. Rows are read in blocks, so that a million of
 
 from fedn_lightning.event_files.names import CHALLENGE_COLUMNS, NOT_ANALYSED, ChallengeFormat, Format, Names
 from fedn_lightning.event_files.reading import EventFile, SetAside, read_events, read_videos
-from fedn_lightning.event_files.run_tables import RunTables, read_run_tables
+from fedn_lightning.event_files.run_tables import RunTables, find_run, read_run_tables
 
 __all__ = [
     "CHALLENGE_COLUMNS",
@@ -22,6 +22,7 @@ __all__ = [
     "Names",
     "RunTables",
     "SetAside",
+    "find_run",
     "read_events",
     "read_run_tables",
     "read_videos",

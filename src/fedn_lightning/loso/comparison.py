@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from fedn_lightning.errors import PredictionFileError
-from fedn_lightning.event_files import EventFile, Names, read_events, read_videos
+from fedn_lightning.event_files import EventFile, Names, find_run, read_events, read_videos
 from fedn_lightning.events import EventTable, FloatArray, IntArray
-from fedn_lightning.loso.pooling import by_name
 from fedn_lightning.metrics.functional.bootstrap import resampled_scores
 from fedn_lightning.metrics.functional.spotting import SpottingScores
+from fedn_lightning.reports.scoring import by_name
 
 SCORES = (
     "spotting.overall.f1",
@@ -24,8 +24,6 @@ SCORES = (
     "strs",
 )
 """Scores compared, by their path in `fedn evaluate --json`."""
-
-NEEDED = ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv")
 
 
 @dataclass(frozen=True)
@@ -102,28 +100,6 @@ def compare(folders: Sequence[str | Path], names: Sequence[str] = (), draws: int
         subjects=tuple(by_name(mine, truths, known) for mine in claimed),
         draws=draws,
     )
-
-
-def find_run(folder: Path, needed: Sequence[str] = NEEDED) -> Path:
-    """The folder with the predictions: `folder` itself, or the only pooled one in it or in an experiment below it.
-
-    Args:
-        folder: of a run, of pooled folds, of an experiment (`runs/<name>/<hash>`), or `runs/<name>`.
-        needed: files that must lie there.
-
-    Raises:
-        PredictionFileError: if there is none, or more than one.
-    """
-    candidates = [folder, *sorted(folder.glob("pooled-*")), *sorted(folder.glob("*/pooled-*"))]
-    complete = [path for path in candidates if all((path / name).is_file() for name in needed)]
-    if len(complete) == 1:
-        return complete[0]
-    if complete:
-        inside = ", ".join(str(path.relative_to(folder)) for path in complete)
-        msg = f"{folder} holds several results ({inside}); name one of them."
-    else:
-        msg = f"{folder} holds no result of a run: {', '.join(needed)} must lie there."
-    raise PredictionFileError(msg)
 
 
 def shortest_names(folders: Sequence[Path]) -> tuple[str, ...]:

@@ -9,36 +9,19 @@ import csv
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fedn_lightning.errors import FoldError
-from fedn_lightning.event_files import EventFile, Names, RunTables, read_run_tables, read_videos
-from fedn_lightning.events import EXPRESSION_TYPES, EventTable, IntArray
+from fedn_lightning.event_files import Names, read_run_tables, read_videos
+from fedn_lightning.events import EXPRESSION_TYPES, IntArray
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.status import TABLES, problem
-from fedn_lightning.metrics.functional.bootstrap import Interval, bootstrap_intervals
-from fedn_lightning.metrics.functional.curves import operating_curves
-from fedn_lightning.metrics.functional.detection import detection_scores
-from fedn_lightning.metrics.functional.evaluation import evaluate, spotting_by_subject
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS
-from fedn_lightning.metrics.functional.recognition import confusion
-from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, spot_groups
-from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold, select_threshold
-from fedn_lightning.reports.evaluation import Report, Selection
+from fedn_lightning.reports.evaluation import Report
+from fedn_lightning.reports.scoring import count_emotions, score_published, score_strict
 from fedn_lightning.reports.tables import PREDICTION_COLUMNS, TRUTH_COLUMNS, VIDEO_COLUMNS, write_csv
-
-STRICT_LABELS = {
-    "validation": "each fold's threshold and epoch were chosen on validation subjects among its training subjects",
-    "training": "each fold's threshold and settings were chosen on its training subjects",
-}
-"""By the subjects that a fold's `result.json` names in `chosen_on`."""
-
-PUBLISHED_LABEL = "selected on test data: one pair of thresholds for all folds, the best on these very predictions"
 
 COLUMNS = {
     "predictions.csv": PREDICTION_COLUMNS,
@@ -189,61 +172,3 @@ def read_thresholds(folder: Path) -> tuple[float, float]:
     stored: dict[str, Any] = read_result(folder)["threshold"]
     macro, micro = (math.inf if stored[kind] is None else float(stored[kind]) for kind in EXPRESSION_TYPES)
     return macro, micro
-
-
-def score_strict(tables: RunTables, draws: int, chosen_on: str) -> Report:
-    """Scores what each fold claims, at the thresholds it has chosen on the subjects that `chosen_on` names."""
-    return _score(tables, tables.claimed, Selection("strict", -math.inf, STRICT_LABELS[chosen_on]), draws)
-
-
-def score_published(tables: RunTables, draws: int) -> Report:
-    """Scores all proposals at the thresholds (macro, micro) with the greatest F1 on these very truths."""
-    best = select_threshold(tables.proposals.events, tables.truths.events, per_type=True)
-    return _score(tables, tables.proposals, Selection("published", best, PUBLISHED_LABEL), draws)
-
-
-def _score(tables: RunTables, counted: EventFile, selection: Selection, draws: int) -> Report:
-    """Scores spotting on `counted`, of which the selection's threshold is still to be applied, and detection on all."""
-    names, wanted, proposals, threshold = (
-        tables.names,
-        tables.truths.events,
-        tables.proposals.events,
-        selection.threshold,
-    )
-    evaluation = evaluate(counted.events, wanted, PROTOCOLS["megc"], threshold)
-    return Report(
-        evaluation=replace(evaluation, detection=detection_scores(proposals, wanted)),
-        selection=selection,
-        predictions=counted,
-        truths=tables.truths,
-        emotions=tuple(names.emotions),
-        n_videos=len(names.videos),
-        curves=operating_curves(proposals, wanted, tables.minutes),
-        per_subject=by_name(at_threshold(counted.events, threshold), wanted, names),
-        intervals=_intervals(counted.events, proposals, wanted, threshold, draws),
-        draws=draws,
-    )
-
-
-def _intervals(
-    counted: EventTable, proposals: EventTable, truths: EventTable, threshold: Threshold, draws: int
-) -> dict[str, Interval]:
-    """Intervals over subjects; that of mAP from all proposals."""
-    intervals = bootstrap_intervals(counted, truths, threshold=threshold, draws=draws)
-    if counted is not proposals:
-        every = bootstrap_intervals(proposals, truths, threshold=np.inf, draws=draws)
-        intervals["detection.map@0.5"] = every["detection.map@0.5"]
-    return intervals
-
-
-def by_name(counted: EventTable, truths: EventTable, names: Names) -> dict[str, SpottingScores]:
-    """Counts of every subject, also of one with nothing to find and nothing found."""
-    scores = spotting_by_subject(counted, truths)
-    nothing = SpottingScores(*(Counts() for _ in SpottingScores.groups()))
-    return {name: scores.get(index, nothing) for name, index in sorted(names.subjects.items())}
-
-
-def count_emotions(counted: EventTable, truths: EventTable, n_classes: int) -> IntArray:
-    """The confusion matrix of the emotions of all true positives, macro and micro."""
-    hits = spot_groups(counted, truths)["overall"]
-    return confusion(counted.emotion[hits.prediction], truths.emotion[hits.truth], n_classes)

@@ -31,7 +31,7 @@ from fedn_lightning.nn.inference import confidence_curves
 from fedn_lightning.reports.result import result_of
 from fedn_lightning.reports.tables import write_tables
 from fedn_lightning.reports.timeline import save_timelines
-from fedn_lightning.run_folder import RunFolder
+from fedn_lightning.run_folder import RunFolder, read_config
 from fedn_lightning.tasks.recognition import RecognitionTask
 from fedn_lightning.video.store import StoredVideo
 
@@ -69,8 +69,7 @@ class Half:
                 msg = f"{folder} is no complete run: {name} is missing. Train it with fedn fit, test included."
                 raise FoldError(msg)
         content: Mapping[str, Any] = read_checkpoint(folder / "checkpoints" / "best.ckpt")
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        return cls(folder, config, content["state_dict"], dict(content.get("fedn", {})))
+        return cls(folder, read_config(folder), content["state_dict"], dict(content.get("fedn", {})))
 
     @property
     def encoder(self) -> dict[str, torch.Tensor]:

@@ -12,11 +12,10 @@ from typing import Any
 from fedn_lightning import corpora
 from fedn_lightning.corpora.published import GENERATED
 from fedn_lightning.errors import FednError, PredictionFileError
-from fedn_lightning.event_files import Names, RunTables, read_run_tables
+from fedn_lightning.event_files import Names, RunTables, find_run, read_run_tables
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, IntArray, Video
-from fedn_lightning.loso.comparison import find_run
-from fedn_lightning.loso.pooling import count_emotions, score_published, score_strict
 from fedn_lightning.reports.evaluation import Report
+from fedn_lightning.reports.scoring import count_emotions, score_published, score_strict
 from fedn_lightning.run_folder import read_config, read_environment, resolve
 
 NEEDED = ("predictions.csv", "truth.csv", "videos.csv")

@@ -1,1 +1,1 @@
-"""LightningModules: detection, and the pre-training of the face encoder."""
+"""LightningModules: detection, its baselines (recognition, optical flow), and the pre-training of the face encoder."""
