@@ -26,6 +26,9 @@ def read_run(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: if there is no such file, or it is not a checkpoint of Lightning.
     """
+    if not Path(path).is_file():
+        msg = f"The checkpoint {path} does not exist (--ckpt_path)."
+        raise CheckpointError(msg)
     content = read_checkpoint(path)
     if "state_dict" not in content:
         msg = f"{path} holds no weights of a run (--ckpt_path); give a .ckpt file of a run."
