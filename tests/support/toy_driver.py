@@ -7,6 +7,7 @@ and each start of a fold adds a line to `starts.txt`.
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -58,7 +59,13 @@ def drive(path: Path, jobs: int) -> int:
         return follow(launch, display, fail_fast=False)
 
 
+def hear_interrupts() -> None:
+    """Makes SIGINT interrupt: a shell's job in the background, as these tests may be, hands it down ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 if __name__ == "__main__":
+    hear_interrupts()
     if sys.argv[1] == "fold":
         fold(Path(sys.argv[2]))
     else:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from toy_driver import start_toy
+from toy_driver import hear_interrupts, start_toy
 
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.local import Slots
@@ -49,4 +49,5 @@ def drive(jobs: int, unbooked: bool) -> int:
 
 
 if __name__ == "__main__":
+    hear_interrupts()
     sys.exit(drive(int(sys.argv[1]), unbooked="unbooked" in sys.argv))

@@ -59,7 +59,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     share, wide = hits / n, Z95**2 / n
     middle = (share + wide / 2) / (1 + wide)
     half = Z95 / (1 + wide) * math.sqrt(share * (1 - share) / n + wide / (4 * n))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # At both ends the bounds are exact, and rounding would put the share outside of its own interval.
+    return (middle - half if hits else 0.0), (middle + half if hits < n else 1.0)
 
 
 def best_scores(proposals: EventTable, truths: EventTable) -> FloatArray:
