@@ -113,13 +113,15 @@ def test_a_mistake_in_the_child_is_told_once(capfd: pytest.CaptureFixture[str]) 
 def test_the_real_command_runs_what_is_missing_and_equals_the_uninterrupted_study(
     copied, same_files, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copied.without("p1")
+    for name in ("p1", "p2"):  # two, so that one fold ends while the other runs
+        copied.without(name)
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert main([*LOSO, "--jobs", "2", "--bootstrap", "20"]) == 0
-    assert problem(copied.experiment, copied.fold("p1")) is None
+    assert all(problem(copied.experiment, fold) is None for fold in copied.folds)
     assert same_files(copied)
     assert (copied.folder("p1") / "log.txt").is_file()
     said = capsys.readouterr()
-    assert "p1 (seed 7) finished [1/1]" in said.err
+    assert "p1 (seed 7) finished [" in said.err
+    assert "finished [2/2]" in said.err
     assert list((copied.folder("p1") / "wandb").glob("offline-run-*"))
     assert list((copied.experiment.folder / "pooled-seed7" / "wandb").glob("offline-run-*"))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fedn_lightning.loso.folds import Fold
     from fedn_lightning.loso.local import Launch
     from fedn_lightning.loso.progress import Display
+    from fedn_lightning.loso.worker import Resources, Start
 
 REFRESH = 0.5
 """Seconds between two looks at the folds."""
@@ -170,8 +171,10 @@ def run(experiment: Experiment, folds: list[Fold], options: argparse.Namespace) 
     """
     from fedn_lightning.files import write_json
     from fedn_lightning.loso.local import share
+    from fedn_lightning.loso.nursery import choose_start
     from fedn_lightning.loso.progress import Display, Watch
     from fedn_lightning.loso.status import problem
+    from fedn_lightning.loso.worker import Resources
 
     write_json(experiment.folder / "experiment.json", experiment.to_json())
     todo = [fold for fold in folds if problem(experiment, fold)]
@@ -180,18 +183,23 @@ def run(experiment: Experiment, folds: list[Fold], options: argparse.Namespace) 
     if not todo:
         return 0
     jobs, devices = share(options.jobs, options.devices, experiment, len(todo))
-    launch = make_launch(experiment, todo, jobs, devices, options)
-    with Display(Watch(experiment, todo, jobs)) as display:
-        return follow(launch, display, options.fail_fast)
+    resources = Resources(threads=options.threads)
+    with choose_start([experiment], resources) as start:
+        launch = make_launch(experiment, todo, jobs, devices, resources, start, options)
+        with Display(Watch(experiment, todo, jobs)) as display:
+            return follow(launch, display, options.fail_fast)
 
 
 def make_launch(
-    experiment: Experiment, folds: list[Fold], jobs: int, devices: list[str], options: argparse.Namespace
+    experiment: Experiment,
+    folds: list[Fold],
+    jobs: int,
+    devices: list[str],
+    resources: Resources,
+    start: Start,
+    options: argparse.Namespace,
 ) -> Launch:
-    """Hands the folds to the launcher that the options name."""
-    from fedn_lightning.loso.worker import Resources
-
-    resources = Resources(threads=options.threads)
+    """Hands the folds to the launcher that the options name; `start` is for those of this machine."""
     if options.launcher == "ray":
         from fedn_lightning.loso.on_ray import RayLaunch
 
@@ -202,7 +210,7 @@ def make_launch(
         return launch_on_slurm(experiment, folds, options.jobs, resources, options.slurm_options)
     from fedn_lightning.loso.local import LocalLaunch
 
-    return LocalLaunch(experiment, folds, jobs, resources, devices)
+    return LocalLaunch(experiment, folds, jobs, resources, devices, start)
 
 
 def follow(launch: Launch, display: Display, fail_fast: bool) -> int:

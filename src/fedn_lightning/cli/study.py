@@ -143,6 +143,7 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
         KeyboardInterrupt: if the user stops it; all trainings have ended then.
     """
     from fedn_lightning.loso.local import Slots, share
+    from fedn_lightning.loso.nursery import choose_start
     from fedn_lightning.loso.worker import Resources
     from fedn_lightning.study.driver import run_units, try_to_book
     from fedn_lightning.study.labels import try_to_cross
@@ -153,7 +154,8 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
     jobs, devices = share(options.jobs, options.devices, units[0].experiment, len(trainings(units)))
     resources = Resources(threads=options.threads)
     booked: list[bool] = []
-    with Progress(units, jobs) as progress:
+    parts = [part for unit in units for part in unit.parts]
+    with choose_start(parts, resources) as start, Progress(units, jobs) as progress:
 
         def book(unit: Unit) -> None:
             booked.append(try_to_book(unit, options.results, options.bootstrap, resources, progress.tell))
@@ -161,7 +163,7 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
                 booked.append(try_to_cross(units, plan.labels, options.results, progress.tell))
 
         try:
-            failed = run_units(units, Slots(jobs, devices), resources, book, progress)
+            failed = run_units(units, Slots(jobs, devices), resources, book, progress, start)
         except KeyboardInterrupt:
             progress.tell("fedn: type the same command again to go on from here")
             raise
