@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import toy_fold
 from studies import make_experiment
 
 from fedn_lightning.loso.nursery import MODULES, ForkedFold, Nursery, choose_start
@@ -23,12 +22,15 @@ from fedn_lightning.loso.worker import Process, Resources, start_process
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="folds are forked on Linux alone")
 
+SUPPORT = Path(__file__).parents[1] / "support"
+"""Where the nursery finds `toy_fold`; imported here, it would give every later test a command `fedn toy`."""
+
 
 @pytest.fixture
 def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nursery]:
     """A nursery whose folds know `fedn toy`; the current folder is a new one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(toy_fold.__file__).parent), *sys.path]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SUPPORT), *sys.path]))
     made = Nursery(["toy_fold"])
     yield made
     made.close()
