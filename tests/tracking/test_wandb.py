@@ -143,3 +143,4 @@ def test_without_a_run_nothing_is_logged(tmp_path: Path) -> None:
     loggers = [CSVLogger(tmp_path)]
     tracking.log_timeline(loggers, "x", tmp_path / "missing.png", 0)
     tracking.log_config(loggers, {})
+    assert list(tmp_path.iterdir()) == []

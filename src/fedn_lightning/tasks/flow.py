@@ -98,10 +98,6 @@ class FlowTask(VideoTask):
         """Spots in a held-out video."""
         self._collect(video)
 
-    def predict_step(self, video: VideoMotion, index: int) -> None:
-        """Spots in a video; :attr:`record` holds the events once all are seen."""
-        self._collect(video)
-
     def on_validation_epoch_end(self) -> None:
         """Scores the validation subjects by what the training subjects have chosen."""
         self._score("val")
@@ -109,10 +105,6 @@ class FlowTask(VideoTask):
     def on_test_epoch_end(self) -> None:
         """Scores the held-out subjects."""
         self._score("test")
-
-    def on_predict_epoch_end(self) -> None:
-        """Puts the events of all videos together."""
-        self.record = self._record("test")
 
     def configure_optimizers(self) -> None:
         """None: there is no gradient."""
