@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
@@ -114,19 +116,18 @@ class Watch:
         return view.fold.name, str(view.fold.seed), view.state, epoch, score, taken, note
 
 
-class Display:
-    """Shows a watch: a live table on a terminal, else a line for each fold that ends.
+class LiveTable(ABC):
+    """A table that is drawn anew on a terminal, and stays away where there is none.
 
     Args:
-        watch: what to show.
         console: where; stderr by default.
     """
 
-    def __init__(self, watch: Watch, console: Console | None = None) -> None:
-        self.watch, self.console = watch, console or Console(stderr=True)
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
         self._live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
         return self
@@ -136,10 +137,35 @@ class Display:
             self.refresh()
             self._live.stop()
 
+    @abstractmethod
+    def table(self) -> Table:
+        """What is shown now."""
+
     def refresh(self) -> None:
         """Draws the table anew."""
         if self._live:
-            self._live.update(self.watch.table(), refresh=True)
+            self._live.update(self.table(), refresh=True)
+
+    def tell(self, text: str) -> None:
+        """Prints a line above the table."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class Display(LiveTable):
+    """Shows a watch: a live table on a terminal, else a line for each fold that ends.
+
+    Args:
+        watch: what to show.
+        console: where; stderr by default.
+    """
+
+    def __init__(self, watch: Watch, console: Console | None = None) -> None:
+        super().__init__(console)
+        self.watch = watch
+
+    def table(self) -> Table:
+        """A line for each fold."""
+        return self.watch.table()
 
     def note(self, outcome: Outcome) -> None:
         """Books the end of a fold."""
@@ -147,8 +173,7 @@ class Display:
         if self._live is None:
             done = sum(other.state in DONE for other in self.watch.ended.values())
             reason = f": {outcome.reason}" if outcome.reason else ""
-            text = f"{outcome.fold} {outcome.state}{reason} [{done}/{len(self.watch.folds)}]"
-            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self.tell(f"{outcome.fold} {outcome.state}{reason} [{done}/{len(self.watch.folds)}]")
 
 
 def read_metrics(path: Path, monitor: str | None, mode: str) -> tuple[int, float]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
-from fedn_lightning.loso.progress import DONE, View, Watch, clock
+from fedn_lightning.loso.progress import DONE, LiveTable, View, Watch, clock
 from fedn_lightning.loso.status import problem
 from fedn_lightning.loso.worker import Outcome
 from fedn_lightning.study.units import Task, Unit, trainings
 
 
-class Progress:
+class Progress(LiveTable):
     """Shows a study.
 
     Args:
@@ -27,28 +25,14 @@ class Progress:
     """
 
     def __init__(self, units: Sequence[Unit], jobs: int, console: Console | None = None) -> None:
-        self.console, self.jobs, self.began = console or Console(stderr=True), jobs, time.time()
+        super().__init__(console)
+        self.jobs = jobs
         self.units = list(units)
         self.todo = [task for task in trainings(units) if problem(*task)]
         self.before = len(trainings(units)) - len(self.todo)
         self.states: dict[Path, str] = {}
         self.seconds: list[float] = []
         self._watches = {_key(task): Watch(task[0], [task[1]], 1) for task in self.todo}
-        self._live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
-
-    def __enter__(self) -> Progress:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self.refresh()
-            self._live.stop()
-
-    def tell(self, text: str) -> None:
-        """Prints a line above the table."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def note(self, task: Task, outcome: Outcome) -> None:
         """Books the end of a training."""
@@ -69,11 +53,6 @@ class Progress:
         if not self.seconds:
             return 0.0
         return (len(self.todo) - len(self.states)) * sum(self.seconds) / len(self.seconds) / self.jobs
-
-    def refresh(self) -> None:
-        """Draws the table anew."""
-        if self._live:
-            self._live.update(self.table(), refresh=True)
 
     def table(self) -> Table:
         """A line for each row and seed."""

@@ -22,7 +22,7 @@ class SubjectCounts:
     """What `S` subjects contribute to the sums of spotting and recognition.
 
     Attributes:
-        index: `(S,)` int64, the subjects with a truth or a prediction.
+        index: `(S,)` int64, the subjects with a truth, a prediction or a proposal.
         counts: `(S, 4, 3)` int64, TP, FP and FN of each of :meth:`SpottingScores.groups`.
         confusion: `(S, C, C + 1)` int64, emotions of the headline group's true positives.
         in_truth: `(S, C)` int64, whether the subject shows the emotion.
@@ -78,7 +78,7 @@ def tally(
         proposals: what detection ranks, whatever its score; the predictions by default.
     """
     detections = predictions if proposals is None else proposals
-    return Tally(_count(predictions, truths, protocol, threshold), _rank(detections, truths))
+    return Tally(_count(predictions, truths, detections, protocol, threshold), _rank(detections, truths))
 
 
 def weighted_scores(found: Tally, weight: IntArray, protocol: Protocol = PROTOCOLS["megc"]) -> dict[str, float]:
@@ -95,11 +95,17 @@ def weighted_scores(found: Tally, weight: IntArray, protocol: Protocol = PROTOCO
     return dict(_scores(found.subjects, found.ranked, protocol, weight))
 
 
-def _count(predictions: EventTable, truths: EventTable, protocol: Protocol, threshold: Threshold) -> SubjectCounts:
+def _count(
+    predictions: EventTable, truths: EventTable, detections: EventTable, protocol: Protocol, threshold: Threshold
+) -> SubjectCounts:
     n_classes = count_classes(predictions, truths)
     index, counts, tables, in_truth = [], [], [], []
-    for subject, proposals, true in by_subject(predictions, truths):
-        mine = at_threshold(proposals, threshold)
+    own = {subject: (claimed, true) for subject, claimed, true in by_subject(predictions, truths)}
+    nothing = (predictions[:0], truths[:0])
+    # Who has proposals alone counts too: under mAP these are false detections.
+    for subject in sorted({*own, *map(int, np.unique(detections.subject))}):
+        claimed, true = own.get(subject, nothing)
+        mine = at_threshold(claimed, threshold)
         groups = spot_groups(mine, true, protocol.rule)
         hit = groups[HEADLINE]
         index.append(subject)
