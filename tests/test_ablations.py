@@ -30,6 +30,9 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 PIXELS = {"unfrozen_encoder", "frozen_small_budget"}
 """Of another budget than the base; they differ from each other in the encoder alone."""
+CORPUS = {"data.corpus.root": "data/synthetic_study", "data.crops.store": "data/store/synthetic_study"}
+BASELINES = {"recogniser", "flow"}
+"""Those of the folder above, on the corpus of the study."""
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
@@ -49,19 +52,29 @@ def read(name: str) -> list[dict[str, Any]]:
     return [leaves(yaml.safe_load(Path(base).read_text())), *(leaves(json.loads(text)) for text in texts)]
 
 
+def test_every_row_learns_from_the_corpus_of_the_study() -> None:
+    for name in (*CHANGES, *PIXELS, *BASELINES):
+        found: dict[str, Any] = {}
+        for layer in read(name):
+            found |= layer
+        assert {key: found[key] for key in CORPUS} == CORPUS, name
+
+
 def test_every_file_is_tested_and_every_row_of_the_study_is_there() -> None:
     files = {path.stem for path in FOLDER.glob("*.yaml")} - {"study"}
-    assert files == set(CHANGES) | PIXELS
+    assert files == set(CHANGES) | PIXELS | BASELINES
     rows = {row.name for row in read_plan([str(FOLDER)]).rows}
     assert rows == set(CHANGES) | PIXELS | {"two_step", "flow"}
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_ablation_changes_what_it_names_alone(name: str) -> None:
-    base, changes = read(name)
-    assert changes == {"experiment": name, **CHANGES[name]}
-    for key, value in changes.items():
-        assert base.get(key) != value  # it is a change
+    base, on_its_corpus, *changes = read(name)
+    assert on_its_corpus == {"experiment": "fedn", **CORPUS}
+    assert changes == ([] if name == "fedn" else [{"experiment": name, **CHANGES[name]}])
+    for change in changes:
+        for key, value in change.items():
+            assert base.get(key) != value  # it is a change
     text = (FOLDER / f"{name}.yaml").read_text()
     assert text.startswith("# ")
 
@@ -69,7 +82,7 @@ def test_an_ablation_changes_what_it_names_alone(name: str) -> None:
 def test_the_keys_exist() -> None:
     classes = {"model.network": NetworkConfig, "model.encoder": EncoderConfig}
     classes |= {"data.windows": WindowConfig, "data.corpus": CorpusConfig}
-    for name in (*CHANGES, *PIXELS):
+    for name in (*CHANGES, *PIXELS, *BASELINES):
         for key in read(name)[-1]:
             group, _, argument = key.rpartition(".")
             assert group not in classes or argument in classes[group].__dataclass_fields__, key
