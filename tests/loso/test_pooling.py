@@ -15,9 +15,9 @@ from fedn_lightning.cli.main import main
 from fedn_lightning.errors import FoldError
 from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.pooling import pool
+from fedn_lightning.loso.seeds import pool_seeds
 from fedn_lightning.loso.status import read_status
-from fedn_lightning.loso.study import pool_study
-from fedn_lightning.reports.loso import print_study
+from fedn_lightning.reports.loso import print_seeds
 from fedn_lightning.reports.run_files import read_run
 
 
@@ -37,7 +37,7 @@ def evaluate(capsys: pytest.CaptureFixture[str], folder: Path, predictions: str,
 
 
 def test_strict_and_published_are_what_evaluate_says(study, capsys: pytest.CaptureFixture[str]) -> None:
-    pooled = pool_study(*study, study[1], draws=50)[0]
+    pooled = pool_seeds(*study, study[1], draws=50)[0]
     result = json.loads((pooled.folder / "result.json").read_text())
     strict = evaluate(capsys, pooled.folder, "predictions.csv")
     published = evaluate(capsys, pooled.folder, "proposals.csv", "--select", "published", "--per-type")
@@ -59,8 +59,8 @@ def test_whom_thresholds_were_chosen_on_is_read_from_the_folds(study, capsys: py
     assert "chosen on validation subjects" in pool(experiment, folds, draws=1).strict.selection.label
     for fold in folds:
         fake_fold(experiment, fold, chosen_on="training")
-    pooled = pool_study(experiment, folds, folds, draws=1)
-    print_study(pooled, Console(width=200))
+    pooled = pool_seeds(experiment, folds, folds, draws=1)
+    print_seeds(pooled, Console(width=200))
     assert "settings were chosen on its training subjects" in capsys.readouterr().out
     result = json.loads((pooled[0].folder / "result.json").read_text())
     assert (result["chosen_on"], "intervals" in result) == ("training", False)
@@ -71,8 +71,8 @@ def test_given_intervals_are_no_spotting_score(study, capsys: pytest.CaptureFixt
     experiment, folds = study
     for fold in folds:
         fake_fold(experiment, fold, intervals="truth")
-    pooled = pool_study(experiment, folds, folds, draws=1)
-    print_study(pooled, Console(width=400))
+    pooled = pool_seeds(experiment, folds, folds, draws=1)
+    print_seeds(pooled, Console(width=400))
     for said in (capsys.readouterr().out, (pooled[0].folder / "result.md").read_text()):
         assert "recognition on labelled intervals" in said
         assert "UF1" in said
@@ -150,10 +150,10 @@ def test_a_video_that_was_not_looked_at_fails_loudly(study) -> None:
 
 def test_some_folds_give_a_partial_study_that_says_so(study) -> None:
     experiment, folds = study
-    complete = pool_study(experiment, folds, folds[:1], draws=1)[0]
+    complete = pool_seeds(experiment, folds, folds[:1], draws=1)[0]
     assert complete.missing == ()  # all are finished, so all are pooled
     shutil.rmtree(experiment.fold_folder(folds[2]))
-    partial = pool_study(experiment, folds, folds[:2], draws=1)[0]
+    partial = pool_seeds(experiment, folds, folds[:2], draws=1)[0]
     assert partial.missing == ("c",)
     assert partial.folder.name == "pooled-seed7-partial"
     assert "PARTIAL: 1 subjects are missing" in (partial.folder / "result.md").read_text()
@@ -165,7 +165,7 @@ def test_seeds_are_pooled_apart_and_summarised(tmp_path: Path) -> None:
     folds = make_folds(list(experiment.subjects), [7, 14])
     for fold in folds:
         fake_fold(experiment, fold)
-    study = pool_study(experiment, folds, folds, draws=1)
+    study = pool_seeds(experiment, folds, folds, draws=1)
     assert [pooled.folder.name for pooled in study] == ["pooled-seed7", "pooled-seed14"]
     summary = json.loads((experiment.folder / "loso.json").read_text())
     assert summary["seeds"] == [7, 14]
@@ -178,6 +178,6 @@ def test_groups_pool_to_the_same_subjects(tmp_path: Path) -> None:
     folds = make_folds(list(experiment.subjects), [7], 2)
     for fold in folds:
         fake_fold(experiment, fold)
-    pooled = pool_study(experiment, folds, folds, draws=1)[0]
+    pooled = pool_seeds(experiment, folds, folds, draws=1)[0]
     assert pooled.folder.name == "pooled-seed7-group2"
     assert list(pooled.strict.per_subject or {}) == ["a", "b", "c", "d"]

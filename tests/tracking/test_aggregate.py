@@ -9,7 +9,7 @@ from studies import fake_fold, make_experiment
 
 from fedn_lightning.loso.folds import make_folds
 from fedn_lightning.loso.pooling import Pooled
-from fedn_lightning.loso.study import pool_study
+from fedn_lightning.loso.seeds import pool_seeds
 from fedn_lightning.tracking.aggregate import aggregate_id
 
 GROUP = "fake-0badcafe-seed7"
@@ -25,7 +25,7 @@ def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pooled:
         folder = fake_fold(experiment, fold)
         (folder / "timelines").mkdir()
         Image.new("RGB", (8, 8)).save(folder / "timelines" / f"{fold.name}_v.png")
-    (result,) = pool_study(experiment, folds, folds, draws=20)
+    (result,) = pool_seeds(experiment, folds, folds, draws=20)
     return result
 
 
@@ -62,5 +62,5 @@ def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     folds = make_folds(list(experiment.subjects), [experiment.seed])
     for fold in folds:
         fake_fold(experiment, fold)
-    (result,) = pool_study(experiment, folds, folds, draws=20)
+    (result,) = pool_seeds(experiment, folds, folds, draws=20)
     assert not (result.folder / "wandb").exists()

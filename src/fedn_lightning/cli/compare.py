@@ -45,8 +45,8 @@ def main(argv: list[str]) -> int:
     if options.bootstrap < 1:
         msg = f"--bootstrap takes a number of at least 1, got {options.bootstrap}."
         raise ConfigError(msg)
+    from fedn_lightning.comparison import compare
     from fedn_lightning.files import write_json, write_text
-    from fedn_lightning.loso.comparison import compare
     from fedn_lightning.reports import comparison as report
     from fedn_lightning.reports.evaluation import lines
 

@@ -43,9 +43,9 @@ def main(argv: list[str]) -> int:
         FednError: if a run cannot be read, or the named corpus is not that of the run.
     """
     options = parser().parse_args(argv)
+    from fedn_lightning.comparison import shortest_names
     from fedn_lightning.errors import ConfigError
     from fedn_lightning.event_files import find_run
-    from fedn_lightning.loso.comparison import shortest_names
     from fedn_lightning.reports.errors import side_by_side, summary
     from fedn_lightning.reports.errors.run import read_run_errors
 

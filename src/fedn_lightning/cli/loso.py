@@ -237,9 +237,9 @@ def report(
     """Pools what is finished and prints it; returns 1 if a fold that was asked for is missing."""
     from rich.console import Console
 
+    from fedn_lightning.loso.seeds import pool_seeds, write_results
     from fedn_lightning.loso.status import problem
-    from fedn_lightning.loso.study import pool_study, write_results
-    from fedn_lightning.reports.loso import print_study
+    from fedn_lightning.reports.loso import print_seeds
 
     unfinished = {fold: reason for fold in folds if (reason := problem(experiment, fold))}
     if unfinished:
@@ -247,8 +247,8 @@ def report(
             print(f"fedn: not pooled, since {fold} is not finished: {reason}", file=sys.stderr)
         print("fedn: type the same command again to go on from there", file=sys.stderr)
         return 1
-    study = pool_study(experiment, every, folds, options.bootstrap)
-    print_study(study, Console())
+    seeds = pool_seeds(experiment, every, folds, options.bootstrap)
+    print_seeds(seeds, Console())
     if options.results:
-        write_results(options.results, experiment, study, folds, {**costs, "threads": options.threads})
+        write_results(options.results, experiment, seeds, folds, {**costs, "threads": options.threads})
     return 0

@@ -64,6 +64,6 @@ def _folds(spotter: Path, recogniser: Path, out: Path, draws: int) -> None:
 
     from fedn_lightning.cli.messages import note
     from fedn_lightning.loso.two_step_folds import combine_folds
-    from fedn_lightning.reports.loso import print_study
+    from fedn_lightning.reports.loso import print_seeds
 
-    print_study(combine_folds(spotter, recogniser, out, draws, note), Console())
+    print_seeds(combine_folds(spotter, recogniser, out, draws, note), Console())

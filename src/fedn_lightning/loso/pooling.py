@@ -39,7 +39,7 @@ class Pooled:
         seed: of the folds.
         folder: where the pooled files lie.
         folds: names of the folds.
-        missing: subjects of the corpus that no fold held out; empty if the study is complete.
+        missing: subjects of the corpus that no fold held out; empty if all folds are there.
         thresholds: (macro, micro) of each fold, by name.
         strict: every choice made on subjects that are not held out; the headline.
         published: threshold selected on test data, to stand beside papers that do so.
@@ -98,7 +98,7 @@ def pool(experiment: Experiment, folds: Sequence[Fold], draws: int = 1000) -> Po
 
 
 def pooled_folder(experiment: Experiment, seed: int, partial: bool) -> Path:
-    """Where the pooled files of a seed lie; a partial study never takes the place of a complete one."""
+    """Where the pooled files of a seed lie; a part of the folds never takes the place of a complete one."""
     grouped = f"-group{experiment.group}" if experiment.group > 1 else ""
     return experiment.folder / f"pooled-seed{seed}{grouped}{'-partial' if partial else ''}"
 

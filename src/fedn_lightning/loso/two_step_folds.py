@@ -1,4 +1,4 @@
-"""The two-step pipeline fold by fold: two leave-one-subject-out studies become one, pooled as any other."""
+"""The two-step pipeline fold by fold: the folds of two experiments become those of one, pooled as any other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPERIMENT = "experiment.json"
 
 
 def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, tell: Callable[[str], None]) -> list[Pooled]:
-    """Combines every fold that both studies have finished, and pools each seed.
+    """Combines every fold that both experiments have finished, and pools each seed.
 
     The result lies in `out/<hash>`, laid out as the folder of `fedn loso`; folds that are there already are kept.
 
@@ -32,9 +32,9 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, tell: 
         tell: receives a line per fold that is done or left out.
 
     Raises:
-        FoldError: if the studies do not belong together, or no fold is finished in both.
+        FoldError: if the experiments do not belong together, or no fold is finished in both.
     """
-    from fedn_lightning.loso.study import pool_study  # here, as below
+    from fedn_lightning.loso.seeds import pool_seeds  # here, as below
 
     halves = located(spotter), located(recogniser)
     experiment = joined(*halves, out)
@@ -53,7 +53,7 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, tell: 
         msg = f"No fold is finished in both {spotter} and {recogniser}; finish them with fedn loso."
         raise FoldError(msg)
     write_json(experiment.folder / EXPERIMENT, experiment.to_json())
-    return pool_study(experiment, every, wanted, draws)
+    return pool_seeds(experiment, every, wanted, draws)
 
 
 def combine_fold(spotter: Experiment, recogniser: Experiment, experiment: Experiment, fold: Fold) -> None:
@@ -105,7 +105,7 @@ def joined(spotter: Experiment, recogniser: Experiment, out: Path) -> Experiment
 
 
 def common_seeds(spotter: Experiment, recogniser: Experiment) -> list[int]:
-    """Seeds of which both studies have folds, ascending."""
+    """Seeds of which both experiments have folds, ascending."""
     both = (_seeds(half.folder.glob("seed*")) for half in (spotter, recogniser))
     return sorted(set.intersection(*both))
 

@@ -13,7 +13,7 @@ from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.reports.loso import markdown_table
 
 if TYPE_CHECKING:
-    from fedn_lightning.loso.comparison import Comparison, Difference
+    from fedn_lightning.comparison import Comparison, Difference
 
 NAMES = {
     "spotting.overall.f1": "F1 overall",
@@ -70,7 +70,7 @@ def score_rows(comparison: Comparison) -> list[tuple[str, ...]]:
 def signed(difference: Difference) -> str:
     """A difference and its interval.
 
-    >>> from fedn_lightning.loso.comparison import Difference
+    >>> from fedn_lightning.comparison import Difference
     >>> signed(Difference(0.05, -0.01, 0.11, 0.9))
     '+0.0500 [-0.0100, +0.1100]'
     """

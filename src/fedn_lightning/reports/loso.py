@@ -74,24 +74,24 @@ def headline_rows(pooled: Pooled) -> Iterator[tuple[str, ...]]:
         yield tuple(cells)
 
 
-def over_seeds(study: Sequence[Pooled]) -> dict[str, dict[str, dict[str, float]]]:
+def over_seeds(seeds: Sequence[Pooled]) -> dict[str, dict[str, dict[str, float]]]:
     """Mean and standard deviation of each headline over seeds, by selection; the deviation of one seed is NaN."""
     result: dict[str, dict[str, dict[str, float]]] = {}
     for mode in SELECTIONS:
-        values = [flat_scores(getattr(pooled, mode).evaluation) for pooled in study]
+        values = [flat_scores(getattr(pooled, mode).evaluation) for pooled in seeds]
         result[mode] = {}
-        for path in headlines(study[0].given):
+        for path in headlines(seeds[0].given):
             found = [value[path] for value in values]
             deviation = statistics.stdev(found) if len(found) > 1 and not any(map(math.isnan, found)) else math.nan
             result[mode][path] = {"mean": sum(found) / len(found), "standard_deviation": deviation}
     return result
 
 
-def study_json(study: Sequence[Pooled]) -> dict[str, Any]:
+def seeds_json(seeds: Sequence[Pooled]) -> dict[str, Any]:
     """All seeds together; counts are never pooled over seeds, which look at the same videos."""
     result: dict[str, Any] = plain(
-        {"seeds": [pooled.seed for pooled in study], "over_seeds": over_seeds(study)}
-        | {"by_seed": {str(pooled.seed): pooled_json(pooled) for pooled in study}}
+        {"seeds": [pooled.seed for pooled in seeds], "over_seeds": over_seeds(seeds)}
+        | {"by_seed": {str(pooled.seed): pooled_json(pooled) for pooled in seeds}}
     )
     return result
 
@@ -134,9 +134,9 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([head, rule, *body])
 
 
-def print_study(study: Sequence[Pooled], console: Console) -> None:
+def print_seeds(seeds: Sequence[Pooled], console: Console) -> None:
     """Prints headlines and subjects of each seed, then the spread over seeds."""
-    for pooled in study:
+    for pooled in seeds:
         console.print(f"\n[bold]{title(pooled)}[/bold]")
         console.print(_rich([("", "strict", "95 %", "published", "95 %"), *headline_rows(pooled)]))
         for mode in SELECTIONS:
@@ -144,10 +144,10 @@ def print_study(study: Sequence[Pooled], console: Console) -> None:
         if not pooled.given:
             console.print(_rich(subject_table(pooled.strict.per_subject or {})))
         console.print(f"files in {pooled.folder}")
-    if len(study) > 1:
+    if len(seeds) > 1:
         rows = [("over seeds", *SELECTIONS)]
-        spread = over_seeds(study)
-        for path, name in headlines(study[0].given).items():
+        spread = over_seeds(seeds)
+        for path, name in headlines(seeds[0].given).items():
             cells = [spread[mode][path] for mode in SELECTIONS]
             rows.append((name, *(f"{show(c['mean'])} +/- {show(c['standard_deviation'])}" for c in cells)))
         console.print(_rich(rows))

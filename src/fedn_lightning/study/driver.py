@@ -131,14 +131,14 @@ def book_unit(unit: Unit, results: str | Path, draws: int) -> bool:
         FoldError: if the folds do not belong together.
     """
     # Here, since it imports torch for seconds: a driver that only waits for trainings does without.
-    from fedn_lightning.loso.study import pool_study
+    from fedn_lightning.loso.seeds import pool_seeds
 
     experiment, folds = unit.experiment, unit.folds
     kept = stored_seeds(unit, results)
     mark = digest(experiment, folds)
     if unit.seed in kept and kept[unit.seed].digest == mark:
         return False
-    (pooled,) = pool_study(experiment, folds, folds, draws)
+    (pooled,) = pool_seeds(experiment, folds, folds, draws)
     costs = {fold.name: cost(experiment, fold) for fold in folds}
     kept[unit.seed] = replace(measure(pooled.folder), folds=costs, digest=mark)
     row = RowResult(

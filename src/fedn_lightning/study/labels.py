@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fedn_lightning.comparison import Difference
 from fedn_lightning.errors import FednError, FoldError
 from fedn_lightning.event_files import Names, read_events, read_videos
 from fedn_lightning.events import EventTable, IntArray
 from fedn_lightning.files import plain, write_text
-from fedn_lightning.loso.comparison import Difference
 from fedn_lightning.loso.pooling import pooled_folder
 from fedn_lightning.metrics.functional.spotting import ratio
 from fedn_lightning.study.measure import digest, measure

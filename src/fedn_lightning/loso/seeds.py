@@ -1,4 +1,4 @@
-"""A whole study: every seed pooled, written to files, and told to W&B."""
+"""All folds of an experiment: every seed pooled, written to files, and told to W&B."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ from fedn_lightning.loso.pooling import Pooled, pool
 from fedn_lightning.loso.status import problem, read_status, training_seconds
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.reports.evaluation import subject_table
-from fedn_lightning.reports.loso import markdown, pooled_json, study_json
+from fedn_lightning.reports.loso import markdown, pooled_json, seeds_json
 from fedn_lightning.run_folder import read_config
 from fedn_lightning.tracking.aggregate import Aggregate, log_aggregate
 from fedn_lightning.tracking.wandb import Mode, WandbSettings
 
 
-def pool_study(experiment: Experiment, every: Sequence[Fold], wanted: Sequence[Fold], draws: int) -> list[Pooled]:
+def pool_seeds(experiment: Experiment, every: Sequence[Fold], wanted: Sequence[Fold], draws: int) -> list[Pooled]:
     """Pools each seed, and writes `pooled-seed<K>/` and `loso.json` into the experiment's folder.
 
     Where all folds of a seed are finished they are all pooled, also if only some were asked for; else those asked for,
-    as a study that is marked as partial.
+    and what is written is marked as partial.
 
     Args:
         experiment: of the folds.
-        every: the folds of the complete study.
+        every: the folds of the complete experiment.
         wanted: those asked for, all finished.
         draws: of subjects, for the intervals.
 
     Raises:
         FoldError: if the folds do not belong together.
     """
-    study = []
+    seeds = []
     for seed in dict.fromkeys(fold.seed for fold in wanted):
         full = [fold for fold in every if fold.seed == seed]
         complete = all(problem(experiment, fold) is None for fold in full)
-        study.append(pool(experiment, full if complete else [f for f in wanted if f.seed == seed], draws))
-    for pooled in study:
+        seeds.append(pool(experiment, full if complete else [f for f in wanted if f.seed == seed], draws))
+    for pooled in seeds:
         write_json(pooled.folder / "result.json", {"experiment": experiment.to_json(), **pooled_json(pooled)})
         write_text(pooled.folder / "result.md", markdown(pooled))
         log_aggregate(_aggregate(experiment, pooled))
     grouped = f"-group{experiment.group}" if experiment.group > 1 else ""
-    partial = "-partial" if any(pooled.missing for pooled in study) else ""
+    partial = "-partial" if any(pooled.missing for pooled in seeds) else ""
     summary = experiment.folder / f"loso{grouped}{partial}.json"
-    write_json(summary, {"experiment": experiment.to_json(), **study_json(study)})
-    return study
+    write_json(summary, {"experiment": experiment.to_json(), **seeds_json(seeds)})
+    return seeds
 
 
 def write_results(
-    path: str, experiment: Experiment, study: Sequence[Pooled], folds: Sequence[Fold], costs: Mapping[str, float]
+    path: str, experiment: Experiment, seeds: Sequence[Pooled], folds: Sequence[Fold], costs: Mapping[str, float]
 ) -> None:
-    """Writes the study and what it cost into one JSON file.
+    """Writes the pooled seeds and what they cost into one JSON file.
 
     Args:
         path: the file.
         experiment: of the folds.
-        study: its seeds.
+        seeds: pooled.
         folds: those whose cost is told: `fold_seconds` is the time of each fold's last attempt, `overhead_seconds` the
             part of it before the first epoch and after the last, so imports, reading, the test and its pictures.
         costs: of the call that ends here; folds that were finished before have cost it nothing.
@@ -78,7 +78,7 @@ def write_results(
             if status and not status.resumed and (seconds := trained[fold]) is not None
         },
     }
-    write_json(path, {"experiment": experiment.to_json(), "costs": told, **study_json(study)})
+    write_json(path, {"experiment": experiment.to_json(), "costs": told, **seeds_json(seeds)})
 
 
 def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:

@@ -11,8 +11,8 @@ import pytest
 from studies import fake_fold, make_experiment
 
 from fedn_lightning.cli.main import main
+from fedn_lightning.comparison import compare, difference
 from fedn_lightning.errors import PredictionFileError
-from fedn_lightning.loso.comparison import compare, difference
 from fedn_lightning.loso.folds import make_folds
 from fedn_lightning.loso.pooling import pool
 from fedn_lightning.reports.comparison import comparison_latex, comparison_markdown
