@@ -64,7 +64,7 @@ def test_every_file_is_tested_and_every_row_of_the_study_is_there() -> None:
     files = {path.stem for path in FOLDER.glob("*.yaml")} - {"study"}
     assert files == set(CHANGES) | PIXELS | BASELINES
     rows = {row.name for row in read_plan([str(FOLDER)]).rows}
-    assert rows == set(CHANGES) | PIXELS | {"two_step", "flow"}
+    assert rows == set(CHANGES) | PIXELS | {"two_step", "fedn_then_recogniser", "flow"}
 
 
 @pytest.mark.parametrize("name", CHANGES)
