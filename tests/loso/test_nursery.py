@@ -142,12 +142,14 @@ def test_what_must_not_be_forked_is_started_as_a_program(nursery, module: str) -
         assert isinstance(process, subprocess.Popen)
         assert code_of(process) == 0
     unsafe.close()
+    assert Path("log").read_text().count("gave no answer") == 2  # nothing falls back without a word
 
 
 def test_a_fold_of_another_environment_is_started_as_a_program(nursery) -> None:
     assert isinstance(start(nursery, "exit", "0"), ForkedFold)
     other = start(nursery, "exit", "0", OMP_NUM_THREADS="2")
     assert isinstance(other, subprocess.Popen)
+    assert "gave no answer" not in Path("log").read_text()
     other.wait()
 
 

@@ -47,6 +47,12 @@ from all the others.
 PATIENCE = 120.0
 """Seconds a nursery has for its imports and the first word of a fold."""
 
+NO_ANSWER = (
+    "fedn: this fold is a program of its own, since the process to fork it from gave no answer. That costs it some "
+    "seconds of imports and changes no result.\n"
+)
+"""Stands in the log of every fold that is started after the nursery failed."""
+
 LARGEST = 1 << 20
 """Bytes of a request."""
 
@@ -81,7 +87,7 @@ class Nursery:
         self._socket: socket.socket | None = None
 
     def start(self, words: list[str], env: dict[str, str], log: Path, lock: int) -> Process:
-        """Forks a fold; starts it as a program where the nursery gives no answer, then and ever after.
+        """Forks a fold; starts it as a program where the nursery gives no answer, then and ever after: its log says so.
 
         A fold of another environment or folder than the nursery's is started as a program too: libraries read some
         variables when they are imported.
@@ -95,6 +101,9 @@ class Nursery:
                     return fold
                 self._works = False
                 self._end()
+            if not self._works:
+                with log.open("a", encoding="utf-8") as stream:
+                    stream.write(NO_ANSWER)
         return start_process(words, env, log, lock)
 
     def close(self) -> None:
