@@ -12,6 +12,7 @@ import yaml
 from fedn_lightning.cli.bases import layers
 from fedn_lightning.data.datamodule import CorpusConfig, WindowConfig
 from fedn_lightning.nn.fedn import NetworkConfig
+from fedn_lightning.nn.losses import DetectionLoss
 from fedn_lightning.study.plan import read_plan
 from fedn_lightning.tasks.encoding import EncoderConfig
 
@@ -26,6 +27,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "coupled_heads": {"model.network.decoupled": False},
     "one_level": {"model.network.levels": 1},
     "anchor_free": {"model.network.ratios": []},
+    "others_as_none": {"model.loss.unanalysed": "background"},
     "self_report": {"data.corpus.label_source": "self_report"},
 }
 PIXELS = {"unfrozen_encoder", "frozen_small_budget"}
@@ -80,7 +82,7 @@ def test_an_ablation_changes_what_it_names_alone(name: str) -> None:
 
 
 def test_the_keys_exist() -> None:
-    classes = {"model.network": NetworkConfig, "model.encoder": EncoderConfig}
+    classes = {"model.network": NetworkConfig, "model.encoder": EncoderConfig, "model.loss": DetectionLoss}
     classes |= {"data.windows": WindowConfig, "data.corpus": CorpusConfig}
     for name in (*CHANGES, *PIXELS, *BASELINES):
         for key in read(name)[-1]:
