@@ -67,6 +67,7 @@ def test_a_fork_knows_of_itself_what_a_program_knows(nursery) -> None:
     program = json.loads(Path("log").read_text())
     for value in (forked, program):
         value["environment"].pop("PYTHONPATH")
+        value["environment"].pop("PYTEST_CURRENT_TEST")  # set anew after the fixture made the nursery
         value["path"] = list(dict.fromkeys(value["path"]))
     assert forked == program
     assert forked["leads"]
@@ -151,6 +152,12 @@ def test_a_fold_of_another_environment_is_started_as_a_program(nursery) -> None:
     assert isinstance(other, subprocess.Popen)
     assert "gave no answer" not in Path("log").read_text()
     other.wait()
+
+
+def test_what_a_library_sets_in_the_driver_hinders_no_fork(nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert code_of(start(nursery, "exit", "0")) == 0
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "elsewhere")
+    assert isinstance(start(nursery, "exit", "0"), ForkedFold)
 
 
 def test_folds_may_be_started_at_the_same_time(nursery) -> None:

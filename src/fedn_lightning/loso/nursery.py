@@ -80,6 +80,7 @@ class Nursery:
 
     def __init__(self, modules: Sequence[str] = MODULES) -> None:
         self._modules = modules
+        self._environ = dict(os.environ)
         self._mutex = threading.Lock()  # folds are started by many threads
         self._works = True
         self._process: subprocess.Popen[bytes] | None = None
@@ -90,8 +91,10 @@ class Nursery:
         """Forks a fold; starts it as a program where the nursery gives no answer, then and ever after: its log says so.
 
         A fold of another environment or folder than the nursery's is started as a program too: libraries read some
-        variables when they are imported.
+        variables when they are imported. What libraries have set in this process since it began is no fold's: torch
+        does so when a study books a row.
         """
+        env = self._environ | {name: value for name, value in env.items() if os.environ.get(name) != value}
         place = (env, os.getcwd())  # noqa: PTH109 # compared, not opened
         with self._mutex:
             if self._works and self._place in (None, place):
