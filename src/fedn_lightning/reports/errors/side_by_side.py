@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fedn_lightning.metrics.functional.errors import KINDS
+from fedn_lightning.metrics.functional.naming import PLACES
 from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.reports.errors.summary import Summary, summary_json
-from fedn_lightning.reports.errors.tables import Rows, headline
+from fedn_lightning.reports.errors.tables import WORTH, Rows, headline
 from fedn_lightning.reports.errors.witness import DISTRACTORS, NONE
 from fedn_lightning.reports.loso import markdown_table
 
@@ -56,6 +59,20 @@ def gain_rows(summaries: Sequence[Summary]) -> Rows:
     return rows
 
 
+def name_rows(summaries: Sequence[Summary]) -> Rows:
+    """What each run's named claims lie on and how sure their emotions are, then what that does for mAP."""
+    if all(np.isnan(summary.worth.both) for summary in summaries):
+        return []
+    names = [summary.run.name for summary in summaries]
+    rows: Rows = [("named, lying on", *(cell for name in names for cell in (f"{name}: claims", "mean e")))]
+    for place in PLACES:
+        each = [summary.names[place] for summary in summaries]
+        rows.append((place, *(cell for named in each for cell in (str(named.n), show(named.e, 2)))))
+    for title, of in WORTH.items():
+        rows.append((f"mAP@0.5 {title}", *(cell for s in summaries for cell in (show(of(s)), ""))))
+    return rows
+
+
 def distractor_rows(summaries: Sequence[Summary]) -> Rows:
     """What was there in each run's false alarms on background, beside what chance would give; empty if unknown."""
     known = [(summary.run.name, summary.beside) for summary in summaries if summary.beside is not None]
@@ -82,7 +99,7 @@ def _signed(value: float) -> str:
 
 def tables(summaries: Sequence[Summary]) -> list[Rows]:
     """All tables of a comparison."""
-    made = [make(summaries) for make in (count_rows, loss_rows, gain_rows, distractor_rows)]
+    made = [make(summaries) for make in (count_rows, loss_rows, gain_rows, name_rows, distractor_rows)]
     return [rows for rows in made if rows]
 
 

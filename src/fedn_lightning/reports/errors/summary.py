@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.files import plain
 from fedn_lightning.metrics.functional.errors import BACKGROUND, FOREGROUND, KINDS
 from fedn_lightning.metrics.functional.mending import ORACLES, f1_lost, mended_counts, mended_map
+from fedn_lightning.metrics.functional.naming import Named, Place, WorthOfNames, naming, worth_of_names
 from fedn_lightning.metrics.functional.sensitivity import Group
 from fedn_lightning.metrics.functional.spotting import Counts
 from fedn_lightning.reports.errors.run import RunErrors
@@ -44,6 +45,8 @@ class Summary:
         counts: spotting counts by oracle and group; `nothing` are the run's own.
         mean_ap: detection mAP@0.5 by oracle.
         lost: F1 that each kind costs; they add up to 1 - F1.
+        names: the claims that name an emotion, by what they lie on.
+        worth: what the scores of the emotions do for detection mAP@0.5.
         beside: distractors in false alarms on background; None where no corpus knows them.
         sensitivity: recall by trait.
     """
@@ -52,6 +55,8 @@ class Summary:
     counts: dict[str, dict[str, Counts]]
     mean_ap: dict[str, float]
     lost: dict[str, float]
+    names: dict[Place, Named]
+    worth: WorthOfNames
     beside: tuple[Beside, ...] | None
     sensitivity: dict[str, list[Group]]
 
@@ -71,6 +76,8 @@ def summarise(run: RunErrors) -> Summary:
         counts={o: mended_counts(run.spotting, run.predictions, run.truths, o) for o in ("nothing", *ORACLES)},
         mean_ap={o: mended_map(run.ranking, run.proposals, run.truths, o) for o in ("nothing", *ORACLES)},
         lost={str(kind): value for kind, value in f1_lost(run.spotting).items()},
+        names=naming(run.detection, run.predictions, run.truths),
+        worth=worth_of_names(run.ranking, run.proposals, run.truths),
         beside=_beside(run),
         sensitivity=sensitivity(run),
     )
@@ -130,6 +137,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
             "f1_lost": summary.lost,
             "mended_f1": {o: {g: c.f1 for g, c in counts.items()} for o, counts in summary.counts.items()},
             "mended_map@0.5": summary.mean_ap,
+            "names": {place: asdict(named) for place, named in summary.names.items()},
+            "worth_of_names": asdict(summary.worth),
             "distractors": None
             if summary.beside is None
             else {b.name: {"seen": b.seen, "expected": b.expected, "spread": b.spread} for b in summary.beside},

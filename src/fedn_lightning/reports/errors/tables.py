@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
+
+import numpy as np
 
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.metrics.functional.errors import KINDS
@@ -52,6 +55,22 @@ def oracle_rows(summary: Summary) -> Rows:
     return rows
 
 
+def name_rows(summary: Summary) -> Rows:
+    """What the claims that name an emotion lie on, and how sure their emotions are; empty if nothing is named."""
+    if not any(named.n for named in summary.names.values()):
+        return []
+    rows: Rows = [("named, lying on", "claims", "mean e")]
+    rows += [(place, str(named.n), show(named.e, 2)) for place, named in summary.names.items()]
+    return rows
+
+
+def worth_rows(summary: Summary) -> Rows:
+    """What the scores of the emotions do for mAP; empty if nothing is named."""
+    if np.isnan(summary.worth.both):
+        return []
+    return [("mAP@0.5", ""), *((title, show(of(summary))) for title, of in WORTH.items())]
+
+
 def distractor_rows(summary: Summary) -> Rows:
     """What was there in false alarms on background, and what would be by chance."""
     if summary.beside is None:
@@ -74,6 +93,14 @@ def sensitivity_rows(summary: Summary) -> Rows:
     return rows
 
 
+WORTH: Final[dict[str, Callable[[Summary], float]]] = {
+    "ranked by c x e": lambda summary: summary.worth.both,
+    "ranked by c alone": lambda summary: summary.worth.c_alone,
+    "without those of no class": lambda summary: summary.worth.no_others,
+}
+"""Three mAPs, and what a reader calls them."""
+
+
 def _gain(value: float) -> str:
     return "-" if value != value else f"{value:+.4f}"
 
@@ -94,7 +121,7 @@ NO_WITNESS: Final = (
 
 def all_tables(summary: Summary) -> list[Rows]:
     """The tables of one run; none of distractors where they are unknown."""
-    tables = (kind_rows, detection_rows, oracle_rows, distractor_rows, sensitivity_rows)
+    tables = (kind_rows, detection_rows, oracle_rows, name_rows, worth_rows, distractor_rows, sensitivity_rows)
     return [rows for make in tables if (rows := make(summary))]
 
 
