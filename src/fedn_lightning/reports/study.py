@@ -204,11 +204,18 @@ def _draw_score(axes: Any, score: str, label: str, baseline: str, lines: Sequenc
         axes.plot([found.value], [place], "o", color=colour, markersize=5.5)
         if line.row.name == baseline:
             axes.axvline(found.value, color=INK, linewidth=0.8, linestyle=":", zorder=0)
-    axes.set_title(label, fontsize=10, loc="left", color=INK, weight="bold")
-    greatest = max((e.high for e in shown if not math.isnan(e.high)), default=0.0)
-    axes.set_xlim(-0.04 * max(greatest, 0.05), 1.08 * max(greatest, 0.05))
+    axes.set_title(label, fontsize=10, loc="left", color=INK, weight="bold", pad=8)
+    axes.set_xlim(*_span(shown))
     axes.locator_params(axis="x", nbins=4)
     axes.grid(axis="x", color="#eceef0", linewidth=0.8)
     axes.tick_params(labelsize=9, colors=INK, length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
+
+
+def _span(shown: Sequence[Estimate]) -> tuple[float, float]:
+    """The part of the axis that the intervals take, and a margin; differences are what the picture is for."""
+    low = min((e.low for e in shown if not math.isnan(e.low)), default=0.0)
+    high = max((e.high for e in shown if not math.isnan(e.high)), default=1.0)
+    margin = 0.06 * (high - low) or 0.05
+    return low - margin, high + margin
