@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -14,9 +15,12 @@ from fedn_lightning.data.datamodule import CorpusConfig, WindowConfig
 from fedn_lightning.nn.fedn import NetworkConfig
 from fedn_lightning.nn.losses import DetectionLoss
 from fedn_lightning.study.plan import read_plan
+from fedn_lightning.study.row_file import read_row, row_path
+from fedn_lightning.study.statistics import plain_scores
 from fedn_lightning.tasks.encoding import EncoderConfig
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "ablations"
+RESULTS = FOLDER.parent / "results" / "ablations"
 CHANGES: dict[str, dict[str, Any]] = {
     "fedn": {},
     "no_segment_attention": {"model.network.segment_attention": False},
@@ -95,3 +99,31 @@ def test_the_unfrozen_encoder_has_a_frozen_twin_of_the_same_budget() -> None:
     *_, unfrozen = read("unfrozen_encoder")
     assert set(unfrozen) == {"experiment", "model.encoder.frozen", "model.encoder.chunk"}
     assert small["trainer.max_epochs"] < 15
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """The rows of the first Markdown table that begins with a column `row`."""
+    lines = text[text.index("| row |") :].split("\n\n")[0].splitlines()
+    head, _, *body = ([cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines)
+    return [dict(zip(head, cells, strict=True)) for cells in body]
+
+
+def test_the_readme_shows_the_stored_table() -> None:
+    stored = {row["row"]: row for row in table((RESULTS / "study.md").read_text())}
+    shown = table((FOLDER.parents[1] / "README.md").read_text())
+    assert [row["row"] for row in shown] == list(stored)
+    for row in shown:
+        assert row == {column: stored[row["row"]][column] for column in row}
+
+
+def test_the_stored_table_is_that_of_the_stored_rows() -> None:
+    for name, row in json.loads((RESULTS / "study.json").read_text())["rows"].items():
+        seeds = read_row(row_path(RESULTS, name)).seeds
+        scores = [plain_scores(result) for result in seeds.values()]
+        assert row["seeds"] == sorted(seeds)
+        for path, found in row["scores"].items():
+            values = [score[path] for score in scores]
+            if found["value"] is None:
+                assert np.isnan(values).all()
+            else:
+                assert found["value"] == pytest.approx(np.mean(values)), (name, path)

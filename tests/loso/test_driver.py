@@ -213,3 +213,11 @@ def test_an_experiment_survives_its_file(study, tmp_path: Path) -> None:
     Path("bad.json").write_text('{"name": 3}')
     with pytest.raises(FoldError, match=r"bad\.json does not describe an experiment"):
         Experiment.load(Path("bad.json"))
+
+
+def test_folds_do_not_use_the_drivers_own_wandb_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_SERVICE", "3-1-unix-/tmp/wandb-1/socket")  # as W&B sets it when a row is booked
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    env = Resources().environment()
+    assert "WANDB_SERVICE" not in env
+    assert env["WANDB_MODE"] == "offline"

@@ -79,7 +79,8 @@ class Resources:
 
     def environment(self) -> dict[str, str]:
         """The environment of the fold's process."""
-        env = dict(os.environ)
+        # Once a driver has told W&B of a result it names its W&B process here; a fold in it would die with the driver.
+        env = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
         env |= {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
         env["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin take the cores of the neighbouring fold
         if self.device is not None:
