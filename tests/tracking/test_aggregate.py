@@ -11,6 +11,7 @@ from fedn_lightning.loso.folds import make_folds
 from fedn_lightning.loso.pooling import Pooled
 from fedn_lightning.loso.seeds import pool_seeds
 from fedn_lightning.tracking.aggregate import aggregate_id
+from fedn_lightning.tracking.workspace import HEADLINES
 
 GROUP = "fake-0badcafe-seed7"
 
@@ -35,7 +36,7 @@ def test_the_aggregate_run_shows_scores_tables_and_pictures(pooled: Pooled) -> N
     summary = run["summary"]
     assert (run["name"], run["project"], run["state"]) == ("pooled", "tests", "finished")
     assert run["config"]["name"] == "fake"
-    assert {"strict/spotting/overall/f1", "published/spotting/overall/f1"} <= summary.keys()
+    assert {f"{mode}/{key}" for mode in ("strict", "published") for key in HEADLINES} <= summary.keys()
     assert [row[0] for row in table(stored, "pooled/subjects", summary)["data"]][:3] == ["a", "b", "c"]
     events = table(stored, "pooled/events", summary)
     assert {row[0] for row in events["data"]} == {"a", "b", "c"}

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fedn_lightning.nn.losses import DetectionLoss
+from fedn_lightning.reports.study import tracked_row
+from fedn_lightning.study.row_file import read_row, row_path
+from fedn_lightning.study.statistics import lines_of
 from fedn_lightning.tracking import metrics
 from fedn_lightning.tracking.metrics import METRICS, STEP, define_summaries, find
+from fedn_lightning.tracking.workspace import HEADLINES
 
 
 class Run:
@@ -50,3 +55,12 @@ def test_the_parts_of_the_joint_loss_are_known() -> None:
     weights = [name for name in DetectionLoss.__dataclass_fields__ if name.endswith("_weight")]
     assert weights
     assert {name.replace("_weight", "_loss") for name in weights} <= metrics.LOSSES.keys()
+
+
+def test_a_studys_row_is_logged_by_the_names_of_the_pooled_runs() -> None:
+    rows = Path(__file__).parents[2] / "experiments" / "results" / "ablations"
+    lines = lines_of([read_row(row_path(rows, name)) for name in ("fedn", "two_step")], "fedn", 10)
+    _, scores = tracked_row(lines[1])
+    assert {f"strict/{key}" for key in HEADLINES} <= scores.keys()
+    assert "difference/detection/map@0.5/low" in scores
+    assert all(find(name) is not None for name in scores)

@@ -18,6 +18,7 @@ from fedn_lightning.reports.evaluation import subject_table
 from fedn_lightning.reports.loso import markdown, pooled_json, seeds_json
 from fedn_lightning.run_folder import read_config
 from fedn_lightning.tracking.aggregate import Aggregate, log_aggregate
+from fedn_lightning.tracking.metrics import logged_name
 from fedn_lightning.tracking.wandb import Mode, WandbSettings
 
 
@@ -84,7 +85,7 @@ def write_results(
 def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:
     """What W&B is told of a seed."""
     scores = {
-        f"{mode}/{path.replace('.', '/')}": value
+        f"{mode}/{logged_name(path)}": value
         for mode in ("strict", "published")
         for path, value in flat_scores(getattr(pooled, mode).evaluation).items()
         if value == value

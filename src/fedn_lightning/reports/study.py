@@ -13,6 +13,7 @@ from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.reports.comparison import signed
 from fedn_lightning.reports.labels import labels_json, labels_markdown
 from fedn_lightning.reports.loso import markdown_table
+from fedn_lightning.tracking.metrics import logged_name
 
 if TYPE_CHECKING:
     from fedn_lightning.study.labels import Answer
@@ -170,10 +171,10 @@ def tracked_row(line: Line) -> tuple[dict[str, Any], dict[str, float]]:
     config = {"row": row.name, "config_hash": row.config_hash, "group": row.group, "seeds": sorted(row.seeds)}
     scores = {"parameters": float(row.trained_parameters), "seconds_an_epoch": line.seconds_an_epoch}
     for path, found in line.estimates.items():
-        key = path.replace(".", "/")
+        key = logged_name(path)
         scores |= {f"strict/{key}": found.value, f"interval/{key}/low": found.low, f"interval/{key}/high": found.high}
     for path, change in line.differences.items():
-        key = f"difference/{path.replace('.', '/')}"
+        key = f"difference/{logged_name(path)}"
         scores |= {key: change.value, f"{key}/low": change.low, f"{key}/high": change.high}
     return config, {key: value for key, value in scores.items() if not math.isnan(value)}
 

@@ -6,6 +6,7 @@ its names up here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -91,6 +92,14 @@ def _results() -> Iterator[Metric]:
             yield Metric(f"{mode}/{name}", "last", f"{meaning}, all folds pooled, {how}", "result")
 
 
+def _study() -> Iterator[Metric]:
+    yield Metric("strict/false_alarms_a_minute", "last", "false positives over the length of the videos", "result")
+    yield Metric("interval/*", "last", "bounds of a score of a study's row", "result")
+    yield Metric("difference/*", "last", "a score of a study's row less the baseline's, and its bounds", "result")
+    yield Metric("parameters", "last", "trained parameters of a study's row", "result")
+    yield Metric("seconds_an_epoch", "last", "median over the folds of a study's row", "result")
+
+
 def _media() -> Iterator[Metric]:
     yield Metric("val/timeline", "last", "one validation video, every few epochs", "media")
     for prefix, who in {"validation/": "validation", "test/": "held-out", "pooled/": "all folds'"}.items():
@@ -102,8 +111,17 @@ def _media() -> Iterator[Metric]:
     yield Metric("pooled/subjects", "last", "counts of each subject", "media")
 
 
-METRICS: tuple[Metric, ...] = (*_epochs(), *_results(), *_media())
+METRICS: tuple[Metric, ...] = (*_epochs(), *_results(), *_study(), *_media())
 """Everything that may be logged."""
+
+
+def logged_name(path: str) -> str:
+    """The key of a score that JSON files keep under a dotted path; the dots of numbers stay.
+
+    >>> logged_name("spotting.overall.f1"), logged_name("detection.map@0.5")
+    ('spotting/overall/f1', 'detection/map@0.5')
+    """
+    return re.sub(r"\.(?!\d)", "/", path)
 
 
 def find(name: str) -> Metric | None:
