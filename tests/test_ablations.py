@@ -37,6 +37,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 PIXELS = {"unfrozen_encoder", "frozen_small_budget"}
 """Of another budget than the base; they differ from each other in the encoder alone."""
 CORPUS = {"data.corpus.root": "data/synthetic_study", "data.crops.store": "data/store/synthetic_study"}
+"""Of every row."""
 BASELINES = {"recogniser", "flow"}
 """Those of the folder above, on the corpus of the study."""
 
@@ -117,7 +118,9 @@ def test_the_readme_shows_the_stored_table() -> None:
 
 
 def test_the_stored_table_is_that_of_the_stored_rows() -> None:
-    for name, row in json.loads((RESULTS / "study.json").read_text())["rows"].items():
+    rows = json.loads((RESULTS / "study.json").read_text())["rows"]
+    assert list(rows) == [row.name for row in read_plan([str(FOLDER)]).rows]
+    for name, row in rows.items():
         seeds = read_row(row_path(RESULTS, name)).seeds
         scores = [plain_scores(result) for result in seeds.values()]
         assert row["seeds"] == sorted(seeds)
@@ -127,3 +130,11 @@ def test_the_stored_table_is_that_of_the_stored_rows() -> None:
                 assert np.isnan(values).all()
             else:
                 assert found["value"] == pytest.approx(np.mean(values)), (name, path)
+
+
+def test_the_stored_error_analysis_is_of_the_rows_that_it_names() -> None:
+    study = json.loads((RESULTS / "study.json").read_text())["rows"]
+    seeds = json.loads((RESULTS.parent / "joint_or_two_step.json").read_text())["seeds"]
+    for name, row in {"joint": "fedn", "two_step": "two_step", "others_as_none": "others_as_none"}.items():
+        found = {seed: runs[name]["worth_of_names"]["both"] for seed, runs in seeds.items()}
+        assert found == pytest.approx(study[row]["scores"]["detection.map@0.5"]["by_seed"], abs=1e-5)

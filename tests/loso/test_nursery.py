@@ -160,6 +160,14 @@ def test_what_a_library_sets_in_the_driver_hinders_no_fork(nursery, monkeypatch:
     assert isinstance(start(nursery, "exit", "0"), ForkedFold)
 
 
+def test_what_a_fold_must_not_know_is_kept_from_it(nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_SERVICE", "that of the driver's driver")
+    inside = Nursery(["toy_fold"])
+    assert code_of(start(inside, "tell")) == 0
+    inside.close()
+    assert "WANDB_SERVICE" not in json.loads(Path("log").read_text())["environment"]
+
+
 def test_folds_may_be_started_at_the_same_time(nursery) -> None:
     codes: dict[int, int] = {}
 

@@ -91,10 +91,9 @@ class Nursery:
         """Forks a fold; starts it as a program where the nursery gives no answer, then and ever after: its log says so.
 
         A fold of another environment or folder than the nursery's is started as a program too: libraries read some
-        variables when they are imported. What libraries have set in this process since it began is no fold's: torch
-        does so when a study books a row.
+        variables when they are imported.
         """
-        env = self._environ | {name: value for name, value in env.items() if os.environ.get(name) != value}
+        env = self._without_what_libraries_set(env)
         place = (env, os.getcwd())  # noqa: PTH109 # compared, not opened
         with self._mutex:
             if self._works and self._place in (None, place):
@@ -114,6 +113,14 @@ class Nursery:
         with self._mutex:
             self._works = False
             self._end()
+
+    def _without_what_libraries_set(self, env: dict[str, str]) -> dict[str, str]:
+        """What was asked for a fold, less what libraries have set in this process since it began.
+
+        torch does so when a study books a row; a fold that was begun before does not know of it.
+        """
+        asked = {name: value for name, value in env.items() if os.environ.get(name) != value}
+        return {name: self._environ[name] for name in env if name in self._environ} | asked
 
     def _begin(self, place: tuple[dict[str, str], str]) -> None:
         """Starts the process unless it runs."""

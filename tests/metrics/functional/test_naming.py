@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.functional.detection import detection_scores
 from fedn_lightning.metrics.functional.errors import sort_errors
-from fedn_lightning.metrics.functional.naming import PLACES, Named, naming, worth_of_names
+from fedn_lightning.metrics.functional.naming import PLACES, naming, worth_of_names
 from metrics.random_events import events, table
 
 
@@ -29,7 +29,7 @@ def test_the_reported_map_is_that_of_the_evaluator(predictions, truths):
     np.testing.assert_equal(worth.both, detection_scores(found, true, (0.5,)).mean((0.5,)))
     with_classes = true[true.emotion >= 0]
     if len(with_classes) == len(true):
-        np.testing.assert_equal(worth.no_others, worth.both)
+        np.testing.assert_equal(worth.less_no_class, worth.both)
 
 
 def one_of_each() -> tuple[EventTable, EventTable]:
@@ -62,7 +62,6 @@ def test_no_named_interval_has_no_mean():
     none = found[:0]
     places = naming(sort_errors(none, truths, "emotion"), none, truths)
     assert all(named.n == 0 and math.isnan(named.e) for named in places.values())
-    assert Named(1, 0.5) not in places.values()
 
 
 def test_an_emotion_that_is_unsure_of_what_has_no_class_is_worth_its_rank():
@@ -72,7 +71,7 @@ def test_an_emotion_that_is_unsure_of_what_has_no_class_is_worth_its_rank():
     unsure = replace(sure, emotion_score=np.array([0.1, 1.0, 1.0]))
     values = [worth_of_names(sort_errors(found, truths, "emotion"), found, truths) for found in (sure, unsure)]
     assert values[0].both == values[0].c_alone == values[1].c_alone == pytest.approx(2 / 3)
-    assert values[1].both == values[0].no_others == values[1].no_others == 1.0
+    assert values[1].both == values[0].less_no_class == values[1].less_no_class == 1.0
 
 
 def test_errors_sorted_by_type_are_refused():

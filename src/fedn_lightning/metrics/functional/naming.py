@@ -44,12 +44,12 @@ class WorthOfNames:
     Attributes:
         both: ranked by c times e, as reported.
         c_alone: ranked by c, whatever e.
-        no_others: ranked by c times e, without the intervals on expressions whose emotion is not analysed.
+        less_no_class: ranked by c times e, without the intervals on expressions whose emotion is not analysed.
     """
 
     both: float
     c_alone: float
-    no_others: float
+    less_no_class: float
 
 
 def naming(errors: SortedErrors, predictions: EventTable, truths: EventTable) -> dict[Place, Named]:
@@ -70,12 +70,11 @@ def naming(errors: SortedErrors, predictions: EventTable, truths: EventTable) ->
     {'right name': 1, 'wrong name': 0, 'no class': 1, 'elsewhere': 0}
     """
     _must_judge_emotions(errors)
-    other = errors.kind == KINDS.index("classification")
-    others = _on_others(errors, truths)
+    no_class = _on_no_class(errors, truths)
     lies: dict[Place, npt.NDArray[np.bool_]] = {
         "right name": np.isin(errors.kind, (HIT, KINDS.index("duplicate"))),
-        "wrong name": other & ~others,
-        "no class": others,
+        "wrong name": (errors.kind == KINDS.index("classification")) & ~no_class,
+        "no class": no_class,
         "elsewhere": np.isin(errors.kind, [KINDS.index(kind) for kind in ("localisation", "both", "background")]),
     }
     score = predictions.emotion_score
@@ -100,13 +99,13 @@ def worth_of_names(errors: SortedErrors, proposals: EventTable, truths: EventTab
     tables = (
         proposals,
         replace(proposals, emotion_score=np.ones(len(proposals))),
-        proposals[~_on_others(errors, truths)],
+        proposals[~_on_no_class(errors, truths)],
     )
     return WorthOfNames(*(detection_scores(table, truths, (FOREGROUND,)).mean((FOREGROUND,)) for table in tables))
 
 
-def _on_others(errors: SortedErrors, truths: EventTable) -> npt.NDArray[np.bool_]:
-    """Which intervals lie on an expression that has no class."""
+def _on_no_class(errors: SortedErrors, truths: EventTable) -> npt.NDArray[np.bool_]:
+    """Which intervals lie on an expression whose emotion is not analysed."""
     rows = np.flatnonzero(errors.kind == KINDS.index("classification"))
     found = np.zeros(len(errors.kind), np.bool_)
     found[rows] = truths.emotion[errors.truth[rows]] < 0

@@ -60,17 +60,23 @@ def gain_rows(summaries: Sequence[Summary]) -> Rows:
 
 
 def name_rows(summaries: Sequence[Summary]) -> Rows:
-    """What each run's named claims lie on and how sure their emotions are, then what that does for mAP."""
-    if all(np.isnan(summary.worth.both) for summary in summaries):
+    """What each run's named claims lie on and how sure their emotions are; empty if nothing is named."""
+    if not any(named.n for summary in summaries for named in summary.names.values()):
         return []
     names = [summary.run.name for summary in summaries]
     rows: Rows = [("named, lying on", *(cell for name in names for cell in (f"{name}: claims", "mean e")))]
     for place in PLACES:
         each = [summary.names[place] for summary in summaries]
         rows.append((place, *(cell for named in each for cell in (str(named.n), show(named.e, 2)))))
-    for title, of in WORTH.items():
-        rows.append((f"mAP@0.5 {title}", *(cell for s in summaries for cell in (show(of(s)), ""))))
     return rows
+
+
+def worth_rows(summaries: Sequence[Summary]) -> Rows:
+    """What the scores of the emotions do for each run's mAP; empty if nothing is named."""
+    if all(np.isnan(summary.worth.both) for summary in summaries):
+        return []
+    rows: Rows = [("mAP@0.5", *(summary.run.name for summary in summaries))]
+    return [*rows, *((title, *(show(of(summary)) for summary in summaries)) for title, of in WORTH.items())]
 
 
 def distractor_rows(summaries: Sequence[Summary]) -> Rows:
@@ -99,7 +105,7 @@ def _signed(value: float) -> str:
 
 def tables(summaries: Sequence[Summary]) -> list[Rows]:
     """All tables of a comparison."""
-    made = [make(summaries) for make in (count_rows, loss_rows, gain_rows, name_rows, distractor_rows)]
+    made = [make(summaries) for make in (count_rows, loss_rows, gain_rows, name_rows, worth_rows, distractor_rows)]
     return [rows for rows in made if rows]
 
 
