@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import yaml
 
-from fedn_lightning.cli.bases import layers
-from fedn_lightning.data.datamodule import CorpusConfig, WindowConfig
-from fedn_lightning.nn.fedn import NetworkConfig
-from fedn_lightning.nn.losses import DetectionLoss
+from fedn_lightning.cli.config import layers
+from fedn_lightning.datamodules.detection import CorpusConfig, WindowConfig
+from fedn_lightning.models.fedn import NetworkConfig
+from fedn_lightning.models.losses import DetectionLoss
 from fedn_lightning.study.plan import read_plan
-from fedn_lightning.study.row_file import read_row, row_path
+from fedn_lightning.study.rows import read_row, row_path
 from fedn_lightning.study.statistics import plain_scores
 from fedn_lightning.tasks.encoding import EncoderConfig
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from fedn_lightning.cli.fit import next_command
 from fedn_lightning.cli.main import main
-from fedn_lightning.cli.train import next_command
-from fedn_lightning.corpora.synthesis.presets import PRESETS
+from fedn_synth.plan.presets import PRESETS
 
 pytestmark = pytest.mark.slow  # the corpus and two trainings, some 15 s together
 

@@ -12,8 +12,8 @@ from releases import write_boxes, write_release, write_stills, write_weights
 
 from fedn_lightning.callbacks import results
 from fedn_lightning.cli import main as dispatcher
-from fedn_lightning.cli.bases import layers
-from fedn_lightning.cli.train import main
+from fedn_lightning.cli.config import layers
+from fedn_lightning.cli.fit import main
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 FILES = sorted(EXPERIMENTS.glob("*.yaml"))

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-from fedn_lightning.cli.train import main
+from fedn_lightning.cli.fit import main
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.tracking.metrics import find
+from fedn_lightning.loggers.metrics import find
 
 HOME = Path(__file__).parents[1]
 FILES = sorted((HOME / "experiments" / "sweeps").glob("*.yaml"))

@@ -13,13 +13,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fedn_lightning.corpora.synthesis import distractors
-from fedn_lightning.corpora.synthesis.action_units import AU_INDEX
-from fedn_lightning.corpora.synthesis.anatomy import LANDMARK_INDEX
-from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.video.alignment import eye_transform
 from fedn_lightning.video.faces import find_face, find_video_face
 from fedn_lightning.video.tracking import HeadTracker, settled, transforms
+from fedn_synth.face.anatomy import LANDMARK_INDEX
+from fedn_synth.face.muscles import AU_INDEX
+from fedn_synth.face.tracks import Performance
+from fedn_synth.plan import distractors
 from lookalikes.faces import actor
 
 N, FPS, SIZE = 450, 30.0, 128

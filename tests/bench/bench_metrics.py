@@ -19,7 +19,7 @@ from fedn_lightning.metrics.functional.detection import FINE, detection_scores
 from fedn_lightning.metrics.functional.matching import match
 from fedn_lightning.metrics.functional.spotting import spotting_scores
 from fedn_lightning.metrics.functional.threshold import select_threshold
-from fedn_lightning.nn.suppression import nms, soft_nms
+from fedn_lightning.models.postprocessing import nms, soft_nms
 from metrics.random_events import realistic
 
 missed = []

@@ -19,13 +19,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import torch
 
-from fedn_lightning.corpora.synthesis.performance import Performance
-from fedn_lightning.data.emotions import CLASSES
-from fedn_lightning.detector.detector import Detector
-from fedn_lightning.nn.encoder import FrameEncoder
-from fedn_lightning.nn.fedn import FEDN, NetworkConfig
-from fedn_lightning.nn.inference import InferenceConfig
+from fedn_lightning.datamodules.emotions import CLASSES
+from fedn_lightning.inference.detector import Detector
+from fedn_lightning.models.encoder import FrameEncoder
+from fedn_lightning.models.fedn import FEDN, NetworkConfig
+from fedn_lightning.models.postprocessing import InferenceConfig
 from fedn_lightning.tasks.encoding import EncoderConfig
+from fedn_synth.face.tracks import Performance
 from lookalikes.faces import actor
 from lookalikes.movies import write_movie
 

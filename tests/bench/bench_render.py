@@ -8,10 +8,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from fedn_lightning.corpora.synthesis.action_units import AU_CODES, AU_INDEX, EMOTION_UNITS
-from fedn_lightning.corpora.synthesis.identity import Identity
-from fedn_lightning.corpora.synthesis.performance import Performance
-from fedn_lightning.corpora.synthesis.renderer import FaceRenderer
+from fedn_synth.face.identity import Identity
+from fedn_synth.face.muscles import AU_CODES, AU_INDEX, EMOTION_UNITS
+from fedn_synth.face.renderer import FaceRenderer
+from fedn_synth.face.tracks import Performance
 
 FRAMES = 600
 IDENTITIES = 12

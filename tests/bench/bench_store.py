@@ -16,11 +16,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video.prepare import prepare
-from fedn_lightning.video.sources import DecordSource, open_video
+from fedn_lightning.video.readers import DecordSource, open_video
 from fedn_lightning.video.store import ClipStore
+from fedn_synth.face.tracks import Performance
 from lookalikes.faces import actor
 from lookalikes.movies import write_movie
 

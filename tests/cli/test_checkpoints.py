@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedn_lightning.cli.checkpoints import describe_differences, explain_failure, read_run
+from fedn_lightning.cli.fit import describe_differences, explain_failure, read_run
 from fedn_lightning.errors import CheckpointError
 
 

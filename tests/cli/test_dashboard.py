@@ -21,7 +21,7 @@ def test_a_workspace_is_written_without_a_network(tmp_path: Path, capsys: pytest
 def test_creating_one_without_a_network_ends_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fedn_lightning.tracking import workspace
+    from fedn_lightning.loggers import workspace
 
     def refuse(base: str) -> None:
         raise workspace.DashboardError(f"W&B at {base} cannot be reached.")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from fedn_lightning import doctor as visit
 from fedn_lightning.cli.main import main
-from fedn_lightning.doctor import visit
-from fedn_lightning.doctor.findings import Finding, Section
+from fedn_lightning.doctor import Finding, Section
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_what_is_broken_ends_with_code_one(monkeypatch: pytest.MonkeyPatch, caps
 def test_a_key_is_found_and_never_shown(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fedn_lightning.doctor import surroundings
+    from fedn_lightning import doctor as surroundings
 
     monkeypatch.setenv("WANDB_MODE", "online")
     (mode, login) = surroundings.wandb().findings

@@ -6,7 +6,7 @@ from error_runs import write_generated_run
 from toys import make_record
 
 from fedn_lightning.cli.main import main
-from fedn_lightning.reports.tables import write_tables
+from fedn_lightning.results.writing import write_tables
 
 
 @pytest.fixture(scope="module")

@@ -78,12 +78,10 @@ def test_a_reader_that_goes_away_is_no_error(words: list[str], codes: list[int],
 
 
 def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    class Module:
-        @staticmethod
-        def main(argv: list[str]) -> int:
-            raise error
+    def command(argv: list[str]) -> int:
+        raise error
 
-    monkeypatch.setattr(dispatcher.importlib, "import_module", lambda name: Module)
+    monkeypatch.setattr(dispatcher.pkgutil, "resolve_name", lambda name: command)
     error = OSError(errno.ENOSPC, "No space left on device", "out/a.avi")
     assert main(["data", "synth"]) == 2
     assert capsys.readouterr().err == "fedn: error: out/a.avi: No space left on device.\n"

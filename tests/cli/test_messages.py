@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fedn_lightning.cli.messages import arguments_of, did_you_mean, explain, explain_reference, explain_setup
+from fedn_lightning.cli.parsing import arguments_of, did_you_mean, explain, explain_reference, explain_setup
 
 NESTED = """Parser key "data":
   Does not validate against any of the Union subtypes

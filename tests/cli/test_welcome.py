@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from fedn_lightning.cli.main import find, main
-from fedn_lightning.cli.welcome import FIRST_STEPS
+from fedn_lightning.cli.main import FIRST_STEPS, find, main
 
 
 def test_five_commands_that_exist_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

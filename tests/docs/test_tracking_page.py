@@ -6,9 +6,9 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from fedn_lightning.tracking.media import ROWS, TIMELINES
-from fedn_lightning.tracking.metrics import find
-from fedn_lightning.tracking.wandb import WandbSettings
+from fedn_lightning.loggers.media import ROWS, TIMELINES
+from fedn_lightning.loggers.metrics import find
+from fedn_lightning.loggers.wandb import WandbSettings
 
 HOME = Path(__file__).parents[2]
 PAGE = (HOME / "docs" / "tracking.md").read_text()

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from fedn_lightning.cli.main import main
-from fedn_lightning.detector.recipe import load
 from fedn_lightning.errors import ExportError
 from fedn_lightning.export import onnx_files
-from fedn_lightning.export.trial import moving_face
-from fedn_lightning.nn.fedn import NetworkConfig
-from fedn_lightning.nn.inference import events_of_video, propose
+from fedn_lightning.export.onnx_files import moving_face
+from fedn_lightning.inference.config import load
+from fedn_lightning.models.fedn import NetworkConfig
+from fedn_lightning.models.postprocessing import events_of_video, propose
 from fedn_lightning.tasks.detection import DetectionTask
 from fedn_lightning.tasks.encoding import EncoderConfig
 

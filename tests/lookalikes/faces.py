@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.corpora.synthesis.anatomy import LANDMARK_INDEX
-from fedn_lightning.corpora.synthesis.identity import Identity
-from fedn_lightning.corpora.synthesis.renderer import FaceRenderer
+from fedn_synth.face.anatomy import LANDMARK_INDEX
+from fedn_synth.face.identity import Identity
+from fedn_synth.face.renderer import FaceRenderer
 
 
 def actor(seed: int = 5) -> FaceRenderer:

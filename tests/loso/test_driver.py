@@ -22,11 +22,11 @@ from fedn_lightning.errors import ConfigError, FoldError
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.local import LocalLaunch, share
-from fedn_lightning.loso.pooling import pool
+from fedn_lightning.loso.pool import pool
 from fedn_lightning.loso.progress import Watch, read_metrics
 from fedn_lightning.loso.status import TABLES, Status, problem, read_status, seal
+from fedn_lightning.loso.summary import pooled_json
 from fedn_lightning.loso.worker import Outcome, Resources, run_fold
-from fedn_lightning.reports.loso import pooled_json
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pulses_data import FILE
 
 from fedn_lightning.cli.generalise import words_of_test
 from fedn_lightning.cli.main import main
-from fedn_lightning.data.subjects import split_subjects
+from fedn_lightning.datamodules.splits import split_subjects
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
 
 

@@ -17,7 +17,7 @@ from pulses_data import FILE
 from studies import CONF, Study
 
 from fedn_lightning.cli.inspection import inspect
-from fedn_lightning.data.subjects import split_subjects
+from fedn_lightning.datamodules.splits import split_subjects
 from fedn_lightning.errors import CheckpointError, ConfigError, FoldError
 from fedn_lightning.loso.checkpoints import resumable
 from fedn_lightning.loso.worker import Resources

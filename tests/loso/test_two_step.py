@@ -13,12 +13,12 @@ import pytest
 import torch
 from studies import CONF, Study
 
+from fedn_lightning.baselines.two_step import combine
 from fedn_lightning.cli.inspection import inspect
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import FoldError
-from fedn_lightning.files import plain, write_json
 from fedn_lightning.loso.status import problem
-from fedn_lightning.loso.two_step import combine
+from fedn_lightning.utils.files import plain, write_json
 
 RECOGNISER = CONF.with_name("pulses_recogniser.yaml")
 

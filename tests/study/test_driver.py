@@ -24,10 +24,9 @@ from fedn_lightning.loso.folds import make_folds
 from fedn_lightning.loso.status import problem
 from fedn_lightning.loso.worker import Outcome, Resources
 from fedn_lightning.study.driver import book_unit, try_to_book
-from fedn_lightning.study.plan import Plan, Row
+from fedn_lightning.study.plan import Plan, Row, Unit, make_units, trainings
 from fedn_lightning.study.progress import Progress
-from fedn_lightning.study.row_file import read_row, row_path
-from fedn_lightning.study.units import Unit, make_units, trainings
+from fedn_lightning.study.rows import read_row, row_path
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fedn_lightning.errors import FoldError
 from fedn_lightning.metrics.functional.tally import tally
-from fedn_lightning.study.row_file import (
+from fedn_lightning.study.rows import (
     FoldCost,
     RowResult,
     SeedResult,

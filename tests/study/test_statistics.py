@@ -8,7 +8,7 @@ import pytest
 
 from fedn_lightning.metrics.functional.bootstrap import resampled_scores
 from fedn_lightning.metrics.functional.tally import tally
-from fedn_lightning.study.row_file import RowResult, SeedResult
+from fedn_lightning.study.rows import RowResult, SeedResult
 from fedn_lightning.study.statistics import (
     lines_of,
     over_seeds,

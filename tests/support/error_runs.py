@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fedn_lightning.corpora.synthesis import truth
-from fedn_lightning.corpora.synthesis.casting import Scene, cast
-from fedn_lightning.corpora.synthesis.distractors import ORDINARY
-from fedn_lightning.corpora.synthesis.presets import find_preset
-from fedn_lightning.corpora.synthesis.screenplay import Screenplay, write_screenplay
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, Video
-from fedn_lightning.reports.tables import write_tables
+from fedn_lightning.results.writing import write_tables
+from fedn_synth.plan.corpus_plan import Scene, cast
+from fedn_synth.plan.distractors import ORDINARY
+from fedn_synth.plan.presets import find_preset
+from fedn_synth.plan.video_plan import Screenplay, write_screenplay
+from fedn_synth.write import truth
 
 EMOTIONS = ("negative", "positive", "surprise")
 

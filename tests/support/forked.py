@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["fedn_lightning.cli.train", "fedn_lightning.tasks.detection", "pulses_data"])
+CONTEXT.set_forkserver_preload(["fedn_lightning.cli.fit", "fedn_lightning.tasks.detection", "pulses_data"])
 
 
 class ForkedFold:

@@ -12,8 +12,8 @@ from typing import Any
 
 from pulses import write_pulses
 
-from fedn_lightning.data.datamodule import DetectionDataModule
-from fedn_lightning.data.recognition import RecognitionDataModule
+from fedn_lightning.datamodules.detection import DetectionDataModule
+from fedn_lightning.datamodules.recognition import RecognitionDataModule
 from fedn_lightning.events import Corpus
 
 FILE = "corpus.pickle"

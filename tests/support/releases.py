@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import torch
 
-from fedn_lightning.corpora import read
-from fedn_lightning.nn.encoder import FrameEncoder
+from fedn_lightning.datasets import read
+from fedn_lightning.models.encoder import FrameEncoder
 from lookalikes.casme2 import ROWS, write_casme2
 from lookalikes.others import CASME3_ROWS, SAMM_ROWS, write_casme3, write_samm
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from fedn_lightning.data.datamodule import WindowConfig
+from fedn_lightning.datamodules.detection import WindowConfig
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, DetectionRecord, EventTable
-from fedn_lightning.files import write_json
-from fedn_lightning.nn.fedn import NetworkConfig
-from fedn_lightning.reports.result import result_of
-from fedn_lightning.reports.tables import write_tables
+from fedn_lightning.models.fedn import NetworkConfig
+from fedn_lightning.results.result import result_of
+from fedn_lightning.results.writing import write_tables
 from fedn_lightning.tasks.detection import DetectionTask
 from fedn_lightning.tasks.encoding import EncoderConfig
+from fedn_lightning.utils.files import write_json
 
 EMOTIONS = ("negative", "positive", "surprise")
 ENCODER, NETWORK = EncoderConfig(depth=10, width=8), NetworkConfig(dim=32, channels=32)

@@ -12,13 +12,13 @@ from forked import start_forked
 from toys import make_record
 
 from fedn_lightning.events import DetectionRecord
-from fedn_lightning.files import write_json
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.status import Status, seal
 from fedn_lightning.loso.worker import Outcome, Resources, run_fold
-from fedn_lightning.reports.result import result_of
-from fedn_lightning.reports.tables import write_tables
+from fedn_lightning.results.result import result_of
+from fedn_lightning.results.writing import write_tables
+from fedn_lightning.utils.files import write_json
 
 CONF = Path(__file__).parents[1] / "conf" / "pulses.yaml"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fedn_lightning.cli.main import COMMANDS, Command
 
-COMMANDS["toy",] = Command("toy_fold", "does what it is told")
+COMMANDS["toy",] = Command("toy_fold:main", "does what it is told")
 
 
 def main(argv: list[str]) -> int:

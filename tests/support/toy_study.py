@@ -17,9 +17,8 @@ from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.local import Slots
 from fedn_lightning.loso.worker import Resources
 from fedn_lightning.study.driver import run_units, try_to_book
-from fedn_lightning.study.plan import Plan, Row
+from fedn_lightning.study.plan import Plan, Row, Unit, make_units
 from fedn_lightning.study.progress import Progress
-from fedn_lightning.study.units import Unit, make_units
 
 PLAN = Plan("toy", (Row("fedn", ("a.yaml",), 2), Row("ablated", ("b.yaml",))), "fedn")
 

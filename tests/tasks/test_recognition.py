@@ -10,14 +10,13 @@ import pytest
 import torch
 from pulses import SIZE, write_pulses
 
-from fedn_lightning.data.datamodule import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
-from fedn_lightning.data.intervals import IntervalConfig
-from fedn_lightning.data.recognition import RecognitionDataModule
+from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.nn.recogniser import RecogniserConfig
-from fedn_lightning.reports.result import result_of
+from fedn_lightning.models.recogniser import RecogniserConfig
+from fedn_lightning.results.result import result_of
+from fedn_lightning.tasks.base import OptimiserConfig
 from fedn_lightning.tasks.encoding import EncoderConfig
-from fedn_lightning.tasks.optimiser import OptimiserConfig
 from fedn_lightning.tasks.recognition import RecognitionLoss, RecognitionTask, events_of
 
 CORPUS = CorpusConfig("pulses", "nowhere")

@@ -1,6 +1,6 @@
 import pytest
 
-from fedn_lightning.corpora.synthesis.performance import Performance
+from fedn_synth.face.tracks import Performance
 from lookalikes.faces import actor
 
 

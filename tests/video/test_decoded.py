@@ -7,18 +7,18 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from fedn_lightning.cli.main import main
-from fedn_lightning.corpora.media import probe
-from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.errors import ConfigError, StoreError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video import decoded
 from fedn_lightning.video import prepare as prepare_module
 from fedn_lightning.video.decoded import stretches
-from fedn_lightning.video.exact import PyAVSource
+from fedn_lightning.video.media import probe
 from fedn_lightning.video.prepare import prepare
-from fedn_lightning.video.sources import DecordSource, FolderSource
+from fedn_lightning.video.pyav import PyAVSource
+from fedn_lightning.video.readers import DecordSource, FolderSource
 from fedn_lightning.video.store import ClipStore
 from fedn_lightning.video.verify import Verification
+from fedn_synth.face.tracks import Performance
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
 N, SIDE = 100, 112

@@ -5,13 +5,13 @@ import cv2
 import numpy as np
 import pytest
 
-from fedn_lightning.corpora.media import probe
 from fedn_lightning.errors import ConfigError, FaceNotFoundError
 from fedn_lightning.events import Corpus, Video
-from fedn_lightning.video import mesh
+from fedn_lightning.video import landmarks as mesh
 from fedn_lightning.video.alignment import canonical_eyes
 from fedn_lightning.video.faces import find_face
-from fedn_lightning.video.openface import EYES, read_eyes, table_of
+from fedn_lightning.video.landmarks import EYES, read_eyes, table_of
+from fedn_lightning.video.media import probe
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.store import ClipStore
 from lookalikes.movies import numbered, write_movie

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fedn_lightning.corpora.media import probe
-from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.errors import ConfigError, StoreError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video import prepare as module
 from fedn_lightning.video.alignment import canonical_eyes
+from fedn_lightning.video.media import probe
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.store import ArrayWriter, ClipStore
+from fedn_synth.face.tracks import Performance
 from lookalikes.faces import eyes_of
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from fedn_lightning.errors import ConfigError, VideoError
-from fedn_lightning.video.exact import PyAVSource, skim, survey
-from fedn_lightning.video.sources import FolderSource, open_video
+from fedn_lightning.video.pyav import PyAVSource, skim, survey
+from fedn_lightning.video.readers import FolderSource, open_video
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
 N = 150

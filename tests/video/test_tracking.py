@@ -2,12 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fedn_lightning.corpora.synthesis.action_units import AU_INDEX
-from fedn_lightning.corpora.synthesis.anatomy import LANDMARK_INDEX
-from fedn_lightning.corpora.synthesis.performance import Performance
 from fedn_lightning.video.alignment import canonical_eyes
 from fedn_lightning.video.faces import find_face
 from fedn_lightning.video.tracking import HeadTracker, settled, similarity, smooth, transforms
+from fedn_synth.face.anatomy import LANDMARK_INDEX
+from fedn_synth.face.muscles import AU_INDEX
+from fedn_synth.face.tracks import Performance
 from lookalikes.faces import eyes_of
 
 N, SIZE, STEP = 90, 128, 2

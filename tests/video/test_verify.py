@@ -3,7 +3,7 @@ import pytest
 from fedn_lightning.errors import VideoError
 from fedn_lightning.events import Video
 from fedn_lightning.video import verify as module
-from fedn_lightning.video.sources import DecordSource, FolderSource
+from fedn_lightning.video.readers import DecordSource, FolderSource
 from fedn_lightning.video.verify import open_verified, verify, verify_video
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 

@@ -15,8 +15,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 
 from fedn_lightning import __version__
-from fedn_lightning.files import write_text
-from fedn_lightning.tracking.wandb import log_config
+from fedn_lightning.loggers.wandb import log_config
+from fedn_lightning.utils.files import write_text
 
 PACKAGES = (
     "torch",

@@ -45,10 +45,10 @@ def main(argv: list[str]) -> int:
     if options.bootstrap < 1:
         msg = f"--bootstrap takes a number of at least 1, got {options.bootstrap}."
         raise ConfigError(msg)
-    from fedn_lightning.comparison import compare
-    from fedn_lightning.files import write_json, write_text
-    from fedn_lightning.reports import comparison as report
+    from fedn_lightning.analysis import comparison as report
+    from fedn_lightning.analysis.comparison import compare
     from fedn_lightning.reports.evaluation import lines
+    from fedn_lightning.utils.files import write_json, write_text
 
     found = compare(options.runs, options.names, options.bootstrap, options.seed)
     if options.json:

@@ -36,8 +36,8 @@ def main(argv: list[str]) -> int:
         FednError: if wandb-workspaces is missing, W&B is not reached, or nobody is logged in.
     """
     options = parser().parse_args(argv)
-    from fedn_lightning.files import write_json
-    from fedn_lightning.tracking.workspace import View, build, describe, save, specification
+    from fedn_lightning.loggers.workspace import View, build, describe, save, specification
+    from fedn_lightning.utils.files import write_json
 
     view = View(options.project, options.entity, options.name, tuple(options.group), options.baseline)
     if options.json:

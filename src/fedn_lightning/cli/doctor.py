@@ -30,8 +30,7 @@ def main(argv: list[str]) -> int:
         1 if something that everybody needs is broken, else 0.
     """
     args = parser().parse_args(argv)
-    from fedn_lightning.doctor.findings import impersonal, is_broken, to_markdown, to_plain
-    from fedn_lightning.doctor.visit import visit
+    from fedn_lightning.doctor import impersonal, is_broken, to_markdown, to_plain, visit
 
     sections = visit(paths=args.paths)
     if not args.paths:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fedn_lightning.reports.errors.summary import Summary
+    from fedn_lightning.analysis.summary import Summary
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,11 +43,12 @@ def main(argv: list[str]) -> int:
         FednError: if a run cannot be read, or the named corpus is not that of the run.
     """
     options = parser().parse_args(argv)
-    from fedn_lightning.comparison import shortest_names
+    from fedn_lightning.analysis import summary
+    from fedn_lightning.analysis import tables as side_by_side
+    from fedn_lightning.analysis.comparison import shortest_names
+    from fedn_lightning.analysis.run import read_run_errors
     from fedn_lightning.errors import ConfigError
-    from fedn_lightning.event_files import find_run
-    from fedn_lightning.reports.errors import side_by_side, summary
-    from fedn_lightning.reports.errors.run import read_run_errors
+    from fedn_lightning.results import find_run
 
     if options.names and len(options.names) != len(options.runs):
         msg = f"Every run gets a name, or none does; got {len(options.runs)} runs and {len(options.names)} names."
@@ -73,7 +74,8 @@ def main(argv: list[str]) -> int:
 
 def as_text(found: Sequence[Summary]) -> str:
     """The tables of one run, or those of several beside each other."""
-    from fedn_lightning.reports.errors import side_by_side, tables
+    from fedn_lightning.analysis import tables
+    from fedn_lightning.analysis import tables as side_by_side
     from fedn_lightning.reports.evaluation import lines
 
     shown = tables.all_tables(found[0]) if len(found) == 1 else side_by_side.tables(found)
@@ -84,10 +86,11 @@ def as_text(found: Sequence[Summary]) -> str:
 
 def write(folder: Path, found: Sequence[Summary]) -> None:
     """Writes tables and pictures; those of several runs into a folder each, beside their comparison."""
-    from fedn_lightning.files import write_json, write_text
-    from fedn_lightning.reports.errors import pictures, side_by_side, tables
-    from fedn_lightning.reports.errors.listing import write_errors
-    from fedn_lightning.reports.errors.summary import summary_json
+    from fedn_lightning.analysis import pictures, tables
+    from fedn_lightning.analysis import tables as side_by_side
+    from fedn_lightning.analysis.run import write_errors
+    from fedn_lightning.analysis.summary import summary_json
+    from fedn_lightning.utils.files import write_json, write_text
 
     for one in found:
         home = folder if len(found) == 1 else folder / one.run.name.replace("/", "_")

@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedn_lightning.cli.messages import note
 from fedn_lightning.errors import ConfigError, PredictionFileError
+from fedn_lightning.utils.console import note
 
 if TYPE_CHECKING:
-    from fedn_lightning.event_files import EventFile, Names
     from fedn_lightning.events import EventTable
     from fedn_lightning.metrics.functional.protocols import Protocol
     from fedn_lightning.metrics.functional.spotting import SpottingScores
     from fedn_lightning.metrics.functional.threshold import Threshold
-    from fedn_lightning.reports.evaluation import Report, Selection
+    from fedn_lightning.results import EventFile, Names
+    from fedn_lightning.results.report import Report, Selection
 
 PROTOCOL_NAMES = ("megc", "megc2020", "strs_metric", "exclusive")
 
@@ -82,11 +82,12 @@ def main(argv: list[str]) -> int:
     report = make_report(options)
     _tell_given(Path(options.predictions))
     # Imported here: --help needs no numpy.
-    from fedn_lightning.reports.evaluation import to_json, to_text
+    from fedn_lightning.reports.evaluation import to_text
+    from fedn_lightning.results.report import to_json
 
     print(json.dumps(to_json(report), indent=2) if options.json else to_text(report))
     if options.html:
-        from fedn_lightning.reports.evaluation_page import write_page
+        from fedn_lightning.reports.html.evaluation import write_page
 
         try:
             write_page(options.html, report)
@@ -99,7 +100,7 @@ def main(argv: list[str]) -> int:
 
 def _tell_given(predictions: Path) -> None:
     """Says so if the predictions lie in the folder of a run whose intervals were given, and so cannot be missed."""
-    from fedn_lightning.reports.result import GIVEN
+    from fedn_lightning.results.result import GIVEN
 
     try:
         result = json.loads(predictions.with_name("result.json").read_text(encoding="utf-8"))
@@ -128,13 +129,13 @@ def _check(options: argparse.Namespace) -> None:
 
 def make_report(options: argparse.Namespace) -> Report:
     """Reads the files and scores them as the options say."""
-    from fedn_lightning.event_files import read_events, read_videos
     from fedn_lightning.metrics.functional.bootstrap import bootstrap_intervals
     from fedn_lightning.metrics.functional.curves import operating_curves
     from fedn_lightning.metrics.functional.evaluation import evaluate
     from fedn_lightning.metrics.functional.protocols import PROTOCOLS
     from fedn_lightning.metrics.functional.threshold import at_threshold
-    from fedn_lightning.reports.evaluation import Report
+    from fedn_lightning.results import read_events, read_videos
+    from fedn_lightning.results.report import Report
 
     names = _names(options)
     minutes = read_videos(options.videos, names) if options.videos else math.nan
@@ -177,7 +178,7 @@ def _per_subject(
 def select(options: argparse.Namespace, predictions: EventFile, truths: EventFile, names: Names) -> Selection:
     """The score threshold, as the options say."""
     from fedn_lightning.metrics.functional.threshold import select_threshold
-    from fedn_lightning.reports.evaluation import Selection
+    from fedn_lightning.results.report import Selection
 
     if options.threshold:
         fixed: Threshold = options.threshold[0] if len(options.threshold) == 1 else tuple(options.threshold)
@@ -192,8 +193,8 @@ def select(options: argparse.Namespace, predictions: EventFile, truths: EventFil
 
 
 def _on_validation(options: argparse.Namespace, names: Names) -> tuple[Threshold, int]:
-    from fedn_lightning.event_files import read_events
     from fedn_lightning.metrics.functional.threshold import select_threshold
+    from fedn_lightning.results import read_events
 
     theirs = _names(options)
     path, truth_path = options.validation
@@ -210,7 +211,7 @@ def _on_validation(options: argparse.Namespace, names: Names) -> tuple[Threshold
 
 
 def _names(options: argparse.Namespace) -> Names:
-    from fedn_lightning.event_files import Names
+    from fedn_lightning.results import Names
 
     return Names(not_analysed=tuple(name.strip().lower() for name in options.ignore_emotion))
 

@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     """
     options, more = parser().parse_known_args(argv)
     words = words_of_test(options.run, options.root, options.dataset, options.store, options.run_dir)
-    from fedn_lightning.cli.train import main as test  # seconds of imports, not needed for --help
+    from fedn_lightning.cli.fit import main as test  # seconds of imports, not needed for --help
 
     return test([*words, *more])
 
@@ -88,7 +88,7 @@ def store_of(config: Path) -> Path:
         ConfigError: if it names none.
     """
     from fedn_lightning.errors import ConfigError
-    from fedn_lightning.run_folder import read_config
+    from fedn_lightning.results.run_folder import read_config
 
     store = read_config(config.parent).get("data", {}).get("init_args", {}).get("crops", {}).get("store")
     if not store:

@@ -19,11 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fedn_lightning.corpora.digest import digest_corpus
+from fedn_lightning.datasets.base import digest_corpus
 from fedn_lightning.errors import ConfigError, FednError
-from fedn_lightning.files import write_json
 from fedn_lightning.loso.checkpoints import refuse_seen
 from fedn_lightning.loso.experiment import Experiment, refuse_own_keys
+from fedn_lightning.utils.files import write_json
 
 SEPARATOR = "--"
 """Stands before the words of each experiment on the child's command line."""
@@ -45,8 +45,8 @@ def inspect(words: Sequence[str], runs: str, group: int = 1, threads: int = 1, w
     """
     refuse_own_keys(words)
     # Imported here: torch and Lightning take seconds.
-    from fedn_lightning.cli import train
-    from fedn_lightning.cli.bases import with_bases
+    from fedn_lightning.cli import fit as train
+    from fedn_lightning.cli.config import with_bases
     from fedn_lightning.cli.parsing import plain_errors, prepare_parsing, qualify_references
 
     train.quieten()
@@ -90,7 +90,7 @@ def describe(cli: Any, words: Sequence[str], runs: str, group: int, threads: int
     from lightning.pytorch.accelerators import CPUAccelerator
 
     from fedn_lightning.callbacks.run_config import plain_config
-    from fedn_lightning.tracking.wandb import config_hash
+    from fedn_lightning.loggers.wandb import config_hash
 
     settings, trainer, corpus = cli.settings, cli.trainer, cli.datamodule.corpus
     plain = plain_config(cli._parser(cli.subcommand), settings)

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedn_lightning.data.subjects import SubjectSplit
+    from fedn_lightning.datamodules.splits import SubjectSplit
     from fedn_lightning.loso.experiment import Experiment
     from fedn_lightning.loso.folds import Fold
     from fedn_lightning.loso.local import Launch
@@ -139,7 +139,7 @@ def split_of(experiment: Experiment, fold: Fold) -> SubjectSplit:
     Raises:
         SplitError: if the configuration's validation subjects do not go with the fold.
     """
-    from fedn_lightning.data.subjects import split_subjects
+    from fedn_lightning.datamodules.splits import split_subjects
 
     seed = fold.seed if experiment.seeded_data else 0
     return split_subjects(list(experiment.subjects), fold.subjects, experiment.val_subject, seed)
@@ -169,12 +169,12 @@ def run(experiment: Experiment, folds: list[Fold], options: argparse.Namespace) 
     Raises:
         KeyboardInterrupt: if the user stops it; all folds have ended then.
     """
-    from fedn_lightning.files import write_json
+    from fedn_lightning.loso.forkserver import choose_start
     from fedn_lightning.loso.local import share
-    from fedn_lightning.loso.nursery import choose_start
     from fedn_lightning.loso.progress import Display, Watch
     from fedn_lightning.loso.status import problem
     from fedn_lightning.loso.worker import Resources
+    from fedn_lightning.utils.files import write_json
 
     write_json(experiment.folder / "experiment.json", experiment.to_json())
     todo = [fold for fold in folds if problem(experiment, fold)]

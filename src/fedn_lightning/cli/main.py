@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import os
+import pkgutil
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,33 +14,39 @@ from fedn_lightning.errors import FednError
 
 
 class Command(NamedTuple):
-    """A command: the module whose `main(argv)` runs it, and one line for the help."""
+    """A command: the function that runs it, as `module:name`, and one line for the help."""
 
-    module: str
+    function: str
     summary: str
 
 
+TRAINER = "fedn_lightning.cli.fit:main"
+
 COMMANDS: dict[tuple[str, ...], Command] = {
-    ("fit",): Command("fedn_lightning.cli.train", "train on a corpus: fedn fit --config experiments/synthetic.yaml"),
-    ("validate",): Command("fedn_lightning.cli.train", "score a checkpoint on the validation subjects"),
-    ("test",): Command("fedn_lightning.cli.train", "score a checkpoint on the held-out subjects"),
-    ("predict",): Command("fedn_lightning.cli.predict", "find the expressions in your own videos, by a checkpoint"),
-    ("loso",): Command("fedn_lightning.cli.loso", "hold out every subject once, in parallel, and pool the result"),
-    ("two-step",): Command("fedn_lightning.cli.two_step", "name what a spotter found by a recogniser: the baseline"),
-    ("study",): Command("fedn_lightning.cli.study", "run experiments on the same folds, and write one table"),
-    ("compare",): Command("fedn_lightning.cli.compare", "compare runs subject by subject, with intervals"),
-    ("errors",): Command("fedn_lightning.cli.errors", "sort misses and false alarms into kinds, with their cost"),
-    ("generalise",): Command("fedn_lightning.cli.generalise", "score a trained run, as it is, on another corpus"),
-    ("report",): Command("fedn_lightning.cli.report", "show a run as one HTML page"),
-    ("dashboard",): Command("fedn_lightning.cli.dashboard", "create a W&B workspace that compares runs"),
-    ("evaluate",): Command("fedn_lightning.cli.evaluate", "score anyone's predictions against a truth table"),
-    ("export",): Command("fedn_lightning.cli.export", "write a checkpoint as ONNX, checked against PyTorch"),
-    ("doctor",): Command("fedn_lightning.cli.doctor", "look for what is missing here, as text for a bug report"),
-    ("data", "synth"): Command("fedn_lightning.cli.data_synth", "write the generated corpus"),
-    ("data", "stills"): Command("fedn_lightning.cli.data_stills", "write generated still images in AffectNet's layout"),
-    ("data", "faces"): Command("fedn_lightning.cli.data_faces", "draw a contact sheet of generated faces"),
-    ("data", "check"): Command("fedn_lightning.cli.data_check", "list what a corpus holds and what is wrong with it"),
-    ("data", "prepare"): Command("fedn_lightning.cli.data_prepare", "align the faces and write the clip store"),
+    ("fit",): Command(TRAINER, "train on a corpus: fedn fit --config experiments/synthetic.yaml"),
+    ("validate",): Command(TRAINER, "score a checkpoint on the validation subjects"),
+    ("test",): Command(TRAINER, "score a checkpoint on the held-out subjects"),
+    ("predict",): Command(
+        "fedn_lightning.cli.predict:main", "find the expressions in your own videos, by a checkpoint"
+    ),
+    ("loso",): Command("fedn_lightning.cli.loso:main", "hold out every subject once, in parallel, and pool the result"),
+    ("two-step",): Command(
+        "fedn_lightning.cli.two_step:main", "name what a spotter found by a recogniser: the baseline"
+    ),
+    ("study",): Command("fedn_lightning.cli.study:main", "run experiments on the same folds, and write one table"),
+    ("compare",): Command("fedn_lightning.cli.compare:main", "compare runs subject by subject, with intervals"),
+    ("errors",): Command("fedn_lightning.cli.errors:main", "sort misses and false alarms into kinds, with their cost"),
+    ("generalise",): Command("fedn_lightning.cli.generalise:main", "score a trained run, as it is, on another corpus"),
+    ("report",): Command("fedn_lightning.cli.report:main", "show a run as one HTML page"),
+    ("dashboard",): Command("fedn_lightning.cli.dashboard:main", "create a W&B workspace that compares runs"),
+    ("evaluate",): Command("fedn_lightning.cli.evaluate:main", "score anyone's predictions against a truth table"),
+    ("export",): Command("fedn_lightning.cli.export:main", "write a checkpoint as ONNX, checked against PyTorch"),
+    ("doctor",): Command("fedn_lightning.cli.doctor:main", "look for what is missing here, as text for a bug report"),
+    ("data", "synth"): Command("fedn_synth.cli:synth", "write the generated corpus"),
+    ("data", "stills"): Command("fedn_synth.cli:stills", "write generated still images in AffectNet's layout"),
+    ("data", "faces"): Command("fedn_synth.cli:faces", "draw a contact sheet of generated faces"),
+    ("data", "check"): Command("fedn_lightning.cli.data:check", "list what a corpus holds and what is wrong with it"),
+    ("data", "prepare"): Command("fedn_lightning.cli.data:prepare", "align the faces and write the clip store"),
 }
 
 
@@ -103,8 +109,6 @@ def _run(argv: list[str]) -> int:
         print(f"fedn-lightning {__version__}")
         return 0
     if not argv:
-        from fedn_lightning.cli.welcome import welcome
-
         welcome()
         return 0
     if argv[0] in ("-h", "--help", "help"):
@@ -117,8 +121,8 @@ def _run(argv: list[str]) -> int:
     words, command = found
     try:
         # A training command needs its own name: `fedn fit` and `fedn test` share a module.
-        rest = argv if command.module.endswith(".train") else argv[len(words) :]
-        return int(importlib.import_module(command.module).main(rest) or 0)
+        rest = argv if command.function == TRAINER else argv[len(words) :]
+        return int(pkgutil.resolve_name(command.function)(rest) or 0)
     except FednError as error:
         print(f"fedn: error: {error}", file=sys.stderr)
         return 2
@@ -135,3 +139,30 @@ def _run(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+FIRST_STEPS = (
+    ("fedn doctor", "is everything here, and does it work?"),
+    ("fedn fit --config experiments/synthetic.yaml", "train; `make fit` also makes the data for it"),
+    ("fedn predict VIDEO --ckpt runs/synthetic/checkpoints/best.ckpt", "find the expressions in a video"),
+    ("fedn report runs/synthetic --open", "look at what was found and missed"),
+    ("fedn loso --config experiments/casme2_cpu.yaml --jobs 2", "hold out every subject once, and pool"),
+)
+"""A command, and what it is for."""
+
+ALL = "fedn --help lists every command, fedn COMMAND --help its options."
+
+
+def welcome() -> None:
+    """Prints the five commands: as a card in a terminal, as plain lines into a pipe."""
+    if not sys.stdout.isatty():
+        width = max(len(command) for command, _ in FIRST_STEPS)
+        print("\n".join([*(f"{command:<{width}}  {purpose}" for command, purpose in FIRST_STEPS), "", ALL]))
+        return
+    from rich.console import Console, Group
+    from rich.panel import Panel
+    from rich.text import Text
+
+    steps = [Text.assemble((command, "bold"), "\n  ", (purpose, "dim")) for command, purpose in FIRST_STEPS]
+    title = "facial expressions in long videos"
+    Console().print(Panel(Group(*steps, "", ALL), title=title, title_align="left", expand=False, padding=(1, 2)))

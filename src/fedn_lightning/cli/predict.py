@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
-from fedn_lightning.cli.messages import note
 from fedn_lightning.errors import CheckpointError, ConfigError
+from fedn_lightning.utils.console import note
 
 if TYPE_CHECKING:
-    from fedn_lightning.detector.crop_stream import FaceChoice
-    from fedn_lightning.detector.detector import Detector
-    from fedn_lightning.detector.many import Outcome
-    from fedn_lightning.detector.outputs import Settings
+    from fedn_lightning.inference.batch import Outcome
+    from fedn_lightning.inference.decoding import FaceChoice
+    from fedn_lightning.inference.detector import Detector
+    from fedn_lightning.inference.writers import Settings
 
 EPILOG = """\
 Writes to OUT/<name of the video>/ the events, timeline.png, with --annotate annotated.mp4, and prediction.json, which
@@ -64,14 +64,14 @@ def main(argv: Sequence[str]) -> int:
     """
     words = parser().parse_args(argv)
     face = _face(words.face)
-    from fedn_lightning.detector.inputs import find_videos
+    from fedn_lightning.inference.batch import find_videos
 
     videos = find_videos(words.video, words.out)
     if not Path(words.ckpt).is_file():
         msg = f"There is no checkpoint {words.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)
-    from fedn_lightning.detector.many import predict_all
-    from fedn_lightning.detector.outputs import Settings, digest
+    from fedn_lightning.inference.batch import predict_all
+    from fedn_lightning.inference.writers import Settings, digest
 
     threshold = None if words.threshold is None else (words.threshold[0], words.threshold[1])
     settings = Settings(digest(words.ckpt), words.format, words.annotate, face, words.align, threshold)
@@ -89,8 +89,8 @@ def _detector(words: argparse.Namespace, settings: Settings) -> Detector:
     """Builds the detector; leaves a core to the process that decodes."""
     import torch
 
-    from fedn_lightning.cores import available_cores
-    from fedn_lightning.detector.detector import Detector
+    from fedn_lightning.inference.detector import Detector
+    from fedn_lightning.utils.cores import available_cores
 
     torch.set_num_threads(max(1, available_cores() - 1))
     return Detector.from_checkpoint(words.ckpt, words.device, words.align, settings.threshold)

@@ -42,8 +42,8 @@ def main(argv: list[str]) -> int:
         if getattr(options, name) < least:
             msg = f"--{name} takes a number of at least {least}, got {getattr(options, name)}."
             raise ConfigError(msg)
-    from fedn_lightning.reports.page.report import write_report
-    from fedn_lightning.reports.run_files import read_run
+    from fedn_lightning.reports.html.report import write_report
+    from fedn_lightning.results.run_scores import read_run
 
     run = read_run(options.run, options.bootstrap)
     page = write_report(options.out or run.folder / "report.html", run, options.strips, options.looks)

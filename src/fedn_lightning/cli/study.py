@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fedn_lightning.study.labels import Answer
-    from fedn_lightning.study.plan import Plan
-    from fedn_lightning.study.row_file import RowResult
+    from fedn_lightning.study.plan import Plan, Unit
+    from fedn_lightning.study.rows import RowResult
     from fedn_lightning.study.statistics import Line
-    from fedn_lightning.study.units import Unit
 
 _EPILOG = """
 STUDY is a folder with a study.yaml (or with experiment files alone), a study file, or experiment files. The same
@@ -101,7 +100,7 @@ def _check(options: argparse.Namespace) -> None:
 def find_units(plan: Plan, options: argparse.Namespace) -> list[Unit] | None:
     """Reads every experiment, and fills the caches that trainings share; None if one cannot be used, which was told."""
     from fedn_lightning.cli import inspection
-    from fedn_lightning.study.units import make_units
+    from fedn_lightning.study.plan import make_units
 
     configs = list(dict.fromkeys(config for row in plan.rows for config in row.configs))
     words = [["--config", config] for config in configs]
@@ -119,7 +118,7 @@ def show_plan(units: list[Unit]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from fedn_lightning.study.units import trainings
+    from fedn_lightning.study.plan import trainings
 
     table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
     for name in ("row", "seed", "experiment", "folds", "finished"):
@@ -142,13 +141,13 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
     Raises:
         KeyboardInterrupt: if the user stops it; all trainings have ended then.
     """
+    from fedn_lightning.loso.forkserver import choose_start
     from fedn_lightning.loso.local import Slots, share
-    from fedn_lightning.loso.nursery import choose_start
     from fedn_lightning.loso.worker import Resources
     from fedn_lightning.study.driver import run_units, try_to_book
     from fedn_lightning.study.labels import try_to_cross
+    from fedn_lightning.study.plan import trainings
     from fedn_lightning.study.progress import Progress
-    from fedn_lightning.study.units import trainings
 
     _end_like_a_keyboard()
     jobs, devices = share(options.jobs, options.devices, units[0].experiment, len(trainings(units)))
@@ -182,7 +181,7 @@ def _end_like_a_keyboard() -> None:
 def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> list[Line] | None:
     """Writes the table of all rows there are, and prints it; None if a row that was asked for is missing."""
     from fedn_lightning.reports.study import write_study
-    from fedn_lightning.study.row_file import read_row, row_path
+    from fedn_lightning.study.rows import read_row, row_path
     from fedn_lightning.study.statistics import lines_of
 
     paths = {row.name: row_path(options.results, row.name) for row in plan.rows}
@@ -200,9 +199,9 @@ def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> list[L
 
 def track(plan: Plan, units: list[Unit], lines: list[Line], options: argparse.Namespace) -> None:
     """Gives each row of the table a run in W&B, under the settings of the first experiment."""
+    from fedn_lightning.loggers.aggregate import StudyRow, log_study_rows
+    from fedn_lightning.loggers.wandb import WandbSettings
     from fedn_lightning.reports.study import tracked_row
-    from fedn_lightning.tracking.study_rows import StudyRow, log_study_rows
-    from fedn_lightning.tracking.wandb import WandbSettings
 
     first = units[0].experiment
     settings = WandbSettings(project=first.wandb_project, mode=first.wandb_mode)  # type: ignore[arg-type] # checked there

@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
         raise ConfigError(msg)
     spotter, recogniser, out = (Path(path) for path in (options.spotter, options.recogniser, options.out))
     # Imported here: torch takes seconds, and --help needs none.
-    from fedn_lightning.loso.two_step_folds import EXPERIMENT
+    from fedn_lightning.baselines.two_step import EXPERIMENT
 
     if (spotter / EXPERIMENT).is_file() or (recogniser / EXPERIMENT).is_file():
         _folds(spotter, recogniser, out, options.bootstrap)
@@ -52,8 +52,8 @@ def main(argv: list[str]) -> int:
 
 
 def _run(spotter: Path, recogniser: Path, out: Path) -> None:
-    from fedn_lightning.loso.two_step import combine
-    from fedn_lightning.reports.card import print_card
+    from fedn_lightning.baselines.two_step import combine
+    from fedn_lightning.reports.console import print_card
 
     result = combine(spotter, recogniser, out)
     print_card(result, str(out), sorted(path.name for path in out.iterdir()))
@@ -62,8 +62,8 @@ def _run(spotter: Path, recogniser: Path, out: Path) -> None:
 def _folds(spotter: Path, recogniser: Path, out: Path, draws: int) -> None:
     from rich.console import Console
 
-    from fedn_lightning.cli.messages import note
-    from fedn_lightning.loso.two_step_folds import combine_folds
+    from fedn_lightning.baselines.two_step import combine_folds
     from fedn_lightning.reports.loso import print_seeds
+    from fedn_lightning.utils.console import note
 
     print_seeds(combine_folds(spotter, recogniser, out, draws, note), Console())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from fedn_lightning.nn.encoder import FrameEncoder
-from fedn_lightning.nn.fedn import FEDN
-from fedn_lightning.nn.slots import decode
+from fedn_lightning.models.anchors import decode
+from fedn_lightning.models.encoder import FrameEncoder
+from fedn_lightning.models.fedn import FEDN
 
 
 class CropEncoder(nn.Module):

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fedn_lightning import __version__
-from fedn_lightning.detector.recipe import Recipe
 from fedn_lightning.events import EXPRESSION_TYPES
-from fedn_lightning.nn.encoder import FrameEncoder
-from fedn_lightning.nn.fedn import FEDN
+from fedn_lightning.inference.config import Recipe
+from fedn_lightning.models.encoder import FrameEncoder
+from fedn_lightning.models.fedn import FEDN
 from fedn_lightning.video.alignment import canonical_eyes
 
 FORMAT = 1

@@ -27,7 +27,7 @@ def resumable(folder: Path, fold: Fold) -> Path | None:
     if not last.is_file():
         return None
     # Imported here: torch takes seconds, and most calls end above.
-    from fedn_lightning.nn.checkpoints import read_checkpoint
+    from fedn_lightning.models.checkpoints import read_checkpoint
 
     try:
         content = read_checkpoint(last)
@@ -84,7 +84,7 @@ def refuse_seen(weights: Path, dataset: str, subjects: Sequence[str]) -> None:
     Raises:
         CheckpointError: naming the file and the subjects.
     """
-    from fedn_lightning.nn.checkpoints import read_checkpoint
+    from fedn_lightning.models.checkpoints import read_checkpoint
 
     trained_on, seen = seen_subjects(read_checkpoint(weights))
     both = sorted(seen & set(subjects))

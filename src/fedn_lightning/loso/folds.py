@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedn_lightning.data.subjects import find_subject
+from fedn_lightning.datamodules.splits import find_subject
 from fedn_lightning.errors import SplitError
 
 

@@ -9,11 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
-from fedn_lightning.cores import available_cores
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.worker import Outcome, Resources, Start, run_fold, start_process
+from fedn_lightning.utils.cores import available_cores
 
 MOST_JOBS = 8
 """Folds at once on a machine without accelerators, unless asked for more: memory goes before cores."""

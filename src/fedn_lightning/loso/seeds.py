@@ -6,20 +6,20 @@ import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fedn_lightning.event_files import Names, read_videos
 from fedn_lightning.events import Video
-from fedn_lightning.files import write_json, write_text
+from fedn_lightning.loggers.aggregate import Aggregate, log_aggregate
+from fedn_lightning.loggers.metrics import logged_name
+from fedn_lightning.loggers.wandb import Mode, WandbSettings
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
-from fedn_lightning.loso.pooling import Pooled, pool
+from fedn_lightning.loso.pool import Pooled, pool
 from fedn_lightning.loso.status import problem, read_status, training_seconds
+from fedn_lightning.loso.summary import markdown, pooled_json, seeds_json
 from fedn_lightning.metrics.functional.evaluation import flat_scores
-from fedn_lightning.reports.evaluation import subject_table
-from fedn_lightning.reports.loso import markdown, pooled_json, seeds_json
-from fedn_lightning.run_folder import read_config
-from fedn_lightning.tracking.aggregate import Aggregate, log_aggregate
-from fedn_lightning.tracking.metrics import logged_name
-from fedn_lightning.tracking.wandb import Mode, WandbSettings
+from fedn_lightning.results import Names, read_videos
+from fedn_lightning.results.report import subject_table
+from fedn_lightning.results.run_folder import read_config
+from fedn_lightning.utils.files import write_json, write_text
 
 
 def pool_seeds(experiment: Experiment, every: Sequence[Fold], wanted: Sequence[Fold], draws: int) -> list[Pooled]:

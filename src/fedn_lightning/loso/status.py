@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from fedn_lightning.errors import FoldError
-from fedn_lightning.files import write_json
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
+from fedn_lightning.utils.files import write_json
 
 NAME = "status.json"
 FORMAT = 1

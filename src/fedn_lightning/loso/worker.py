@@ -22,7 +22,7 @@ from fedn_lightning.loso.checkpoints import resumable
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.status import NAME, Status, problem, seal, seal_orphan
-from fedn_lightning.run_folder import RunFolder
+from fedn_lightning.results.run_folder import RunFolder
 
 POLL = 0.1
 """Seconds between looks at a fold's process."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from fedn_lightning.errors import StoreError
 from fedn_lightning.events import IntArray, Video
-from fedn_lightning.reports.film_strip import SIDE, Image, cut_crops
-from fedn_lightning.reports.run_files import RunFiles
-from fedn_lightning.run_folder import resolve
+from fedn_lightning.results.run_folder import resolve
+from fedn_lightning.results.run_scores import RunFiles
+from fedn_lightning.video.film_strip import SIDE, Image, cut_crops
 from fedn_lightning.video.store import ClipStore, StoredVideo
 
 QUALITY = 82

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fedn_lightning.files import write_atomically
+from fedn_lightning.utils.files import write_atomically
 
 INK = "#22262b"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b59a00", "#56b4e9", "#8a4fbf", "#7d858e")

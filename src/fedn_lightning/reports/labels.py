@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fedn_lightning.files import plain
+from fedn_lightning.analysis.comparison import signed
 from fedn_lightning.metrics.functional.spotting import show
-from fedn_lightning.reports.comparison import signed
-from fedn_lightning.reports.loso import markdown_table
+from fedn_lightning.results.writing import markdown_table
+from fedn_lightning.utils.files import plain
 
 if TYPE_CHECKING:
     from fedn_lightning.study.labels import Answer, Cell, Crossed

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedn_lightning.files import plain, write_atomically, write_json, write_text
+from fedn_lightning.analysis.comparison import signed
+from fedn_lightning.loggers.metrics import logged_name
 from fedn_lightning.metrics.functional.spotting import show
-from fedn_lightning.reports.comparison import signed
 from fedn_lightning.reports.labels import labels_json, labels_markdown
-from fedn_lightning.reports.loso import markdown_table
-from fedn_lightning.tracking.metrics import logged_name
+from fedn_lightning.results.writing import markdown_table
+from fedn_lightning.utils.files import plain, write_atomically, write_json, write_text
 
 if TYPE_CHECKING:
     from fedn_lightning.study.labels import Answer

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, IntArray
-from fedn_lightning.files import write_atomically
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.metrics.functional.threshold import at_threshold
+from fedn_lightning.utils.colours import FAINT, INK, MISSED, TYPE_COLOURS, emotion_colours
+from fedn_lightning.utils.files import write_atomically
 
 ROW_SECONDS = 60.0
 """A longer video is drawn in several rows, or half a second of micro-expression would be a hair's breadth."""
@@ -22,22 +23,7 @@ ROW_SECONDS = 60.0
 HEADER = 0.98
 """Inches above the first row: video, counts, legend."""
 
-INK, FAINT, MISSED = "#22262b", "#8b929a", "#c9ced4"
-# Distinct also for colour-blind readers (Okabe and Ito 2008); unknown class names take the rest in order.
-EMOTION_COLOURS = {
-    "negative": "#d55e00", "positive": "#009e73", "surprise": "#0072b2", "anger": "#d55e00", "happiness": "#009e73",
-    "disgust": "#b59a00", "fear": "#8a4fbf", "sadness": "#56b4e9", "contempt": "#cc79a7", "repression": "#a0522d",
-    "others": "#7d858e",
-}  # fmt: skip
-SPARE_COLOURS = ("#56b4e9", "#b59a00", "#cc79a7", "#8a4fbf", "#a0522d", "#7d858e")
-TYPE_COLOURS = {"macro": "#3b4a5c", "micro": "#d1495b"}
 LANES = ("macro truth", "macro found", "micro truth", "micro found")
-
-
-def emotion_colours(emotions: tuple[str, ...]) -> dict[str, str]:
-    """A colour for each class name, the same in every picture."""
-    spare = iter(SPARE_COLOURS * (1 + len(emotions) // len(SPARE_COLOURS)))
-    return {name: EMOTION_COLOURS.get(name) or next(spare) for name in emotions}
 
 
 def draw_timeline(record: DetectionRecord, video: int) -> Figure:

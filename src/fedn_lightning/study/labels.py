@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from fedn_lightning.comparison import Difference
+from fedn_lightning.analysis.comparison import Difference
 from fedn_lightning.errors import FednError, FoldError
-from fedn_lightning.event_files import Names, read_events, read_videos
 from fedn_lightning.events import EventTable, IntArray
-from fedn_lightning.files import plain, write_text
-from fedn_lightning.loso.pooling import pooled_folder
+from fedn_lightning.loso.pool import pooled_folder
 from fedn_lightning.metrics.functional.spotting import ratio
-from fedn_lightning.study.measure import digest, measure
-from fedn_lightning.study.row_file import RowResult, SeedResult, compact, seed_from_json, seed_json
+from fedn_lightning.results import Names, read_events, read_videos
+from fedn_lightning.study.driver import digest, measure
+from fedn_lightning.study.plan import Unit
+from fedn_lightning.study.rows import RowResult, SeedResult, compact, seed_from_json, seed_json
 from fedn_lightning.study.statistics import Estimate, estimate, paired, sample
-from fedn_lightning.study.units import Unit
+from fedn_lightning.utils.files import plain, write_text
 
 FILE = "labels.json"
 SOURCES = ("expert", "self_report")

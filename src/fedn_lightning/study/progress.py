@@ -12,7 +12,7 @@ from rich.table import Table
 from fedn_lightning.loso.progress import DONE, LiveTable, View, Watch, clock
 from fedn_lightning.loso.status import problem
 from fedn_lightning.loso.worker import Outcome
-from fedn_lightning.study.units import Task, Unit, trainings
+from fedn_lightning.study.plan import Task, Unit, trainings
 
 
 class Progress(LiveTable):

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedn_lightning.comparison import Difference, difference
+from fedn_lightning.analysis.comparison import Difference, difference
 from fedn_lightning.events import FloatArray, IntArray
 from fedn_lightning.metrics.functional.spotting import SpottingScores, ratio
 from fedn_lightning.metrics.functional.tally import weighted_scores
-from fedn_lightning.study.row_file import SCORES, RowResult, SeedResult
+from fedn_lightning.study.rows import SCORES, RowResult, SeedResult
 
 OVERALL = SpottingScores.groups().index("overall")
 FALSE_POSITIVES = 1

@@ -6,31 +6,73 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
-from fedn_lightning.data.dataset import truths_of
-from fedn_lightning.data.emotions import EmotionScheme
-from fedn_lightning.events import DetectionRecord
+from fedn_lightning.datamodules.dataset import truths_of
+from fedn_lightning.datamodules.emotions import EmotionScheme
+from fedn_lightning.events import DetectionRecord, FloatArray
 from fedn_lightning.metrics.functional.threshold import select_threshold
-from fedn_lightning.nn.assignment import assign
-from fedn_lightning.nn.fedn import FEDN, NetworkConfig
-from fedn_lightning.nn.head import HeadOutput
-from fedn_lightning.nn.inference import InferenceConfig, confidence_curves, events_of_video, propose
-from fedn_lightning.nn.losses import DetectionLoss
-from fedn_lightning.nn.slots import Slots
-from fedn_lightning.tasks.detections import figures_of, logged_figures, put_together
+from fedn_lightning.models.anchors import Slots, assign
+from fedn_lightning.models.fedn import FEDN, NetworkConfig
+from fedn_lightning.models.head import HeadOutput
+from fedn_lightning.models.losses import DetectionLoss
+from fedn_lightning.models.postprocessing import (
+    PROPOSAL_COLUMNS,
+    InferenceConfig,
+    confidence_curves,
+    events_of_video,
+    propose,
+)
+from fedn_lightning.tasks.base import CorpusTask, OptimiserConfig, configure
 from fedn_lightning.tasks.encoding import EncoderConfig, encode_windows
-from fedn_lightning.tasks.on_corpus import CorpusTask
-from fedn_lightning.tasks.optimiser import OptimiserConfig, configure
-from fedn_lightning.tasks.proposals import Proposals
+from fedn_lightning.tasks.record import figures_of, logged_figures, put_together
+
+
+class Proposals(Metric):
+    """The proposals of all windows seen, from all processes when computed.
+
+    A window that a distributed sampler hands out twice does no harm: suppression removes its doubles.
+
+    Attributes:
+        rows: list state of `(P, 7)` float64 rows of :data:`fedn_lightning.models.postprocessing.PROPOSAL_COLUMNS`.
+    """
+
+    full_state_update = False
+    rows: list[Tensor]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
+
+    def update(self, rows: Tensor) -> None:
+        """Adds the `(P, 7)` proposals of some windows."""
+        self.rows.append(rows.detach().double())
+
+    def compute(self) -> Tensor:
+        """All proposals `(P, 7)`; list states carry no order, so none may be read into it."""
+        if not len(self.rows):
+            return torch.empty(0, len(PROPOSAL_COLUMNS), dtype=torch.float64)
+        gathered: Tensor = dim_zero_cat(self.rows)
+        return gathered
+
+    def by_video(self, count: int) -> list[FloatArray]:
+        """The proposals of each of `count` videos, in an order that depends on their values alone."""
+        table = self.compute().cpu().numpy()
+        table = table[np.lexsort(table.T[::-1])]
+        bounds = np.searchsorted(table[:, 0], np.arange(count + 1))
+        return [table[bounds[i] : bounds[i + 1]] for i in range(count)]
+
 
 Batch = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class AssignmentConfig:
-    """Which slots must find a truth; see :func:`fedn_lightning.nn.assignment.assign`.
+    """Which slots must find a truth; see :func:`fedn_lightning.models.anchors.assign`.
 
     Attributes:
         positive_iou: an anchor above it is positive (0.5, mark A).

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
+from fedn_lightning.tasks.base import OptimiserConfig, configure
 from fedn_lightning.tasks.encoding import EncoderConfig
-from fedn_lightning.tasks.optimiser import OptimiserConfig, configure
 
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 """AffectNet's classes in the order of their number."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.nn.encoder import FrameEncoder, load_encoder
+from fedn_lightning.models.encoder import FrameEncoder, load_encoder
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class EncoderConfig:
         depth: 18 (the paper's, mark S) or 10.
         width: channels of the first stage; 64 is the paper's.
         grid: side of the grid the last feature map is pooled to; 1 is the usual average (see
-            :class:`fedn_lightning.nn.encoder.FrameEncoder`).
+            :class:`fedn_lightning.models.encoder.FrameEncoder`).
         weights: checkpoint of pre-trained weights; null starts from random ones.
         frozen: leaves the encoder as it is, so that its frame features can be cached.
         chunk: frames encoded at once when training from pixels; the knob for memory.

@@ -12,16 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fedn_lightning.data.emotions import EmotionScheme
-from fedn_lightning.data.recognition import RecognitionDataModule
+from fedn_lightning.datamodules.emotions import EmotionScheme
+from fedn_lightning.datamodules.recognition import RecognitionDataModule
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray, IntArray
 from fedn_lightning.metrics.recognition import SpotThenRecogniseScore
-from fedn_lightning.nn.recogniser import Recogniser, RecogniserConfig
+from fedn_lightning.models.recogniser import Recogniser, RecogniserConfig
+from fedn_lightning.tasks.base import CorpusTask, OptimiserConfig, configure
+from fedn_lightning.tasks.detection import Proposals
 from fedn_lightning.tasks.encoding import EncoderConfig
-from fedn_lightning.tasks.on_corpus import CorpusTask
-from fedn_lightning.tasks.optimiser import OptimiserConfig, configure
-from fedn_lightning.tasks.proposals import Proposals
 
 Batch = dict[str, Any]
 
@@ -228,7 +227,7 @@ def events_of(rows: FloatArray, subject: int) -> EventTable:
     """The intervals of one video with what was said of them.
 
     Args:
-        rows: `(P, 7)` of :data:`fedn_lightning.nn.inference.PROPOSAL_COLUMNS`, start and end in source frames, 1 for
+        rows: `(P, 7)` of :data:`.PROPOSAL_COLUMNS`, start and end in source frames, 1 for
             the interval's type. An interval that a distributed sampler handed out twice stands there twice.
         subject: index of the video's subject.
     """

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import FaceNotFoundError
 from fedn_lightning.video.alignment import Box, Face
-from fedn_lightning.video.mesh import find_face_mesh
+from fedn_lightning.video.landmarks import find_face_mesh
 
 Grey = npt.NDArray[np.uint8]
 
@@ -41,7 +41,7 @@ def find_face(grey: Grey, finder: str = "cascade", near: Box | None = None) -> F
 
     Args:
         grey: `(H, W)` uint8.
-        finder: `cascade`, or `mesh` for mediapipe's face mesh (see :mod:`fedn_lightning.video.mesh`).
+        finder: `cascade`, or `mesh` for mediapipe's face mesh (see :mod:`fedn_lightning.video.landmarks`).
         near: box of the person meant, where there are several; a face is theirs if its centre lies in that box.
 
     Returns:

@@ -12,16 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from fedn_lightning.corpora.annotations import check_choice
 from fedn_lightning.errors import ConfigError, FednError, StoreError
 from fedn_lightning.events import Corpus, Video
+from fedn_lightning.utils.locks import locked
+from fedn_lightning.utils.validation import check_choice
 from fedn_lightning.video.alignment import Box
-from fedn_lightning.video.cropping import crop_video
-from fedn_lightning.video.lock import locked
-from fedn_lightning.video.mesh import check_installed
-from fedn_lightning.video.openface import table_of
-from fedn_lightning.video.placing import CropJob
-from fedn_lightning.video.sources import Gaps
+from fedn_lightning.video.crops import CropJob, crop_video
+from fedn_lightning.video.landmarks import check_installed, table_of
+from fedn_lightning.video.readers import Gaps
 from fedn_lightning.video.store import CropSpec, StoredVideo, file_name, fingerprint, is_current, read_record
 from fedn_lightning.video.verify import verify
 from fedn_lightning.video.workers import run
@@ -89,7 +87,7 @@ def prepare(
         gaps: what stands for missing numbers of a frame folder, see :class:`~fedn_lightning.video.store.CropSpec`.
         boxes: face boxes `x, y, width, height` in source pixels by video key, where no face is found.
         finder: what finds the face: `cascade` (OpenCV), `mesh` (mediapipe, an optional extra, see
-            :mod:`fedn_lightning.video.mesh`), or `openface:FOLDER` with OpenFace's `<video>.csv` of each video.
+            :mod:`fedn_lightning.video.landmarks`), or `openface:FOLDER` with OpenFace's `<video>.csv` of each video.
         frames: `store` writes every crop; `video` writes where they lie, after each file was verified (see
             :mod:`fedn_lightning.video.verify`), and windows are decoded from the videos: slower, but without the room.
         stall_seconds: a process that gets no frame done for so long is stopped and its video set aside.

@@ -26,7 +26,7 @@ from fedn_lightning.errors import StoreError
 from fedn_lightning.video import timing
 from fedn_lightning.video.decoded import DecodedCrops
 from fedn_lightning.video.frame_source import Frames
-from fedn_lightning.video.sources import open_video
+from fedn_lightning.video.readers import open_video
 
 FORMAT = 3
 """Version of the record; a store of another version is built anew."""

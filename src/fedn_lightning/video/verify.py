@@ -18,9 +18,9 @@ import numpy as np
 
 from fedn_lightning.errors import FednError, VideoError
 from fedn_lightning.events import Video
-from fedn_lightning.video.exact import PyAVSource, survey
 from fedn_lightning.video.frame_source import FrameSource
-from fedn_lightning.video.sources import DecordSource, FolderSource, open_video
+from fedn_lightning.video.pyav import PyAVSource, survey
+from fedn_lightning.video.readers import DecordSource, FolderSource, open_video
 from fedn_lightning.video.store import fingerprint
 from fedn_lightning.video.workers import Tick, run
 

@@ -1,0 +1,1 @@
+"""Explains results: kinds of errors, oracles, comparisons between runs, and what a corpus holds."""

@@ -1,0 +1,118 @@
+"""How well emotions are named, and whether the score of a name tells a right one from a wrong one.
+
+Detection ranks by the product of the score of the interval (c) and that of its emotion (e), so mAP needs more than
+right names. An e that is as sure of background, or of an expression whose emotion is none of the classes, as it is of a
+right name ranks nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.analysis.errors import FOREGROUND, HIT, KINDS, SortedErrors
+from fedn_lightning.events import EventTable
+from fedn_lightning.metrics.functional.detection import detection_scores
+
+Place = Literal["right name", "wrong name", "no class", "elsewhere"]
+
+PLACES: Final[tuple[Place, ...]] = ("right name", "wrong name", "no class", "elsewhere")
+"""Where a named interval lies: on an expression of that class, on one of another class, on one whose emotion is not
+analysed (each with an IoU of at least 0.5), or on none."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """The named intervals of one place.
+
+    Attributes:
+        n: how many there are.
+        e: mean score of their emotions, NaN if there is none.
+    """
+
+    n: int
+    e: float
+
+
+@dataclass(frozen=True)
+class WorthOfNames:
+    """What the scores of emotions do for detection mAP@0.5.
+
+    Attributes:
+        both: ranked by c times e, as reported.
+        c_alone: ranked by c, whatever e.
+        less_no_class: ranked by c times e, without the intervals on expressions whose emotion is not analysed.
+    """
+
+    both: float
+    c_alone: float
+    less_no_class: float
+
+
+def naming(errors: SortedErrors, predictions: EventTable, truths: EventTable) -> dict[Place, Named]:
+    """Sorts named intervals by what they lie on.
+
+    Args:
+        errors: these very predictions judged by emotion.
+        predictions: N events; those without an emotion are left out.
+        truths: M events.
+
+    Raises:
+        ValueError: if the errors are sorted by type.
+
+    >>> from fedn_lightning.analysis.errors import sort_errors
+    >>> truths = EventTable.from_rows([[0, 0, 0, 20, 0, 1, 1], [0, 0, 50, 60, 1, -1, 1]])
+    >>> found = EventTable.from_rows([[0, 0, 0, 19, 0, 1, 0.9], [0, 0, 50, 60, 1, 0, 0.8]])
+    >>> {place: named.n for place, named in naming(sort_errors(found, truths, "emotion"), found, truths).items()}
+    {'right name': 1, 'wrong name': 0, 'no class': 1, 'elsewhere': 0}
+    """
+    _must_judge_emotions(errors)
+    no_class = _on_no_class(errors, truths)
+    lies: dict[Place, npt.NDArray[np.bool_]] = {
+        "right name": np.isin(errors.kind, (HIT, KINDS.index("duplicate"))),
+        "wrong name": (errors.kind == KINDS.index("classification")) & ~no_class,
+        "no class": no_class,
+        "elsewhere": np.isin(errors.kind, [KINDS.index(kind) for kind in ("localisation", "both", "background")]),
+    }
+    score = predictions.emotion_score
+    return {
+        place: Named(int(rows.sum()), float(score[rows].mean()) if rows.any() else float("nan"))
+        for place, rows in lies.items()
+    }
+
+
+def worth_of_names(errors: SortedErrors, proposals: EventTable, truths: EventTable) -> WorthOfNames:
+    """What the scores of emotions do for detection.
+
+    Args:
+        errors: all these proposals judged by emotion.
+        proposals: N events, whatever their score.
+        truths: M events.
+
+    Raises:
+        ValueError: if the errors are sorted by type.
+    """
+    _must_judge_emotions(errors)
+    tables = (
+        proposals,
+        replace(proposals, emotion_score=np.ones(len(proposals))),
+        proposals[~_on_no_class(errors, truths)],
+    )
+    return WorthOfNames(*(detection_scores(table, truths, (FOREGROUND,)).mean((FOREGROUND,)) for table in tables))
+
+
+def _on_no_class(errors: SortedErrors, truths: EventTable) -> npt.NDArray[np.bool_]:
+    """Which intervals lie on an expression whose emotion is not analysed."""
+    rows = np.flatnonzero(errors.kind == KINDS.index("classification"))
+    found = np.zeros(len(errors.kind), np.bool_)
+    found[rows] = truths.emotion[errors.truth[rows]] < 0
+    return found
+
+
+def _must_judge_emotions(errors: SortedErrors) -> None:
+    if errors.label != "emotion":
+        msg = f"Names need errors sorted by emotion, got errors sorted by {errors.label}."
+        raise ValueError(msg)

@@ -1,0 +1,156 @@
+"""What a score would be if one kind of error were mended and all others stayed: TIDE's oracles.
+
+Bolya et al. (ECCV 2020, section 2.3) mend a kind by what its false alarms should have been: one of `classification`
+gets the class of its truth, one of `localisation` its interval, and then is a hit; where several are about one truth,
+the surest is, and the rest, like those about a truth that is found already, are taken away. `duplicate`, `both` and
+`background` are taken away. `missed` truths are no longer asked for. The gain is a kind's importance; as one error can
+hide behind another, gains do not add up. What does add up is :func:`f1_lost`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.analysis.errors import COVERING, HIT, KINDS, NOT_JUDGED, Kind, SortedErrors, ranked, surest_last
+from fedn_lightning.events import EXPRESSION_TYPES, EventTable, IntArray
+from fedn_lightning.metrics.functional.detection import average_precision
+from fedn_lightning.metrics.functional.spotting import Counts, ratio
+
+BoolArray = npt.NDArray[np.bool_]
+Oracle = Literal[
+    "nothing",
+    "duplicate",
+    "classification",
+    "localisation",
+    "both",
+    "background",
+    "missed",
+    "all false alarms",
+    "all misses",
+]
+
+ORACLES: Final[tuple[Oracle, ...]] = (*KINDS, "all false alarms", "all misses")
+"""What can be mended: each kind alone; every false alarm taken away; no truth asked for that was not found."""
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What counts after mending.
+
+    Attributes:
+        kept: `(N,)` bool, whether a prediction is still there.
+        hit: `(N,)` bool, whether it is a true positive.
+        label: `(N,)` int64, its class.
+        wanted: `(M,)` bool, whether a truth is still asked for.
+    """
+
+    kept: BoolArray
+    hit: BoolArray
+    label: IntArray
+    wanted: BoolArray
+
+
+def mend(errors: SortedErrors, predictions: EventTable, truths: EventTable, oracle: Oracle) -> Mended:
+    """Mends one kind of error.
+
+    Args:
+        errors: the kinds of these very predictions and truths.
+        predictions: N events.
+        truths: M events.
+        oracle: one of :data:`ORACLES`, or `nothing`.
+    """
+    hit, kept = errors.kind == HIT, errors.kind != NOT_JUDGED
+    wanted = errors.truth_kind != NOT_JUDGED
+    label: IntArray = getattr(predictions, errors.label).copy()
+    if oracle == "all false alarms":
+        kept = hit
+    elif oracle == "all misses":
+        wanted = errors.truth_kind == HIT
+    elif oracle == "missed":
+        wanted = wanted & (errors.truth_kind != KINDS.index("missed"))
+    elif oracle != "nothing":
+        code = KINDS.index(oracle)
+        kept = kept & (errors.kind != code)
+        right = _rescued(errors, predictions, code)
+        kept[right] = hit[right] = True
+        label[right] = getattr(truths, errors.label)[errors.truth[right]]
+    return Mended(kept, hit, label, wanted)
+
+
+def _rescued(errors: SortedErrors, predictions: EventTable, code: int) -> IntArray:
+    """Rows of the false alarms of a kind that become hits: the surest about each truth that nothing has found."""
+    if code not in COVERING:
+        return np.empty(0, np.int64)
+    rows = surest_last(ranked(predictions, errors.label), np.flatnonzero(errors.kind == code))
+    rows = rows[errors.truth_kind[errors.truth[rows]] >= 0][::-1]
+    return rows[np.unique(errors.truth[rows], return_index=True)[1]]
+
+
+def mended_counts(
+    errors: SortedErrors, predictions: EventTable, truths: EventTable, oracle: Oracle = "nothing"
+) -> dict[str, Counts]:
+    """Spotting counts of macro, micro and overall after mending; with `nothing` those of the evaluator.
+
+    Args:
+        errors: sorted by type.
+        predictions: those that count, i.e. from the threshold on.
+        truths: the truths.
+        oracle: what is mended.
+
+    Raises:
+        ValueError: if the errors are sorted by emotion.
+    """
+    if errors.label != "type":
+        msg = f"Spotting counts need errors sorted by type, got errors sorted by {errors.label}."
+        raise ValueError(msg)
+    after = mend(errors, predictions, truths, oracle)
+    counts: dict[str, Counts] = {}
+    for kind, name in enumerate(EXPRESSION_TYPES):
+        mine = after.kept & (after.label == kind)
+        tp = int((mine & after.hit).sum())
+        counts[name] = Counts(tp, int(mine.sum()) - tp, int((after.wanted & (truths.type == kind)).sum()) - tp)
+    return {**counts, "overall": counts["macro"] + counts["micro"]}
+
+
+def mended_map(errors: SortedErrors, proposals: EventTable, truths: EventTable, oracle: Oracle = "nothing") -> float:
+    """Detection mAP at the foreground IoU after mending; with `nothing` that of :mod:`.detection`.
+
+    Args:
+        errors: sorted by emotion, of all proposals.
+        proposals: N events, whatever their score.
+        truths: the truths.
+        oracle: what is mended.
+
+    Returns:
+        Mean over the classes that are asked for; NaN if there is none. A class all of whose truths were missed is no
+        longer asked for once `missed` is mended.
+
+    Raises:
+        ValueError: if the errors are sorted by type.
+    """
+    if errors.label != "emotion":
+        msg = f"Detection needs errors sorted by emotion, got errors sorted by {errors.label}."
+        raise ValueError(msg)
+    after = mend(errors, proposals, truths, oracle)
+    score = ranked(proposals, "emotion").score
+    values = []
+    for emotion in np.unique(truths.emotion[after.wanted]):
+        mine = after.kept & (after.label == emotion)
+        m = int((after.wanted & (truths.emotion == emotion)).sum())
+        values.append(average_precision(score[mine], after.hit[None, mine], m)[0])
+    return float(np.mean(values)) if values else float("nan")
+
+
+def f1_lost(errors: SortedErrors) -> dict[Kind, float]:
+    """How much of F1 each kind costs: its false alarms and misses, divided by the predictions and truths together.
+
+    As `1 - F1 = (FP + FN) / (2 TP + FP + FN)`, these parts add up to what F1 lacks of 1, and the parts of two runs
+    differ by what their F1s differ by. NaN where F1 is not defined.
+    """
+    whole = int((errors.kind != NOT_JUDGED).sum()) + int((errors.truth_kind != NOT_JUDGED).sum())
+    alarms, misses = errors.false_alarms(), errors.misses()
+    return {kind: ratio(alarms[kind] + misses[kind], whole) for kind in KINDS}

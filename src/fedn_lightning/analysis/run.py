@@ -1,0 +1,214 @@
+"""Reads a run's files and sorts its errors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from fedn_lightning.analysis.errors import HIT, KINDS, SortedErrors, sort_errors
+from fedn_lightning.analysis.sensitivity import Group, best_scores, recall_by
+from fedn_lightning.analysis.synthetic_truth import DISTRACTORS, NONE, Witness, bear_witness
+from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, to_inclusive
+from fedn_lightning.metrics.functional.matching import UNMATCHED
+from fedn_lightning.results import read_run_tables
+from fedn_lightning.results.writing import write_csv
+
+
+@dataclass(frozen=True)
+class RunErrors:
+    """A run's predictions and truths, each with its kind of error.
+
+    Attributes:
+        name: what to call the run.
+        folder: where its files lie.
+        subjects: names in the order of the `subject` index.
+        videos: (subject, video) in the order of the `video` index.
+        emotions: names in the order of the `emotion` index.
+        fps: frames per second of each video.
+        minutes: duration of all videos.
+        predictions: what the run claims, i.e. proposals from its thresholds on.
+        proposals: all proposals.
+        truths: the truths.
+        spotting: the claims judged by type.
+        detection: the claims judged by emotion.
+        ranking: all proposals judged by emotion, which mAP ranks.
+        scores: `(M,)` score of the proposal that fits each truth, 0 where there is none.
+        witness: what a generated corpus knows about the videos; None for any other.
+    """
+
+    name: str
+    folder: str
+    subjects: tuple[str, ...]
+    videos: tuple[tuple[str, str], ...]
+    emotions: tuple[str, ...]
+    fps: tuple[float, ...]
+    minutes: float
+    predictions: EventTable
+    proposals: EventTable
+    truths: EventTable
+    spotting: SortedErrors
+    detection: SortedErrors
+    ranking: SortedErrors
+    scores: FloatArray
+    witness: Witness | None
+
+
+def read_run_errors(folder: Path, name: str, truth: str | None = None) -> RunErrors:
+    """Reads `predictions.csv`, `proposals.csv`, `truth.csv` and `videos.csv` of a run and sorts its errors.
+
+    Args:
+        folder: of a run, or of pooled folds.
+        name: what to call it.
+        truth: root of the generated corpus that the run was tested on; by default that of the run's `config.yaml`.
+
+    Raises:
+        PredictionFileError: if a file or a row cannot be used.
+        AnnotationError: if the generated corpus is not the one of the run.
+    """
+    tables = read_run_tables(folder)
+    names, truths, predictions = tables.names, tables.truths.events, tables.claimed.events
+    proposals = tables.proposals.events
+    lengths = [names.lengths[video] for video in names.videos]
+    return RunErrors(
+        name=name,
+        folder=str(folder),
+        subjects=tuple(names.subjects),
+        videos=tuple(names.videos),
+        emotions=tuple(names.emotions),
+        fps=tuple(fps for _, fps in lengths),
+        minutes=tables.minutes,
+        predictions=predictions,
+        proposals=proposals,
+        truths=truths,
+        spotting=sort_errors(predictions, truths, "type"),
+        detection=sort_errors(predictions, truths, "emotion"),
+        ranking=sort_errors(proposals, truths, "emotion"),
+        scores=best_scores(proposals, truths),
+        witness=bear_witness(folder, truth, tuple(names.videos), [n for n, _ in lengths], predictions, truths),
+    )
+
+
+COLUMNS: Final = (
+    *("judged", "error", "kind", "subject", "video", "onset", "offset", "type", "emotion", "score"),
+    *("iou", "other_onset", "other_offset", "other_type", "other_emotion"),
+    *("distractor", "distractors", "intensity"),
+)
+"""What a row tells. Frames are inclusive, as in the run's own files. `other` is the truth that explains a false alarm,
+or the false alarm that covers a miss, and `iou` their overlap; the `score` of a miss is that of the proposal that fits
+it. `distractor` is the one that fits the false alarm best, `distractors` are all that were there; `intensity` is the
+truth's."""
+
+UNKNOWN: Final = "unknown"
+"""Stands where only a generated corpus could tell."""
+
+
+def write_errors(path: Path, run: RunErrors) -> Path:
+    """Writes every false alarm and every miss, first judged by type, then by emotion."""
+    return write_csv(
+        path, COLUMNS, [row for errors in (run.spotting, run.detection) for row in error_rows(run, errors)]
+    )
+
+
+def error_rows(run: RunErrors, errors: SortedErrors) -> Iterator[list[str]]:
+    """The errors of one judgement in the order of :data:`COLUMNS`, false alarms first."""
+    for row in np.flatnonzero(errors.kind >= 0).tolist():
+        truth = int(errors.truth[row])
+        what = [errors.label, "false alarm", KINDS[errors.kind[row]], *_place(run, run.predictions, row)]
+        score = f"{run.predictions.score[row]:.6g}"
+        yield [*what, score, *_pair(run, errors, row, run.truths, truth), *_witness(run, row, truth)]
+    for row in np.flatnonzero(errors.truth_kind >= 0).tolist():
+        alarm = int(errors.prediction[row])
+        what = [errors.label, "miss", KINDS[errors.truth_kind[row]], *_place(run, run.truths, row)]
+        score = f"{run.scores[row]:.6g}"
+        yield [*what, score, *_pair(run, errors, alarm, run.predictions, alarm), *_witness(run, alarm, row)]
+
+
+def _place(run: RunErrors, table: EventTable, row: int) -> list[str]:
+    return [*run.videos[table.video[row]], *_event(run, table, row)]
+
+
+def _event(run: RunErrors, table: EventTable, row: int) -> list[str]:
+    """Onset, offset, type and emotion; empty if there is no such event."""
+    if row == UNMATCHED:
+        return [""] * 4
+    onset, offset = to_inclusive(float(table.start[row]), float(table.end[row]))
+    emotion = int(table.emotion[row])
+    name = run.emotions[emotion] if emotion >= 0 else ""
+    return [f"{onset:.10g}", f"{offset:.10g}", EXPRESSION_TYPES[int(table.type[row])], name]
+
+
+def _pair(run: RunErrors, errors: SortedErrors, alarm: int, table: EventTable, other: int) -> list[str]:
+    """Overlap and the event that an error is about."""
+    iou = "" if alarm == UNMATCHED or other == UNMATCHED else f"{errors.iou[alarm]:.4f}"
+    return [iou, *_event(run, table, other)]
+
+
+def _witness(run: RunErrors, alarm: int, truth: int) -> list[str]:
+    """What a generated corpus knows of a false alarm and of a truth, either of which may be missing."""
+    if run.witness is None:
+        return [UNKNOWN] * 3
+    there = [name for name, was in zip(DISTRACTORS, run.witness.there[alarm], strict=True) if was]
+    seen = ["", ""] if alarm == UNMATCHED else [run.witness.main[alarm], "+".join(there) or NONE]
+    return [*seen, "" if truth == UNMATCHED else f"{run.witness.peak[truth]:.4g}"]
+
+
+DURATIONS: Final = (0.3, 0.5, 1.0, 2.0)
+"""Bounds in seconds; half a second parts micro- from macro-expressions in the field's definition."""
+INTENSITIES: Final = (0.15, 0.25, 0.35, 0.5, 0.75)
+"""Bounds of the greatest intensity of an action unit, 1 being FACS level E; generated micro-expressions reach 0.35."""
+
+NOT_ANALYSED: Final = "not analysed"
+"""An emotion outside the class scheme, e.g. `others`."""
+
+OFFSETS: Final = ("offset known", "offset unknown")
+"""Whether a label ends where the movement does, or a policy ends it because the annotation does not know."""
+
+
+def binned(values: FloatArray, bounds: Sequence[float], unit: str = "") -> tuple[list[str], list[str]]:
+    """Names of the bins that values lie in, and of all bins in order; a bin begins at its lower bound.
+
+    >>> binned(np.array([0.2, 0.5]), (0.3, 0.5), " s")
+    (['< 0.3 s', '>= 0.5 s'], ['< 0.3 s', '0.3-0.5 s', '>= 0.5 s'])
+    """
+    between = [f"{low:g}-{high:g}{unit}" for low, high in itertools.pairwise(bounds)]
+    names = [f"< {bounds[0]:g}{unit}", *between, f">= {bounds[-1]:g}{unit}"]
+    return [names[index] for index in np.searchsorted(bounds, values, side="right")], names
+
+
+def durations(run: RunErrors) -> FloatArray:
+    """`(M,)` seconds that each truth lasts, by its label."""
+    seconds: FloatArray = (run.truths.end - run.truths.start) / np.array(run.fps)[run.truths.video]
+    return seconds
+
+
+def sensitivity(run: RunErrors) -> dict[str, list[Group]]:
+    """Recall and mean score of a run by type, duration, intensity, extent of the label, emotion and subject.
+
+    Args:
+        run: judged by type: a truth is found if spotting finds it.
+
+    Returns:
+        By trait its groups in a natural order; intensity and extent only where a generated corpus knows them.
+    """
+    truths, found = run.truths, run.spotting.truth_kind == HIT
+    names: dict[str, tuple[list[str], list[str]]] = {
+        "type": ([EXPRESSION_TYPES[kind] for kind in truths.type], list(EXPRESSION_TYPES)),
+        "duration": binned(durations(run), DURATIONS, " s"),
+    }
+    if run.witness is not None:
+        unknown = (truths.end != run.witness.end).astype(np.int64)
+        names["intensity"] = binned(run.witness.peak, INTENSITIES)
+        names["label"] = [OFFSETS[index] for index in unknown], list(OFFSETS)
+    emotions = [*run.emotions, NOT_ANALYSED]  # the index of what is not analysed is -1
+    names["emotion"] = [emotions[emotion] for emotion in truths.emotion], [*sorted(run.emotions), NOT_ANALYSED]
+    names["subject"] = [run.subjects[subject] for subject in truths.subject], sorted(run.subjects)
+    groups = {}
+    for trait, (each, order) in names.items():
+        by_name = {group.name: group for group in recall_by(each, found, run.scores)}
+        groups[trait] = [by_name[name] for name in order if name in by_name]
+    return groups

@@ -1,0 +1,178 @@
+"""What a generated corpus knows about a run's videos: how intense an expression was, and what else happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from fedn_lightning.errors import AnnotationError
+from fedn_lightning.events import EventTable, FloatArray, IntArray
+from fedn_lightning.results.run_folder import read_config, read_environment, resolve
+from fedn_synth.plan.distractors import Distractor, DistractorKind
+from fedn_synth.write.truth import EXPRESSIONS_FILE, FOLDER, read_distractors, read_expressions
+
+WHAT: Final[dict[DistractorKind, str]] = {
+    "blink": "blink",
+    "gaze": "gaze",
+    "head": "head",
+    "posture": "head",
+    "speech": "mouth",
+    "swallow": "mouth",
+}
+"""What moves in each of the corpus' distractors."""
+
+DISTRACTORS: Final = ("blink", "gaze", "head", "mouth")
+"""All that :data:`WHAT` names."""
+
+NONE: Final = "none"
+"""No distractor was there."""
+
+SHARE: Final = 0.5
+"""A distractor was there if it shares at least this part of the shorter of both intervals."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What a generated corpus knows, for N predictions and M truths.
+
+    Attributes:
+        there: `(N, 4)` bool, whether each of :data:`DISTRACTORS` was there.
+        chance: `(N, 4)` float64, the share of intervals of the same length, placed elsewhere in the same video clear of
+            truths, in which it would have been there as well; NaN where there is no such place.
+        nothing: `(N,)` float64, likewise the share in which none of them would have been there.
+        main: for each prediction the distractor with the greatest IoU, or :data:`NONE`.
+        peak: `(M,)` greatest intensity of each truth, 0 to 1.
+        end: `(M,)` one past the last frame of visible movement, where the annotation may not know it.
+    """
+
+    there: np.ndarray[Any, np.dtype[np.bool_]]
+    chance: FloatArray
+    nothing: FloatArray
+    main: tuple[str, ...]
+    peak: FloatArray
+    end: IntArray
+
+
+def bear_witness(
+    folder: Path,
+    truth: str | None,
+    videos: Sequence[tuple[str, str]],
+    lengths: Sequence[int],
+    predictions: EventTable,
+    truths: EventTable,
+) -> Witness | None:
+    """Looks up in the generated corpus what happened in a run's videos.
+
+    Args:
+        folder: of the run.
+        truth: root of the corpus, None to look for it in the run's configuration.
+        videos: (subject, video) by index.
+        lengths: frames of each.
+        predictions: what the run claims.
+        truths: the truths.
+
+    Returns:
+        None if the run was not tested on a generated corpus, or it is not there any more.
+
+    Raises:
+        AnnotationError: if the corpus was named and is no generated one, or is another one than the run's.
+    """
+    place = Path(truth) / FOLDER if truth else find_truth(folder)
+    if place is None:
+        return None
+    peak, end = _look_up(place, videos, truths)
+    there, chance, main = [], [], []
+    events = [read_distractors(place, *video) for video in videos]
+    for video, first, last in zip(predictions.video, predictions.start, predictions.end, strict=True):
+        mine = events[video]
+        there.append(presence(np.array([first]), last - first, mine)[0])
+        chance.append(_chance(last - first, lengths[video], truths[truths.video == video], mine))
+        main.append(_main(first, last, mine))
+    width = len(DISTRACTORS)
+    shares = np.array(chance, np.float64).reshape(-1, width + 1)
+    return Witness(
+        np.array(there, np.bool_).reshape(-1, width), shares[:, :width], shares[:, width], tuple(main), peak, end
+    )
+
+
+def find_truth(folder: Path) -> Path | None:
+    """The truth of the generated corpus that a run's configuration names.
+
+    Args:
+        folder: of a run, or of the pooled folds of an experiment, whose folds' folders lie beside it.
+
+    Returns:
+        None if there is no configuration, or its corpus is no generated one or is not there any more.
+    """
+    for home in [folder, *sorted(path.parent for path in folder.parent.glob("seed*/*/config.yaml"))]:
+        if config := read_config(home):
+            root = config.get("data", {}).get("init_args", {}).get("corpus", {}).get("root", "")
+            place = resolve(root, read_environment(home)) / FOLDER
+            return place if root and (place / EXPRESSIONS_FILE).is_file() else None
+    return None
+
+
+def _look_up(place: Path, videos: Sequence[tuple[str, str]], truths: EventTable) -> tuple[FloatArray, IntArray]:
+    """Peak and true end of each truth. Annotated onsets are exact, so they name the expression."""
+    acts = read_expressions(place)
+    peaks, ends = [], []
+    for index, start in zip(truths.video, truths.start, strict=True):
+        found = [act for act in acts.get(videos[index], []) if act.start == start]
+        if not found:
+            msg = (
+                f"{place} is not about the corpus of this run: nothing begins in frame {start:g} of "
+                f"{'/'.join(videos[index])}. Name the right one with --truth."
+            )
+            raise AnnotationError(msg)
+        peaks.append(found[0].peak)
+        ends.append(found[0].end)
+    return np.array(peaks, np.float64), np.array(ends, np.int64)
+
+
+def presence(starts: FloatArray, length: float, events: Sequence[Distractor]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which distractors are there in intervals of one length.
+
+    Args:
+        starts: `(S,)` first frames of the intervals.
+        length: of all of them, in frames.
+        events: of their video.
+
+    Returns:
+        `(S, 4)` bool in the order of :data:`DISTRACTORS`.
+
+    >>> presence(np.array([0.0, 5.0]), 10, [Distractor("blink", 8, 12)]).tolist()
+    [[True, False, False, False], [True, False, False, False]]
+    """
+    there = np.zeros((len(starts), len(DISTRACTORS)), np.bool_)
+    for column, what in enumerate(DISTRACTORS):
+        mine = [(event.start, event.end) for event in events if WHAT[event.kind] == what]
+        first, last = np.array(mine, np.float64).reshape(-1, 2).T
+        shared = np.minimum(starts[:, None] + length, last) - np.maximum(starts[:, None], first)
+        there[:, column] = (shared >= SHARE * np.minimum(length, last - first)).any(axis=1)
+    return there
+
+
+def _chance(length: float, n_frames: int, truths: EventTable, events: Sequence[Distractor]) -> FloatArray:
+    """`(5,)` share of the places clear of truths at which each distractor would be there, and that of none there."""
+    starts = np.arange(max(int(n_frames - length) + 1, 0), dtype=np.float64)
+    clear = (starts[:, None] + length <= truths.start) | (starts[:, None] >= truths.end)
+    starts = starts[clear.all(axis=1)]
+    if not len(starts):
+        return np.full(len(DISTRACTORS) + 1, np.nan)
+    there = presence(starts, length, events)
+    return np.append(there.mean(axis=0), (~there.any(axis=1)).mean())
+
+
+def _main(first: float, last: float, events: Sequence[Distractor]) -> str:
+    """The distractor that fits best among those that are there."""
+    best, name = 0.0, NONE
+    for event in events:
+        shared = min(last, event.end) - max(first, event.start)
+        iou = shared / (max(last, event.end) - min(first, event.start))
+        if shared >= SHARE * min(last - first, event.end - event.start) and iou > best:
+            best, name = iou, WHAT[event.kind]
+    return name

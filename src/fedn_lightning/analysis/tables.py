@@ -1,0 +1,248 @@
+"""A run's errors as rows of text, for the terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from fedn_lightning.analysis.emotion_errors import PLACES
+from fedn_lightning.analysis.errors import KINDS
+from fedn_lightning.analysis.oracles import ORACLES
+from fedn_lightning.analysis.run import RunErrors
+from fedn_lightning.analysis.summary import Summary, summary_json
+from fedn_lightning.analysis.synthetic_truth import DISTRACTORS, NONE
+from fedn_lightning.events import EXPRESSION_TYPES
+from fedn_lightning.metrics.functional.spotting import show
+from fedn_lightning.results.writing import markdown_table
+
+Rows = list[tuple[str, ...]]
+
+
+def kind_rows(summary: Summary) -> Rows:
+    """Spotting: counts by kind and type, the F1 each kind costs, and F1 if it were mended; the head first."""
+    run = summary.run
+    alarms = [run.spotting.false_alarms(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
+    misses = [run.spotting.misses(run.truths.type == kind) for kind in range(len(EXPRESSION_TYPES))]
+    heads = [f"{what} {name}" for what in ("false", "missed") for name in EXPRESSION_TYPES]
+    rows: Rows = [("spotting", *heads, "F1 lost", "F1 if mended", "gain")]
+    for kind in KINDS:
+        counts = [str(each[kind]) for each in (*alarms, *misses)]
+        mended = summary.counts[kind]["overall"].f1
+        rows.append((kind, *counts, show(summary.lost[kind]), show(mended), _gain(summary.f1_gain(kind))))
+    sums = [str(sum(each.values())) for each in (*alarms, *misses)]
+    now = summary.counts["nothing"]["overall"].f1
+    return [*rows, ("all", *sums, show(sum(summary.lost.values())), f"now {show(now)}", "")]
+
+
+def detection_rows(summary: Summary) -> Rows:
+    """Detection: counts by kind among the claims, and mAP of all proposals if a kind were mended."""
+    errors = summary.run.detection
+    alarms, misses = errors.false_alarms(), errors.misses()
+    rows: Rows = [("detection", "false alarms", "misses", "mAP if mended", "gain")]
+    for kind in KINDS:
+        cells = str(alarms[kind]), str(misses[kind]), show(summary.mean_ap[kind]), _gain(summary.map_gain(kind))
+        rows.append((kind, *cells))
+    sums = str(sum(alarms.values())), str(sum(misses.values()))
+    return [*rows, ("all", *sums, f"now {show(summary.mean_ap['nothing'])}", "")]
+
+
+def oracle_rows(summary: Summary) -> Rows:
+    """What mending would give, group by group."""
+    rows: Rows = [("if mended", "F1 macro", "F1 micro", "F1 overall", "mAP@0.5")]
+    for oracle in ("nothing", *ORACLES):
+        f1 = [show(summary.counts[oracle][group].f1) for group in (*EXPRESSION_TYPES, "overall")]
+        rows.append((oracle, *f1, show(summary.mean_ap[oracle])))
+    return rows
+
+
+def name_rows(summary: Summary) -> Rows:
+    """What the claims that name an emotion lie on, and how sure their emotions are; empty if nothing is named."""
+    if not any(named.n for named in summary.names.values()):
+        return []
+    rows: Rows = [("named, lying on", "claims", "mean e")]
+    rows += [(place, str(named.n), show(named.e, 2)) for place, named in summary.names.items()]
+    return rows
+
+
+def worth_rows(summary: Summary) -> Rows:
+    """What the scores of the emotions do for mAP; empty if nothing is named."""
+    if np.isnan(summary.worth.both):
+        return []
+    return [("mAP@0.5", ""), *((title, show(of(summary))) for title, of in WORTH.items())]
+
+
+def distractor_rows(summary: Summary) -> Rows:
+    """What was there in false alarms on background, and what would be by chance."""
+    if summary.beside is None:
+        return []
+    rows: Rows = [("on background", "false alarms", "by chance", "ratio")]
+    for beside in summary.beside:
+        chance = f"{beside.expected:.1f} +- {beside.spread:.1f}"
+        ratio = f"{beside.seen / beside.expected:.2f}" if beside.expected else "-"
+        rows.append((beside.name, str(beside.seen), chance, ratio))
+    return rows
+
+
+def sensitivity_rows(summary: Summary) -> Rows:
+    """Recall by what truths are like."""
+    rows: Rows = [("truths", "", "n", "found", "recall", "95 % interval", "mean score")]
+    for trait, groups in summary.sensitivity.items():
+        for place, group in enumerate(groups):
+            cells = str(group.n), str(group.hits), f"{group.recall:.2f}", f"[{group.low:.2f}, {group.high:.2f}]"
+            rows.append((trait if place == 0 else "", group.name, *cells, f"{group.score:.2f}"))
+    return rows
+
+
+WORTH: Final[dict[str, Callable[[Summary], float]]] = {
+    "ranked by c x e": lambda summary: summary.worth.both,
+    "ranked by c alone": lambda summary: summary.worth.c_alone,
+    "without those of no class": lambda summary: summary.worth.less_no_class,
+}
+"""Three mAPs, and what a reader calls them."""
+
+
+def _gain(value: float) -> str:
+    return "-" if value != value else f"{value:+.4f}"
+
+
+def headline(run: RunErrors) -> str:
+    """What the tables are about."""
+    return (
+        f"{run.folder}: {len(run.predictions)} predictions and {len(run.truths)} truths in {len(run.videos)} videos of "
+        f"{len(run.subjects)} subjects ({run.minutes:.1f} minutes); protocol megc, IoU >= 0.5, near from 0.1"
+    )
+
+
+NO_WITNESS: Final = (
+    "Distractors and intensities are unknown: the corpus is not a generated one, or is not where the run's config.yaml "
+    "says (--truth CORPUS names it)."
+)
+
+
+def all_tables(summary: Summary) -> list[Rows]:
+    """The tables of one run; none of distractors where they are unknown."""
+    tables = (kind_rows, detection_rows, oracle_rows, name_rows, worth_rows, distractor_rows, sensitivity_rows)
+    return [rows for make in tables if (rows := make(summary))]
+
+
+def summary_markdown(summary: Summary) -> str:
+    """A page of Markdown."""
+    parts = [markdown_table(rows) for rows in all_tables(summary)]
+    note = [] if summary.beside is not None else [NO_WITNESS]
+    return "\n\n".join([f"# Errors of {summary.run.name}", headline(summary.run), *parts, *note]) + "\n"
+
+
+def count_rows(summaries: Sequence[Summary]) -> Rows:
+    """False alarms a minute and share of the truths missed, by kind; corpora may differ in size. The head is first."""
+    names = [summary.run.name for summary in summaries]
+    heads = [cell for name in names for cell in (f"{name}: false alarms/min", "misses of truths")]
+    rows: Rows = [("spotting", *heads)]
+    for kind in KINDS:
+        cells: list[str] = []
+        for summary in summaries:
+            run = summary.run
+            alarms, misses = run.spotting.false_alarms()[kind], run.spotting.misses()[kind]
+            share = f"{misses} ({misses / len(run.truths):.1%})" if len(run.truths) else "-"
+            cells += [f"{alarms} ({alarms / run.minutes:.2f})", share]
+        rows.append((kind, *cells))
+    return rows
+
+
+def loss_rows(summaries: Sequence[Summary]) -> Rows:
+    """The F1 that each kind costs each run, and how much more than the first; the differences add up to that of F1."""
+    first, *others = summaries
+    rows: Rows = [("F1 lost to", first.run.name, *(cell for s in others for cell in (s.run.name, "difference")))]
+    for kind in KINDS:
+        cells = [show(first.lost[kind])]
+        for summary in others:
+            cells += [show(summary.lost[kind]), _signed(summary.lost[kind] - first.lost[kind])]
+        rows.append((kind, *cells))
+    for title, of in (("F1 overall", _f1), ("mAP@0.5", _mean_ap)):
+        cells = [show(of(first))]
+        for summary in others:
+            cells += [show(of(summary)), _signed(of(summary) - of(first))]
+        rows.append((title, *cells))
+    return rows
+
+
+def gain_rows(summaries: Sequence[Summary]) -> Rows:
+    """What mending each kind alone adds to F1 and to mAP of each run."""
+    heads = [cell for summary in summaries for cell in (f"{summary.run.name}: F1", "mAP@0.5")]
+    rows: Rows = [("gain if mended", *heads)]
+    for kind in KINDS:
+        gains = [_signed(gain) for s in summaries for gain in (s.f1_gain(kind), s.map_gain(kind))]
+        rows.append((kind, *gains))
+    return rows
+
+
+def compared_name_rows(summaries: Sequence[Summary]) -> Rows:
+    """What each run's named claims lie on and how sure their emotions are; empty if nothing is named."""
+    if not any(named.n for summary in summaries for named in summary.names.values()):
+        return []
+    names = [summary.run.name for summary in summaries]
+    rows: Rows = [("named, lying on", *(cell for name in names for cell in (f"{name}: claims", "mean e")))]
+    for place in PLACES:
+        each = [summary.names[place] for summary in summaries]
+        rows.append((place, *(cell for named in each for cell in (str(named.n), show(named.e, 2)))))
+    return rows
+
+
+def compared_worth_rows(summaries: Sequence[Summary]) -> Rows:
+    """What the scores of the emotions do for each run's mAP; empty if nothing is named."""
+    if all(np.isnan(summary.worth.both) for summary in summaries):
+        return []
+    rows: Rows = [("mAP@0.5", *(summary.run.name for summary in summaries))]
+    return [*rows, *((title, *(show(of(summary)) for summary in summaries)) for title, of in WORTH.items())]
+
+
+def compared_distractor_rows(summaries: Sequence[Summary]) -> Rows:
+    """What was there in each run's false alarms on background, beside what chance would give; empty if unknown."""
+    known = [(summary.run.name, summary.beside) for summary in summaries if summary.beside is not None]
+    if len(known) < len(summaries):
+        return []
+    rows: Rows = [("on background", *(cell for name, _ in known for cell in (f"{name}: false alarms", "by chance")))]
+    for place, name in enumerate((*DISTRACTORS, NONE)):
+        each = [beside[place] for _, beside in known]
+        rows.append((name, *(cell for b in each for cell in (str(b.seen), f"{b.expected:.1f} +- {b.spread:.1f}"))))
+    return rows
+
+
+def _f1(summary: Summary) -> float:
+    return summary.counts["nothing"]["overall"].f1
+
+
+def _mean_ap(summary: Summary) -> float:
+    return summary.mean_ap["nothing"]
+
+
+def _signed(value: float) -> str:
+    return "-" if value != value else f"{value:+.4f}"
+
+
+def tables(summaries: Sequence[Summary]) -> list[Rows]:
+    """All tables of a comparison."""
+    made = [
+        make(summaries)
+        for make in (
+            count_rows,
+            loss_rows,
+            gain_rows,
+            compared_name_rows,
+            compared_worth_rows,
+            compared_distractor_rows,
+        )
+    ]
+    return [rows for rows in made if rows]
+
+
+def side_by_side_markdown(summaries: Sequence[Summary]) -> str:
+    """A page of Markdown."""
+    parts = [*(headline(summary.run) for summary in summaries), *map(markdown_table, tables(summaries))]
+    return "\n\n".join(["# Errors side by side", *parts]) + "\n"
+
+
+def side_by_side_json(summaries: Sequence[Summary]) -> dict[str, Any]:
+    """The numbers of every run, by its name."""
+    return {summary.run.name: summary_json(summary) for summary in summaries}

@@ -1,0 +1,208 @@
+"""Optical flow of a whole video against reference frames near in time, joined to one displacement per frame.
+
+Every frame is compared with a reference at most about a second away, not with the frame before: errors do not add up
+from frame to frame, and a micro-expression is compared with the face before or after it, as in the methods with a
+sliding reference (frames `k` apart). Neighbouring references share some frames; what the two say differently of these,
+in the median, is the motion between the references. So displacements run on over the whole video, and slow drift, the
+only error that is left, is filtered away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.video.alignment import EYE_DISTANCE
+
+
+class Region(NamedTuple):
+    """A rectangle of the crop, its edges as parts of the crop's side; left and right as seen in the picture."""
+
+    name: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+REGIONS = (
+    Region("inner brow, left", 5 / 16, 2 / 16, 7 / 16, 4 / 16),
+    Region("inner brow, right", 9 / 16, 2 / 16, 11 / 16, 4 / 16),
+    Region("outer brow, left", 3 / 16, 2 / 16, 5 / 16, 4 / 16),
+    Region("outer brow, right", 11 / 16, 2 / 16, 13 / 16, 4 / 16),
+    Region("nose wing, left", 5 / 16, 7 / 16, 7 / 16, 9 / 16),
+    Region("nose wing, right", 9 / 16, 7 / 16, 11 / 16, 9 / 16),
+    Region("mouth corner, left", 4 / 16, 11 / 16, 6 / 16, 13 / 16),
+    Region("mouth corner, right", 10 / 16, 11 / 16, 12 / 16, 13 / 16),
+    Region("lips, left", 6 / 16, 11 / 16, 7 / 16, 13 / 16),
+    Region("lips, right", 9 / 16, 11 / 16, 10 / 16, 13 / 16),
+)
+"""Where expressions are looked for. The eyes are left out: they blink and look around."""
+
+CELLS = 16
+"""Cells on a side of the grid on which flow is averaged; the edges of all regions lie on it."""
+
+Cells = npt.NDArray[np.float32]
+"""`(T, CELLS, CELLS, 2)` float32: mean displacement `(x, y)` of each cell of the crop."""
+
+EYES_APART = EYE_DISTANCE * CELLS
+"""Distance of the eye centres in cells."""
+
+
+def region_means(cells: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Mean displacement of every region.
+
+    Args:
+        cells: `(T, CELLS, CELLS, 2)`.
+
+    Returns:
+        `(T, len(REGIONS), 2)` float64, in the unit of `cells`.
+    """
+    means = []
+    for region in REGIONS:
+        rows, columns = (slice(round(a * CELLS), round(b * CELLS)) for a, b in (region[2::2], region[1::2]))
+        means.append(cells[:, rows, columns].mean(axis=(1, 2), dtype=np.float64))
+    return np.stack(means, axis=1)
+
+
+def region_centres() -> npt.NDArray[np.complex128]:
+    """Centres of the regions, `(len(REGIONS),)` complex `x + iy` in cells, cell centres at whole numbers."""
+    middles = [complex(r.left + r.right, r.top + r.bottom) / 2 for r in REGIONS]
+    return np.array(middles) * CELLS - (0.5 + 0.5j)
+
+
+Grey = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """How motion is measured (O).
+
+    Attributes:
+        side: crops are brought to this side in pixels, a multiple of 16, before flow is computed.
+        reference_seconds: time between two reference frames.
+        overlap_seconds: time that two neighbouring references share.
+    """
+
+    side: int = 128
+    reference_seconds: float = 2.0
+    overlap_seconds: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.side < CELLS or self.side % CELLS:
+            msg = f"data.motion.side = {self.side} must be a multiple of {CELLS}, the cells on a side of the face."
+            raise ConfigError(msg)
+        if not 0 < self.overlap_seconds <= self.reference_seconds:
+            msg = (
+                f"data.motion.overlap_seconds = {self.overlap_seconds} must lie above 0 and not above "
+                f"reference_seconds = {self.reference_seconds}."
+            )
+            raise ConfigError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The frames `[first, stop)` that one reference frame is compared with; 0-based, half open."""
+
+    first: int
+    stop: int
+    reference: int
+
+
+def stretches(n_frames: int, period: int, overlap: int) -> list[Stretch]:
+    """Cuts a video into stretches, each with its reference in the middle.
+
+    Args:
+        n_frames: of the video, at least 1.
+        period: frames between two references, at least 1.
+        overlap: frames that two neighbours share, 1 to `period`.
+
+    Returns:
+        Stretches that cover all frames; neighbours share exactly `overlap` frames.
+
+    >>> [(s.first, s.stop, s.reference) for s in stretches(150, period=60, overlap=10)]
+    [(0, 70, 35), (60, 150, 105)]
+    """
+    starts = list(range(0, max(n_frames - period // 2 - overlap, 1), period))
+    stops = [start + overlap for start in starts[1:]] + [n_frames]
+    return [Stretch(a, b, (a + b) // 2) for a, b in zip(starts, stops, strict=True)]
+
+
+def measure(
+    frames: npt.NDArray[np.uint8], fps: float, config: MotionConfig, tick: Callable[[int], None] = lambda done: None
+) -> Cells:
+    """How far every cell of the face has moved in every frame; linear in the video's length.
+
+    Args:
+        frames: `(T, S, S, 3)` uint8 RGB crops, an array or what decodes them when sliced.
+        fps: frames per second.
+        config: size of the pictures, and references.
+        tick: called with the frames done since the last call.
+
+    Returns:
+        `(T, CELLS, CELLS, 2)` float32 in cells, relative to the first reference frame; slow drift is without meaning.
+    """
+    n_frames = len(frames)
+    period = max(round(config.reference_seconds * fps), 1)
+    overlap = min(max(round(config.overlap_seconds * fps), 1), period)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    moved = np.zeros((n_frames, CELLS, CELLS, 2), np.float32)
+    known = 0
+    for stretch in stretches(n_frames, period, overlap):
+        greys = [grey(frame, config.side) for frame in np.asarray(frames[stretch.first : stretch.stop])]
+        here = np.stack([cell_flow(flow, greys[stretch.reference - stretch.first], picture) for picture in greys])
+        join(moved, here, stretch.first, known)
+        tick(stretch.stop - known)
+        known = stretch.stop
+    return moved
+
+
+def join(moved: Cells, here: Cells, first: int, known: int) -> None:
+    """Writes a stretch's displacements behind those known, in place.
+
+    The stretch is moved by the median difference on the frames that both have, over which one fades into the other.
+
+    Args:
+        moved: `(T, CELLS, CELLS, 2)` of the video, filled up to `known`.
+        here: `(L, CELLS, CELLS, 2)` against the stretch's own reference.
+        first: first frame of the stretch.
+        known: frames that are filled already; 0 for the first stretch.
+    """
+    shared = max(known - first, 0)
+    if shared:
+        before = moved[first:known]
+        here = here + np.median(before - here[:shared], axis=0)
+        share = ((np.arange(shared) + 1) / (shared + 1)).astype(np.float32)[:, None, None, None]
+        here[:shared] = (1 - share) * before + share * here[:shared]
+    moved[first : first + len(here)] = here
+
+
+def grey(frame: npt.NDArray[np.uint8], side: int) -> Grey:
+    """A crop `(S, S, 3)` uint8 RGB as a grey picture `(side, side)` uint8."""
+    picture = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    if len(picture) != side:
+        method = cv2.INTER_AREA if len(picture) > side else cv2.INTER_LINEAR
+        picture = cv2.resize(picture, (side, side), interpolation=method)
+    return np.asarray(picture, np.uint8)
+
+
+def cell_flow(flow: cv2.DISOpticalFlow, reference: Grey, picture: Grey) -> Cells:
+    """Mean displacement of every cell from the reference to the picture.
+
+    Args:
+        flow: dense inverse search (Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016).
+        reference: `(S, S)` uint8.
+        picture: `(S, S)` uint8.
+
+    Returns:
+        `(CELLS, CELLS, 2)` float32 in cells.
+    """
+    dense = flow.calc(reference, picture, None)  # type: ignore[call-overload] # OpenCV's stubs forget None
+    cells = cv2.resize(dense, (CELLS, CELLS), interpolation=cv2.INTER_AREA) * (CELLS / len(reference))
+    return np.asarray(cells, np.float32)

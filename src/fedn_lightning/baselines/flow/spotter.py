@@ -1,0 +1,294 @@
+"""From the motion of the regions to the expressions of one type in a video.
+
+A region that leaves its resting place and comes back has made an excursion. Its size in multiples of the region's usual
+size, the greatest of all regions, is the curve whose peaks are taken; the interval of a peak ends in the valleys beside
+it. Macro- and micro-expressions are spotted apart, each with filters and lengths of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, median_filter
+
+from fedn_lightning.baselines.flow.motion import EYES_APART
+from fedn_lightning.events import FloatArray, IntArray
+from fedn_lightning.models.postprocessing import nms
+
+
+def peaks(curve: FloatArray, least: float) -> IntArray:
+    """Frames `(P,)` of the local maxima above `least`; of a plateau its last frame.
+
+    >>> peaks(np.array([0.0, 2.0, 1.0, 3.0, 3.0, 0.0]), least=1.5)
+    array([1, 4])
+    """
+    padded = np.concatenate([[-np.inf], curve, [-np.inf]])
+    is_peak = (padded[1:-1] >= padded[:-2]) & (padded[1:-1] > padded[2:]) & (curve > least)
+    return np.flatnonzero(is_peak)
+
+
+def valley(curve: FloatArray, peak: int, step: int, share: float, most: int) -> int:
+    """The last frame on one side of a peak at which the curve is still at `share` of the peak's height or above.
+
+    Args:
+        curve: `(T,)`.
+        peak: frame of the peak.
+        step: -1 to search before it, 1 behind it.
+        share: of the height, 0 to 1.
+        most: frames that are searched at most.
+
+    >>> valley(np.array([0.0, 1.0, 4.0, 8.0, 3.0, 0.0]), peak=3, step=-1, share=0.4, most=9)
+    2
+    """
+    side = curve[peak + 1 : peak + 1 + most] if step > 0 else curve[max(peak - most, 0) : peak][::-1]
+    below = np.flatnonzero(side < share * curve[peak])
+    return peak + step * int(below[0] if len(below) else len(side))
+
+
+def intervals(curve: FloatArray, share: float, shortest: float, longest: float, least: float) -> FloatArray:
+    """One interval for every peak: from valley to valley, if it is neither too short nor too long.
+
+    Args:
+        curve: `(T,)`, 0 or more.
+        share: of a peak's height at which its interval ends.
+        shortest: least length in frames.
+        longest: greatest length in frames.
+        least: height of the lowest peak.
+
+    Returns:
+        `(N, 3)` float64 start, end (half open) and height of the peak; intervals of neighbouring peaks may overlap.
+    """
+    found = []
+    for peak in peaks(curve, least).tolist():
+        start = valley(curve, peak, -1, share, int(longest) + 1)
+        end = valley(curve, peak, 1, share, int(longest) + 1) + 1
+        if shortest <= end - start <= longest:
+            found.append((start, end, curve[peak]))
+    return np.array(found, np.float64).reshape(-1, 3)
+
+
+SAMPLES = 30
+"""Samples of a running median's window: a slow baseline needs no more, however many frames a second there are."""
+
+
+def low_pass(signal: FloatArray, seconds: float, fps: float) -> FloatArray:
+    """Takes off what changes faster than an expression.
+
+    Args:
+        signal: `(T, ...)`.
+        seconds: standard deviation of the Gaussian; 0 changes nothing.
+        fps: frames per second.
+    """
+    if seconds <= 0:
+        return signal
+    return np.asarray(gaussian_filter1d(signal, seconds * fps, axis=0, mode="nearest"), np.float64)
+
+
+def baseline(signal: FloatArray, seconds: float, fps: float) -> FloatArray:
+    """Where each channel rests: its running median, which an expression shorter than half the window cannot move.
+
+    Args:
+        signal: `(T, ...)`.
+        seconds: width of the window.
+        fps: frames per second.
+
+    Returns:
+        Like `signal`; computed on every few frames and interpolated between.
+
+    >>> pulse = np.zeros((90, 1)); pulse[40:50] = 1
+    >>> float(baseline(pulse, 2.0, 30.0).max())
+    0.0
+    """
+    width = max(round(seconds * fps), 1)
+    step = max(width // SAMPLES, 1)
+    flat = signal.reshape(len(signal), -1)
+    at = np.arange(0, len(signal), step)
+    slow = median_filter(flat[at], size=(width // step | 1, 1), mode="nearest")
+    frames = np.arange(len(signal))
+    return np.stack([np.interp(frames, at, channel) for channel in slow.T], axis=1).reshape(signal.shape)
+
+
+def noise(magnitude: FloatArray, least: float) -> FloatArray:
+    """The usual size of each channel when nothing happens: its median over the video, `(...)` without the time axis.
+
+    Args:
+        magnitude: `(T, ...)`, 0 or more.
+        least: noise that no channel can be below, so that a still picture does not make noise of nothing.
+    """
+    return np.maximum(np.median(magnitude, axis=0), least)
+
+
+LEAST_NOISE = 2e-4
+"""Least usual size of an excursion in eye distances, a hundredth of a pixel of a 128 px crop: flow is not finer."""
+
+LEAST_HEIGHT = 2.0
+"""Peaks lower than this many usual sizes are no candidates."""
+
+HALF = 10.0
+"""Height, in usual sizes, whose confidence is one half. Any other value would rank the same."""
+
+
+@dataclass(frozen=True)
+class SpotterConfig:
+    """How one type of expression is spotted.
+
+    Attributes:
+        smooth_seconds: standard deviation of the low-pass filter.
+        rest_seconds: window of the running median that is a region's resting place.
+        share: of a peak's height at which its interval ends.
+        shortest_seconds: least length of an interval.
+        longest_seconds: greatest length.
+        greatest: size of the greatest excursion that is still of this type, in eye distances; `inf` for any.
+    """
+
+    smooth_seconds: float
+    rest_seconds: float
+    share: float
+    shortest_seconds: float
+    longest_seconds: float
+    greatest: float
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Intervals that may be expressions, in frames of the clip store, 0-based and half open.
+
+    Attributes:
+        start: `(N,)` float64.
+        end: `(N,)` float64.
+        score: `(N,)` float64 confidence in `[0, 1)`.
+        size: `(N,)` float64 greatest excursion in eye distances.
+        peak: `(N,)` int64 frame at which the curve is highest.
+    """
+
+    start: FloatArray
+    end: FloatArray
+    score: FloatArray
+    size: FloatArray
+    peak: IntArray
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __getitem__(self, chosen: IntArray) -> Candidates:
+        """Selects by mask or index."""
+        return Candidates(
+            self.start[chosen], self.end[chosen], self.score[chosen], self.size[chosen], self.peak[chosen]
+        )
+
+
+def excursions(motion: FloatArray, fps: float, smooth_seconds: float, rest_seconds: float) -> FloatArray:
+    """How far every region is from where it rests.
+
+    Args:
+        motion: `(T, R, 2)` in cells, without the head's.
+        fps: frames per second.
+        smooth_seconds: see :class:`SpotterConfig`.
+        rest_seconds: likewise.
+
+    Returns:
+        `(T, R, 2)` float64 in eye distances.
+    """
+    smooth = low_pass(motion, smooth_seconds, fps)
+    return (smooth - baseline(smooth, rest_seconds, fps)) / EYES_APART
+
+
+def strength(excursion: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The curve that is searched for peaks.
+
+    Args:
+        excursion: `(T, R, 2)` in eye distances.
+
+    Returns:
+        `(T,)` the greatest excursion of any region in multiples of that region's usual size, and `(T,)` the greatest in
+        eye distances.
+    """
+    size = np.linalg.norm(excursion, axis=-1)
+    relative: FloatArray = (size / noise(size, LEAST_NOISE)).max(axis=1)
+    return relative, size.max(axis=1)
+
+
+def confidence(height: FloatArray) -> FloatArray:
+    """Heights as confidences in `[0, 1)`, in the same order.
+
+    >>> confidence(np.array([0.0, 10.0, 30.0]))
+    array([0.  , 0.5 , 0.75])
+    """
+    return height / (height + HALF)
+
+
+def candidates(relative: FloatArray, size: FloatArray, fps: float, config: SpotterConfig) -> Candidates:
+    """Every peak's interval of a fitting length, whatever its size; neighbours may overlap.
+
+    Args:
+        relative: `(T,)` curve of :func:`strength`.
+        size: `(T,)` greatest excursion in eye distances.
+        fps: frames per second.
+        config: share and lengths are used.
+    """
+    found = intervals(relative, config.share, config.shortest_seconds * fps, config.longest_seconds * fps, LEAST_HEIGHT)
+    start, end, height = found.T
+    spans = [slice(int(a), int(b)) for a, b in found[:, :2]]
+    return Candidates(
+        start=start,
+        end=end,
+        score=confidence(height),
+        size=np.array([size[span].max() for span in spans]),
+        peak=np.array([span.start + int(relative[span].argmax()) for span in spans], np.int64),
+    )
+
+
+def kept(found: Candidates, greatest: float, iou: float, keep: int) -> Candidates:
+    """Candidates that are not too large, the higher of overlapping ones, by descending score."""
+    fitting = found[np.flatnonzero(found.size <= greatest)]
+    return fitting[nms(fitting.start, fitting.end, fitting.score, iou, keep)]
+
+
+def directions(excursion: FloatArray, frames: IntArray) -> FloatArray:
+    """The excursions in some frames as unit vectors.
+
+    Args:
+        excursion: `(T, R, 2)`.
+        frames: `(N,)` int64.
+
+    Returns:
+        `(N, 2 R)` float64; zero where nothing moves.
+    """
+    _, regions, axes = excursion.shape
+    vectors = excursion[frames].reshape(len(frames), regions * axes)  # also of a video without an expression
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, 1.0), np.float64)
+
+
+def mean_patterns(vectors: FloatArray, emotion: IntArray, n_classes: int) -> FloatArray:
+    """The pattern of every class.
+
+    Args:
+        vectors: `(N, D)` of :func:`directions`.
+        emotion: `(N,)` int64 classes; below 0 are left out.
+        n_classes: number of classes.
+
+    Returns:
+        `(n_classes, D)` unit vectors, zero for a class that does not occur.
+    """
+    sums = np.zeros((n_classes, vectors.shape[1]))
+    np.add.at(sums, emotion[emotion >= 0], vectors[emotion >= 0])
+    return directions(sums[..., None], np.arange(n_classes))
+
+
+def nearest(vectors: FloatArray, patterns: FloatArray) -> tuple[IntArray, FloatArray]:
+    """The class of every vector.
+
+    Args:
+        vectors: `(N, D)`.
+        patterns: `(C, D)`.
+
+    Returns:
+        `(N,)` int64 classes and `(N,)` float64 scores, the cosine `c` as `(1 + c) / 2`.
+
+    >>> nearest(np.array([[0.0, 1.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]))
+    (array([1]), array([1.]))
+    """
+    cosine = vectors @ patterns.T
+    return cosine.argmax(axis=1), (1 + cosine.max(axis=1)) / 2

@@ -1,0 +1,225 @@
+"""The classical baseline as a LightningModule: no gradient, one pass over the training subjects, the same files."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedn_lightning.baselines.flow.datamodule import MotionDataModule, VideoMotion
+from fedn_lightning.baselines.flow.grid_search import MACRO, MICRO, Choice, Material, Search, choose
+from fedn_lightning.baselines.flow.head import HeadModel, without_head
+from fedn_lightning.baselines.flow.motion import REGIONS
+from fedn_lightning.baselines.flow.spotter import (
+    SpotterConfig,
+    candidates,
+    confidence,
+    directions,
+    excursions,
+    kept,
+    mean_patterns,
+    nearest,
+    strength,
+)
+from fedn_lightning.datamodules.emotions import EmotionScheme
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, FloatArray, IntArray
+from fedn_lightning.tasks.base import VideoTask
+from fedn_lightning.tasks.record import figures_of, logged_figures, put_together
+
+SPOTTER_FIELDS = tuple(field.name for field in dataclasses.fields(SpotterConfig))
+"""Columns of the buffer `spotters`, one row for each type of expression."""
+
+
+class FlowTask(VideoTask):
+    """Spots expressions by the optical flow of face regions; nothing is learnt by gradient.
+
+    The family is that of MDMD (Wang et al., Neurocomputing 2017; the MEGC 2020 baseline, arXiv 1912.11985) and of
+    "Research on Micro-Expression Spotting Method Based on Optical Flow Features" (He, ACM MM 2021): regions of brows,
+    nose and mouth, flow against a reference, the head's motion taken off, filtered, peaks and valleys. Written anew
+    from their public descriptions; what is ours is marked in :mod:`fedn_lightning.flow`.
+
+    One epoch goes over the videos of the training subjects. At its end a small grid is searched for each type of
+    expression (:mod:`.grid_search`); filters, limits and thresholds with the greatest spotting F1 on the
+    training subjects are kept in buffers, with one pattern of directions for each emotion class
+    (:mod:`fedn_lightning.baselines.flow.spotter`). Validation and test subjects are only scored.
+
+    Args:
+        head: how the head's own motion is taken off: `similarity`, `nose` or `none`.
+        macro: what is tried for macro-expressions.
+        micro: what is tried for micro-expressions.
+        iou: greatest IoU of two events of a type that are both kept.
+        keep: greatest number of events of a type in a video.
+        emotion_scheme: that of the data.
+    """
+
+    def __init__(
+        self,
+        head: HeadModel = "similarity",
+        macro: Search = MACRO,
+        micro: Search = MICRO,
+        iou: float = 0.2,
+        keep: int = 200,
+        emotion_scheme: EmotionScheme = "3",
+    ) -> None:
+        super().__init__(emotion_scheme)
+        self.head: HeadModel = head
+        self.searches, self.iou, self.keep = (macro, micro), iou, keep
+        self.spotters: Tensor
+        self.threshold: Tensor
+        self.patterns: Tensor
+        self.register_buffer("spotters", torch.zeros(len(EXPRESSION_TYPES), len(SPOTTER_FIELDS), dtype=torch.float64))
+        self.register_buffer("threshold", torch.full((len(EXPRESSION_TYPES),), math.inf, dtype=torch.float64))
+        self.register_buffer("patterns", torch.zeros(len(self.emotions), 2 * len(REGIONS), dtype=torch.float64))
+        self.record: DetectionRecord | None = None
+        self.scores: dict[str, float] = {}
+        self._material: list[Material] = []
+        self._events: list[EventTable] = []
+        self._curves: list[FloatArray] = []
+
+    def forward(self, video: VideoMotion) -> tuple[EventTable, FloatArray]:
+        """Spots in one video.
+
+        Returns:
+            Events in stored frames, and `(T, 2)` float64 confidence in a macro- and a micro-expression in each frame.
+        """
+        motion = without_head(video.cells, self.head)
+        spotted = [self._spot(video.video, motion, video.fps, kind) for kind in range(len(EXPRESSION_TYPES))]
+        return EventTable.concatenate([events for events, _ in spotted]), np.stack([c for _, c in spotted], axis=1)
+
+    def training_step(self, video: VideoMotion, index: int) -> None:
+        """Collects a training video; the last one starts the choice, before validation needs it."""
+        if index == 0:
+            self._material.clear()
+        self._material.append(Material(without_head(video.cells, self.head), video.fps, video.truths))
+        if self.trainer.is_last_batch:
+            self._choose()
+
+    def validation_step(self, video: VideoMotion, index: int) -> None:
+        """Spots in a validation video."""
+        self._collect(video)
+
+    def test_step(self, video: VideoMotion, index: int) -> None:
+        """Spots in a held-out video."""
+        self._collect(video)
+
+    def on_validation_epoch_end(self) -> None:
+        """Scores the validation subjects by what the training subjects have chosen."""
+        self._score("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Scores the held-out subjects."""
+        self._score("test")
+
+    def configure_optimizers(self) -> None:
+        """None: there is no gradient."""
+
+    def setup(self, stage: str) -> None:
+        """Checks the data.
+
+        Raises:
+            ConfigError: if it serves no motion or has other classes, or if several processes would share the videos.
+        """
+        super().setup(stage)
+        if not isinstance(self.data, MotionDataModule):
+            msg = (
+                f"FlowTask looks at the motion of whole videos; set data.class_path to MotionDataModule, "
+                f"not {type(self.data).__name__}."
+            )
+            raise ConfigError(msg)
+        if self.trainer.world_size > 1:
+            msg = f"trainer.devices x num_nodes = {self.trainer.world_size}, but FlowTask runs in one process; set 1."
+            raise ConfigError(msg)
+
+    def recipe(self) -> dict[str, Any]:
+        """All that is needed to build this module again, as plain values."""
+        searches = dict(zip(EXPRESSION_TYPES, map(dataclasses.asdict, self.searches), strict=True))
+        return {
+            "head": self.head,
+            **searches,
+            "iou": self.iou,
+            "keep": self.keep,
+            "emotion_scheme": self.emotion_scheme,
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what running the checkpoint alone needs, here also how motion is measured."""
+        super().on_save_checkpoint(checkpoint)
+        if isinstance(self.data, MotionDataModule):
+            checkpoint["fedn"]["motion"] = dataclasses.asdict(self.data.motion)
+
+    def _choose(self) -> None:
+        """Chooses spotters and thresholds, then the patterns of the emotions, on what was collected."""
+        choices = [choose(self._material, s, kind, self.iou, self.keep) for kind, s in enumerate(self.searches)]
+        self.spotters.copy_(torch.tensor([dataclasses.astuple(choice.config) for choice in choices]))
+        self.threshold.copy_(torch.tensor([choice.threshold for choice in choices]))
+        self.patterns.copy_(torch.from_numpy(self._learn_patterns(choices)))
+        f1 = {f"train/{name}_f1": choice.f1 for name, choice in zip(EXPRESSION_TYPES, choices, strict=True)}
+        self.log_dict(f1, on_step=False, on_epoch=True, batch_size=1)
+
+    def _learn_patterns(self, choices: list[Choice]) -> FloatArray:
+        vectors, emotions = [], []
+        for kind, choice in enumerate(choices):
+            for video in self._material:
+                truths = video.truths[(video.truths.type == kind) & (video.truths.emotion >= 0)]
+                moved = excursions(video.motion, video.fps, choice.config.smooth_seconds, choice.config.rest_seconds)
+                vectors.append(directions(moved, peaks_of(truths, strength(moved)[0])))
+                emotions.append(truths.emotion)
+        return mean_patterns(np.concatenate(vectors), np.concatenate(emotions), len(self.emotions))
+
+    def _spot(self, index: int, motion: FloatArray, fps: float, kind: int) -> tuple[EventTable, FloatArray]:
+        """Events of one type in a video, and the confidence in each frame."""
+        config = SpotterConfig(*self.spotters[kind].tolist())
+        moved = excursions(motion, fps, config.smooth_seconds, config.rest_seconds)
+        relative, size = strength(moved)
+        found = kept(candidates(relative, size, fps, config), config.greatest, self.iou, self.keep)
+        emotion, emotion_score = nearest(directions(moved, found.peak), self.patterns.cpu().numpy())
+        events = EventTable(
+            subject=np.zeros(len(found), np.int64),
+            video=np.full(len(found), index),
+            start=found.start,
+            end=found.end,
+            type=np.full(len(found), kind),
+            emotion=emotion,
+            score=found.score,
+            emotion_score=emotion_score,
+        )
+        return events, confidence(relative)
+
+    def _collect(self, video: VideoMotion) -> None:
+        events, curves = self(video)
+        self._events.append(events)
+        self._curves.append(curves)
+
+    def _record(self, stage: str) -> DetectionRecord:
+        """What was spotted in the videos of a stage; they come in order."""
+        events, curves = list(self._events), list(self._curves)
+        self._events.clear()
+        self._curves.clear()
+        macro, micro = self.threshold.tolist()
+        record = put_together(self.data, stage, events, curves, (macro, micro))
+        return dataclasses.replace(record, chosen_on="training")
+
+    def _score(self, stage: str) -> None:
+        if self.trainer.sanity_checking:  # nothing is chosen yet, and a few videos are no stage
+            self._events.clear()
+            self._curves.clear()
+            return
+        self.record = self._record(stage)
+        self.scores = figures_of(self.record)
+        logged = logged_figures(self.scores, recognise=True)
+        self.log_dict({f"{stage}/{name}": value for name, value in logged.items()}, prog_bar=stage == "val")
+
+
+def peaks_of(truths: EventTable, curve: FloatArray) -> IntArray:
+    """Frame `(N,)` of each truth at which a curve `(T,)` is highest."""
+    last = len(curve) - 1
+    spans = [
+        (min(max(math.floor(start), 0), last), math.ceil(end))
+        for start, end in zip(truths.start, truths.end, strict=True)
+    ]
+    return np.array([first + int(curve[first : max(stop, first + 1)].argmax()) for first, stop in spans], np.int64)

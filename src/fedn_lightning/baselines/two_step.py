@@ -1,0 +1,336 @@
+"""The two-step pipeline: what a spotter found is named by a recogniser, and scored as any other run.
+
+The baseline that the paper compares with (P): spot, then recognise. Spotter and recogniser are trained apart, on the
+same frame features of the same frozen encoder; what they say together lies in a run folder like that of `fedn fit`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import lightning
+import numpy as np
+import torch
+import yaml  # type: ignore[import-untyped]
+
+from fedn_lightning.callbacks.run_config import describe_environment
+from fedn_lightning.datamodules.features import FeatureCache, Features
+from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule, cut
+from fedn_lightning.errors import FoldError
+from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
+from fedn_lightning.loso.experiment import Experiment
+from fedn_lightning.loso.folds import Fold, make_folds
+from fedn_lightning.loso.pool import Pooled, read_thresholds
+from fedn_lightning.loso.status import Status, problem, seal
+from fedn_lightning.models.checkpoints import read_checkpoint
+from fedn_lightning.models.postprocessing import confidence_curves
+from fedn_lightning.reports.timeline import save_timelines
+from fedn_lightning.results import Names, read_events, read_videos
+from fedn_lightning.results.result import result_of
+from fedn_lightning.results.run_folder import RunFolder, read_config
+from fedn_lightning.results.writing import write_tables
+from fedn_lightning.tasks.recognition import RecognitionTask
+from fedn_lightning.utils.files import write_json, write_text
+from fedn_lightning.video.store import StoredVideo
+
+EQUAL = {"dataset": "corpus", "emotions": "emotion classes", "fps": "frame rate", "crop_size": "crop size"}
+"""What both halves must have in common, by its name in a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Half:
+    """A trained half of the pipeline.
+
+    Attributes:
+        folder: its run folder.
+        config: its `config.yaml`.
+        weights: of its best epoch, by name.
+        recipe: the checkpoint's own record of what it is and whom it has seen.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    weights: dict[str, torch.Tensor]
+    recipe: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Half:
+        """Reads a run folder of `fedn fit`.
+
+        Raises:
+            CheckpointError: if its checkpoint is not there or cannot be read.
+            FoldError: if the run is not complete.
+        """
+        folder = Path(folder)
+        for name in ("config.yaml", "result.json", "proposals.csv", "truth.csv", "videos.csv"):
+            if not (folder / name).is_file():
+                msg = f"{folder} is no complete run: {name} is missing. Train it with fedn fit, test included."
+                raise FoldError(msg)
+        content: Mapping[str, Any] = read_checkpoint(folder / "checkpoints" / "best.ckpt")
+        return cls(folder, read_config(folder), content["state_dict"], dict(content.get("fedn", {})))
+
+    @property
+    def encoder(self) -> dict[str, torch.Tensor]:
+        """The weights of its frame encoder."""
+        return {name: value for name, value in self.weights.items() if name.startswith("encoder.")}
+
+
+def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dict[str, Any]:
+    """Names what a spotter found on its held-out subjects, and writes the whole as a run.
+
+    Every proposal of the spotter keeps its ends, its score and the spotter's thresholds, so that spotting scores do
+    not change; emotion and `emotion_score` (the recogniser's probability of that class) are the recogniser's, and
+    detection ranks by their product, as it does for the joint network. An emotion that the spotter named is not looked
+    at.
+
+    Args:
+        spotter: run folder of a `DetectionTask`, usually with `recognise: false`.
+        recogniser: run folder of a `RecognitionTask` with the same held-out subjects, corpus, labels and encoder.
+        out: where to write; an earlier run there is moved aside.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        CheckpointError: if a checkpoint cannot be read.
+        FoldError: if a run is incomplete, or the halves do not belong together.
+    """
+    spotting, recognition = Half.read(spotter), Half.read(recogniser)
+    check(spotting, recognition)
+    record = recognise_spotted(spotting, recognition)
+    result = result_of(record)
+    folder = RunFolder(out)
+    folder.open()
+    write_tables(record, folder.path)
+    save_timelines(record, folder.path / "timelines")
+    write_text(folder.path / "config.yaml", yaml.safe_dump(describe(spotting, recognition), sort_keys=False))
+    write_text(folder.path / "env.txt", describe_environment())
+    write_json(folder.path / "result.json", result)
+    return result
+
+
+def check(spotter: Half, recogniser: Half) -> None:
+    """Refuses halves that do not belong together, or that have seen a held-out subject.
+
+    Raises:
+        FoldError: in a sentence that names both runs and what differs.
+    """
+    both = f"{spotter.folder} and {recogniser.folder}"
+    if recogniser.recipe.get("task") != RecognitionTask.__name__:
+        msg = f"{recogniser.folder} is no recogniser: it holds a {recogniser.recipe.get('task', 'run without record')}."
+        raise FoldError(msg)
+    for key, name in EQUAL.items():
+        if spotter.recipe.get(key) != recogniser.recipe.get(key):
+            values = f"{spotter.recipe.get(key)} and {recogniser.recipe.get(key)}"
+            raise FoldError(f"{both} differ in {name}, {values}; train both halves on the same data.")
+    held_out = sorted(spotter.recipe["subjects"]["test"])
+    for half in (spotter, recogniser):
+        subjects = half.recipe["subjects"]
+        if sorted(subjects["test"]) != held_out:
+            first, second = (", ".join(names) or "nobody" for names in (held_out, subjects["test"]))
+            msg = f"{both} must hold out the same subjects, but the first holds out {first}, the second {second}."
+            raise FoldError(msg)
+        seen = sorted({*subjects["train"], *subjects["val"]} & set(held_out))
+        if seen:
+            raise FoldError(f"{half.folder} was trained or chosen on {', '.join(seen)}, whom the pipeline holds out.")
+    for name in ("videos.csv", "truth.csv"):
+        if (spotter.folder / name).read_bytes() != (recogniser.folder / name).read_bytes():
+            raise FoldError(f"{both} differ in {name}: the halves were not tested on the same videos and labels.")
+    if not same_weights(spotter.encoder, recogniser.encoder):
+        msg = f"{both} have different frame encoders; give both the same model.encoder, frozen, and train them again."
+        raise FoldError(msg)
+
+
+def same_weights(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> bool:
+    """Whether two sets of weights are equal."""
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def recognise_spotted(spotter: Half, recogniser: Half) -> DetectionRecord:
+    """The spotter's proposals with the recogniser's emotions, beside the truth."""
+    task, data = load_task(recogniser), load_data(recogniser)
+    cut_as = IntervalConfig(**recogniser.recipe["intervals"])
+    cache = FeatureCache(str(Path(data.crops.store) / "features"), task.encoder, torch.device("cpu"), data.augment)
+    videos = data.videos("test")
+    clips = [data.stored(video) for video in videos]
+    cache.build(clips)
+    names = Names()
+    read_videos(spotter.folder / "videos.csv", names)
+    proposals = read_events(spotter.folder / "proposals.csv", names).events
+    predictions = []
+    for index, (video, clip) in enumerate(zip(videos, clips, strict=True)):
+        mine = proposals[proposals.video == names.videos[video.subject, video.name]]
+        # Files count from the release's first frame; they are read as if that were always 1.
+        shift = video.first_frame - 1
+        mine = replace(mine, start=mine.start - shift, end=mine.end - shift, video=np.full(len(mine), index))
+        mine = replace(mine, subject=np.full(len(mine), data.corpus.subjects.index(video.subject)))
+        predictions.append(named(mine, clip, cache.load(clip), task, cut_as))
+    return DetectionRecord(
+        videos=tuple(videos),
+        n_frames=tuple(clip.source_n_frames for clip in clips),
+        emotions=task.emotions,
+        truths=EventTable.concatenate([data.truths(video, index) for index, video in enumerate(videos)]),
+        predictions=EventTable.concatenate(predictions),
+        threshold=read_thresholds(spotter.folder),
+        curves=tuple(spotted_curves(p, clip.source_n_frames) for p, clip in zip(predictions, clips, strict=True)),
+    )
+
+
+def named(
+    events: EventTable, clip: StoredVideo, features: Features, task: RecognitionTask, cut_as: IntervalConfig
+) -> EventTable:
+    """Events of one video with the emotions that a recogniser sees in their intervals.
+
+    Args:
+        events: in source frames.
+        clip: the video.
+        features: `(T, D)` its frame features.
+        task: the recogniser.
+        cut_as: how it was taught to see intervals.
+    """
+    if not len(events):
+        return events
+    starts, ends = clip.source_to_store(events.start), clip.source_to_store(events.end)
+    pieces = [cut(features, float(start), float(end), cut_as) for start, end in zip(starts, ends, strict=True)]
+    emotion, score = task.recognise(np.stack([p[0] for p in pieces]), np.stack([p[1] for p in pieces]))
+    return replace(events, emotion=emotion, emotion_score=score)
+
+
+def spotted_curves(events: EventTable, n_frames: int) -> FloatArray:
+    """The greatest score of any kept proposal in each frame, `(n_frames, 2)`: all that a run folder knows of it."""
+    rows = np.zeros((len(events), 7))
+    rows[:, 1], rows[:, 2] = events.start, events.end
+    rows[np.arange(len(events)), 3 + events.type] = events.score
+    return confidence_curves(rows, n_frames)
+
+
+def load_task(half: Half) -> RecognitionTask:
+    """The trained recogniser, in evaluation mode, on the CPU."""
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(RecognitionTask, "model")
+    task: RecognitionTask = parser.instantiate_classes(parser.parse_object({"model": half.recipe["model"]})).model
+    task.load_state_dict(half.weights)
+    return task.eval()
+
+
+def load_data(half: Half) -> RecognitionDataModule:
+    """The data module that the recogniser was trained with."""
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(lightning.LightningDataModule, "data")
+    given = parser.parse_object({"data": half.config["data"]})
+    data: RecognitionDataModule = parser.instantiate_classes(given).data
+    return data
+
+
+def describe(spotter: Half, recogniser: Half) -> dict[str, Any]:
+    """What the pipeline is made of, the content of its `config.yaml`."""
+    return {
+        "experiment": "two_step",
+        "seed_everything": spotter.config.get("seed_everything"),
+        "pipeline": {"spotter": str(spotter.folder), "recogniser": str(recogniser.folder)},
+        "model": {"spotter": spotter.config["model"], "recogniser": recogniser.config["model"]},
+        "data": spotter.config["data"],
+    }
+
+
+EXPERIMENT = "experiment.json"
+"""What tells a folder of `fedn loso` from that of a single run."""
+
+
+def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, tell: Callable[[str], None]) -> list[Pooled]:
+    """Combines every fold that both experiments have finished, and pools each seed.
+
+    The result lies in `out/<hash>`, laid out as the folder of `fedn loso`; folds that are there already are kept.
+
+    Args:
+        spotter: folder of a `fedn loso` experiment, `runs/<experiment>/<hash>`.
+        recogniser: likewise.
+        out: parent of the result.
+        draws: of subjects, for the intervals.
+        tell: receives a line per fold that is done or left out.
+
+    Raises:
+        FoldError: if the experiments do not belong together, or no fold is finished in both.
+    """
+    from fedn_lightning.loso.seeds import pool_seeds  # here, as below
+
+    halves = located(spotter), located(recogniser)
+    experiment = joined(*halves, out)
+    every = make_folds(list(experiment.subjects), common_seeds(*halves), experiment.group)
+    wanted = []
+    for fold in every:
+        reasons = [f"{half.name}: {reason}" for half in halves if (reason := problem(half, fold))]
+        if reasons:
+            tell(f"{fold} is left out ({'; '.join(reasons)})")
+            continue
+        wanted.append(fold)
+        if problem(experiment, fold) is not None:
+            tell(f"{fold}")
+            combine_fold(*halves, experiment, fold)
+    if not wanted:
+        msg = f"No fold is finished in both {spotter} and {recogniser}; finish them with fedn loso."
+        raise FoldError(msg)
+    write_json(experiment.folder / EXPERIMENT, experiment.to_json())
+    return pool_seeds(experiment, every, wanted, draws)
+
+
+def combine_fold(spotter: Experiment, recogniser: Experiment, experiment: Experiment, fold: Fold) -> None:
+    """Combines one fold and vouches for it."""
+    started = time.time()
+    folder = experiment.fold_folder(fold)
+    combine(spotter.fold_folder(fold), recogniser.fold_folder(fold), folder)
+    seconds = round(time.time() - started, 3)
+    seal(experiment, fold, Status(experiment.config_hash, fold.seed, fold.subjects, started=started, seconds=seconds))
+
+
+def located(folder: Path) -> Experiment:
+    """The experiment in a folder of `fedn loso`, wherever the folder was moved to.
+
+    Raises:
+        FoldError: if there is none, or the folder was renamed.
+    """
+    experiment = Experiment.load(folder / EXPERIMENT)
+    here = replace(experiment, runs=str(folder.absolute().parents[1]))
+    if here.folder != folder.absolute():
+        msg = f"{folder} must be named {experiment.name}/{experiment.config_hash}, as fedn loso named it."
+        raise FoldError(msg)
+    return here
+
+
+def joined(spotter: Experiment, recogniser: Experiment, out: Path) -> Experiment:
+    """The experiment of both halves together.
+
+    Raises:
+        FoldError: if their folds are not the same.
+    """
+    if spotter.subjects != recogniser.subjects or spotter.group != recogniser.group:
+        msg = (
+            f"{spotter.folder} and {recogniser.folder} have different subjects, or hold out groups of different size "
+            f"({spotter.group} and {recogniser.group}); run fedn loso for both with the same corpus and --group."
+        )
+        raise FoldError(msg)
+    digest = hashlib.sha256(f"{spotter.config_hash} {recogniser.config_hash}".encode()).hexdigest()[:8]
+    return replace(
+        spotter,
+        name=out.absolute().name,
+        runs=str(out.absolute().parent),
+        config_hash=digest,
+        words=("two-step", str(spotter.folder), str(recogniser.folder)),
+        wandb_group=f"{out.absolute().name}-{digest}",
+    )
+
+
+def common_seeds(spotter: Experiment, recogniser: Experiment) -> list[int]:
+    """Seeds of which both experiments have folds, ascending."""
+    both = (_seeds(half.folder.glob("seed*")) for half in (spotter, recogniser))
+    return sorted(set.intersection(*both))
+
+
+def _seeds(folders: Iterable[Path]) -> set[int]:
+    return {int(folder.name.removeprefix("seed")) for folder in folders if folder.name[4:].lstrip("-").isdigit()}

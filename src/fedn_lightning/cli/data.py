@@ -1,0 +1,260 @@
+"""`fedn data check`: lists what a corpus holds, what was repaired, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedn_lightning.cli.config import layers
+from fedn_lightning.datasets import READERS
+from fedn_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fedn_lightning.events import Corpus
+    from fedn_lightning.video.verify import Verification
+
+POLICY_FORM = "NAME=VALUE"
+
+
+@dataclass(frozen=True)
+class CorpusTarget:
+    """A corpus and how it is to be read.
+
+    Attributes:
+        dataset: name of the reader.
+        root: folder of the release.
+        policies: the reader's policies.
+        crops: the experiment's crop settings (`store`, `size`, ...); empty for a folder.
+    """
+
+    dataset: str
+    root: str
+    policies: dict[str, str] = field(default_factory=dict)
+    crops: dict[str, Any] = field(default_factory=dict)
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that :func:`target_of` reads."""
+    parser.add_argument("target", help="an experiment file, or the folder a corpus was unpacked in")
+    parser.add_argument("--dataset", choices=READERS, help="reader of a folder (default: casme2)")
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar=POLICY_FORM,
+        help="how a quirk of the release is handled, e.g. offset_policy=mirror; may be repeated",
+    )
+
+
+def target_of(args: argparse.Namespace) -> CorpusTarget:
+    """The corpus that the arguments name; policies given as arguments win over the file's.
+
+    Raises:
+        ConfigError: if the experiment file cannot be read or names no corpus.
+    """
+    policies = dict(_policy(text) for text in args.policy)
+    if Path(args.target).suffix.lower() not in (".yaml", ".yml"):
+        return CorpusTarget(args.dataset or "casme2", args.target, policies)
+    settings = _data_settings(args.target)
+    corpus = settings.get("corpus")
+    if not isinstance(corpus, dict) or not {"dataset", "root"} <= set(corpus):
+        msg = f"{args.target} names no corpus: data.init_args.corpus needs the keys dataset and root."
+        raise ConfigError(msg)
+    return CorpusTarget(
+        args.dataset or str(corpus["dataset"]),
+        str(corpus["root"]),
+        {**{name: str(value) for name, value in (corpus.get("policies") or {}).items()}, **policies},
+        dict(settings.get("crops") or {}),
+    )
+
+
+def _policy(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        msg = f"--policy {text!r} must have the form {POLICY_FORM}, e.g. offset_policy=mirror."
+        raise ConfigError(msg)
+    return name, value
+
+
+def _data_settings(path: str) -> dict[str, Any]:
+    """The arguments of an experiment's data module, those of its bases included, references resolved."""
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError  # type: ignore[import-untyped]
+
+    try:
+        first, *changes = layers(Path(path))
+        loaded = OmegaConf.merge(OmegaConf.load(first), *map(OmegaConf.create, changes))
+        found = OmegaConf.select(loaded, "data.init_args") if isinstance(loaded, DictConfig) else None
+        settings = OmegaConf.to_container(found, resolve=True) if found is not None else {}
+    except (OSError, YAMLError, OmegaConfBaseException) as error:
+        msg = f"{path} cannot be read as an experiment: {error}."
+        raise ConfigError(msg) from None
+    return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
+
+
+def check_parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="fedn data check",
+        description="Lists what a corpus holds, what was repaired, and what is wrong with it.",
+        epilog="Exit code: 0 training can start, 1 something cannot be used, 2 the corpus cannot be read.",
+    )
+    add_target(made)
+    made.add_argument("--json", action="store_true", help="print everything as JSON instead of tables")
+    made.add_argument("--all", action="store_true", help="list every row, however many")
+    made.add_argument("--picture", metavar="PNG", help="draw lengths, labels and agreement to this file")
+    made.add_argument("--decode", action="store_true", help="decode every video and find which reader is right for it")
+    made.add_argument("--cache", metavar="JSON", help="file that remembers which videos --decode found right")
+    made.add_argument("--jobs", type=int, default=2, help="processes for --decode (default: %(default)s)")
+    return made
+
+
+def check(argv: Sequence[str]) -> int:
+    """Runs the command; returns 0 if training can start, 1 if something cannot be used."""
+    args = check_parser().parse_args(argv)
+    target = target_of(args)
+    from rich.console import Console
+
+    from fedn_lightning.analysis.dataset_report import Checkup, print_checkup, save_checkup
+    from fedn_lightning.datasets.base import published_counts
+    from fedn_lightning.utils.files import plain
+
+    checkup = Checkup(_read(target), published_counts(target.dataset, target.root))
+    decoded = _decode(checkup.corpus, args.cache, args.jobs) if args.decode else {}
+    broken = {key: result for key, result in decoded.items() if result.reader == "none"}
+    ready = checkup.ready and not broken
+    if args.json:
+        print(json.dumps(plain({**checkup.as_dict(), "ready": ready, "decoding": _plain(decoded)}), indent=2))
+    else:
+        console = Console()
+        print_checkup(checkup, console, everything=args.all)
+        for line in _decoding_lines(decoded):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print("\nTraining can start." if ready else "\nTraining cannot start before this is mended.")
+    if args.picture:
+        save_checkup(checkup, args.picture)
+        print(f"{args.picture}: lengths, labels, agreement", file=sys.stderr)
+    return 0 if ready else 1
+
+
+def _read(target: CorpusTarget) -> Corpus:
+    """Reads the corpus; what cannot be used is listed instead of stopping the check."""
+    from fedn_lightning.datasets import read
+
+    return read(target.dataset, target.root, **{**target.policies, "unusable_rows": "drop"})
+
+
+def _decode(corpus: Corpus, cache: str | None, jobs: int) -> dict[str, Verification]:
+    """Verifies every video, with a bar on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from fedn_lightning.video.verify import verify
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("decoding", total=sum(video.n_frames or 0 for video in corpus.videos) or None)
+        return verify(corpus.videos, cache, jobs, tick=lambda index, frames: bar.update(task, advance=frames))
+
+
+def _decoding_lines(decoded: dict[str, Verification]) -> list[str]:
+    """How many videos each reader is right for, and why not decord."""
+    if not decoded:
+        return []
+    readers = [result.reader for result in decoded.values()]
+    lines = ["\nreaders: " + ", ".join(f"{readers.count(r)} {r}" for r in sorted(set(readers)))]
+    lines += [f"  {key}: {r.why}" for key, r in decoded.items() if r.reader in ("pyav", "none") or r.missing]
+    lines += [
+        f"  {key}: its header promises {r.declared} frames, {r.n_frames} can be decoded"
+        for key, r in decoded.items()
+        if r.declared not in (None, r.n_frames) and r.reader != "none"
+    ]
+    return lines
+
+
+def _plain(decoded: dict[str, Verification]) -> dict[str, dict[str, object]]:
+    from dataclasses import asdict
+
+    return {key: asdict(result) for key, result in decoded.items()}
+
+
+KEYS = ("store", "size", "fps", "jobs", "align", "gaps", "boxes", "finder", "frames")
+DEFAULTS = {
+    "size": 128,
+    "fps": 30.0,
+    "jobs": 2,
+    "align": "video",
+    "gaps": "repeat",
+    "boxes": "",
+    "finder": "cascade",
+    "frames": "store",
+}
+"""Settings where neither arguments nor an experiment file give one."""
+
+
+def prepare_parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="fedn data prepare",
+        description="Finds and aligns the faces of a corpus and writes its clip store. May be stopped and run again.",
+        epilog="An experiment file gives these settings under data.init_args.crops; arguments win over it.",
+    )
+    add_target(made)
+    made.add_argument("--store", help="folder of the clip store")
+    made.add_argument("--size", type=int, help="side of the face crop in px (default: 128)")
+    made.add_argument("--fps", type=float, help="working frame rate (default: 30)")
+    made.add_argument("--jobs", type=int, help="processes (default: 2)")
+    made.add_argument("--align", choices=("video", "track", "none"), help="how the face is followed (default: video)")
+    made.add_argument("--gaps", choices=("repeat", "split", "error"), help="missing frames (default: repeat)")
+    made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")
+    made.add_argument("--finder", help="what finds the face: cascade, mesh (mediapipe) or openface:FOLDER")
+    made.add_argument("--frames", choices=("store", "video"), help="write crops, or decode them later (default: store)")
+    return made
+
+
+def prepare(argv: Sequence[str]) -> int:
+    """Runs the command; returns 1 if a video or a row had to be set aside."""
+    args = prepare_parser().parse_args(argv)
+    target = target_of(args)
+    from fedn_lightning.datasets import read
+    from fedn_lightning.datasets.base import UNUSABLE
+    from fedn_lightning.video.landmarks import read_boxes
+    from fedn_lightning.video.prepare import prepare
+
+    settings = {**DEFAULTS, **target.crops}
+    settings.update({key: value for key in KEYS if (value := getattr(args, key)) is not None})
+    if "store" not in settings:
+        msg = "--store is missing: say in which folder the clip store is to be written."
+        raise ConfigError(msg)
+    corpus = read(target.dataset, target.root, **{**target.policies, "unusable_rows": "drop"})
+    boxes = settings["boxes"]
+    report = prepare(
+        corpus,
+        settings["store"],
+        crop_size=settings["size"],
+        fps=settings["fps"],
+        jobs=settings["jobs"],
+        align=settings["align"],
+        gaps=settings["gaps"],
+        boxes=read_boxes(boxes, [video.key for video in corpus.videos]) if boxes else None,
+        finder=settings["finder"],
+        frames=settings["frames"],
+        progress=True,
+    )
+    faults = [r for r in corpus.repairs if r.rule.startswith(UNUSABLE)]
+    for repair in faults:
+        row = f", row {repair.row}" if repair.row else ""
+        print(f"set aside: {repair.file}{row}: {repair.rule}: {repair.before}", file=sys.stderr)
+    for key, why in report.failed.items():
+        print(f"set aside: {key}: {why}", file=sys.stderr)
+    rate = f", {report.frames / report.seconds:.0f} frames a second" if report.frames else ""
+    print(
+        f"{settings['store']}: {len(report.prepared)} videos prepared, {len(report.reused)} were current, "
+        f"{len(report.failed)} set aside ({report.frames} frames in {report.seconds:.1f} s{rate})."
+    )
+    return 1 if report.failed or faults else 0

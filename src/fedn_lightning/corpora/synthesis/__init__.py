@@ -1,1 +1,0 @@
-"""The generated corpus: faces, their behaviour, and the files of CAS(ME)^2."""

@@ -1,0 +1,154 @@
+"""Anyone's own videos: a folder per subject and one table. Also the example of how a reader is written."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from fedn_lightning.datasets.base import MICRO_SECONDS, Annotation, Ledger, PastEnd, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.layout import not_found
+from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
+from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
+from fedn_lightning.utils.validation import as_number
+from fedn_lightning.video.media import VIDEO_SUFFIXES, probe
+
+NAME = "A corpus of your own"
+SOURCE = "Lay it out as docs/own_data.md shows."
+TABLE, VIDEOS = "annotations.csv", "videos"
+COLUMNS = ("subject", "video", "onset", "offset")
+OPTIONAL = ("apex", "type", "emotion", "emotion_self", "action_units")
+
+
+def read_csv(
+    root: str,
+    fps: float | str = 0,
+    first_frame: int | str = 1,
+    offset_policy: str = "apex",
+    type_source: TypeSource = "label",
+    past_end: PastEnd = "unusable",
+    unusable_rows: UnusableRows = "error",
+) -> Corpus:
+    """Reads `videos/<subject>/<video>.mp4` (or a folder of images) and `annotations.csv`.
+
+    Args:
+        root: folder with both.
+        fps: frame rate of folders of images, which do not know their own.
+        first_frame: number that the table gives to the first frame of a video file: 1 or 0. A folder's images bear
+            their own numbers.
+        offset_policy: what to do with an empty offset; see
+            :func:`fedn_lightning.datasets.base.repaired_offset`.
+        type_source: `label` (the column `type`; by duration where it is empty) or `duration` (up to 0.5 s is micro).
+        past_end: what a row that ends past its video is: `unusable` or `clip`ped.
+        unusable_rows: `error`, or `drop` to go on without rows and videos that cannot be used.
+
+    Returns:
+        Every video of the folder, annotated or not.
+
+    Raises:
+        CorpusNotFoundError: if the table or the videos are not there.
+        AnnotationError: if the table or a row cannot be used.
+        ConfigError: if a policy does not exist.
+    """
+    rate, first = as_number(fps), as_number(first_frame)
+    if rate is None or rate < 0 or first not in (0, 1):
+        msg = f"fps must be a number and first_frame 0 or 1, got {fps!r} and {first_frame!r}."
+        raise ConfigError(msg)
+    table, folder = Path(root) / TABLE, Path(root) / VIDEOS
+    if not table.is_file() or not folder.is_dir():
+        raise not_found(NAME, root, f"{TABLE} beside a folder {VIDEOS}", SOURCE)
+    ledger = Ledger(unusable_rows)
+    videos = {video.key: video for video in _videos(folder, rate, int(first), ledger)}
+    rows = list(_annotations(table, videos, ledger))
+    return to_corpus(
+        "csv", videos.values(), rows, ledger, offset_policy=offset_policy, type_source=type_source, past_end=past_end
+    )
+
+
+def _videos(folder: Path, fps: float, first: int, ledger: Ledger) -> Iterator[Video]:
+    """Every video file or folder of images, one level below its subject's folder."""
+    claimed: dict[str, Path] = {}
+    for path in sorted(folder.glob("*/*")):
+        if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES):
+            continue
+        name = path.name if path.is_dir() else path.stem
+        key = f"{path.parent.name}/{name}"
+        if key in claimed:
+            ledger.unusable(str(path), 0, f"another path claims the same video, {key}", str(claimed[key]))
+            continue
+        claimed[key] = path
+        try:
+            header = probe(path)
+            if path.is_dir() and not fps:
+                msg = f"{path} is a folder of images; set the policy fps to the rate they were taken at."
+                raise VideoError(msg)
+        except VideoError as error:
+            ledger.unusable(str(path), 0, "the video cannot be opened", str(error))
+            continue
+        number = header.first_frame if path.is_dir() else first
+        yield Video("csv", path.parent.name, name, str(path), header.fps or fps, number, header.n_frames)
+
+
+def _annotations(table: Path, videos: dict[str, Video], ledger: Ledger) -> Iterator[Annotation]:
+    """The rows of the table."""
+    for number, row in _rows(table):
+        key = f"{row['subject']}/{row['video']}"
+        video = videos.get(key) or videos.get(f"{row['subject']}/{Path(row['video']).stem}")
+        onset, offset, apex = (as_number(row.get(column, "")) for column in ("onset", "offset", "apex"))
+        if video is None:
+            ledger.unusable(str(table), number, f"there is no usable video {key} below {VIDEOS}", _shown(row))
+            continue
+        kind = _type(row.get("type", ""), onset, offset, video.fps)
+        if onset is None or kind is None or (row["offset"] and offset is None):
+            why = "onset and offset must be frames, and the type macro, micro or empty"
+            ledger.unusable(str(table), number, why, _shown(row))
+            continue
+        yield Annotation(
+            file=str(table),
+            row=number,
+            video=video,
+            onset=onset,
+            apex=apex,
+            offset=offset,
+            type=kind,
+            emotion=row.get("emotion", "").lower(),
+            emotion_self=row.get("emotion_self", "").lower() or None,
+            action_units=row.get("action_units", ""),
+        )
+
+
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each row's number in the file and its cells by column."""
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
+            missing = [column for column in COLUMNS if column not in reader.fieldnames]
+            if missing:
+                needed = f"it needs {', '.join(COLUMNS)} and may have {', '.join(OPTIONAL)}"
+                msg = f"{table} lacks the column {missing[0]}; {needed}."
+                raise AnnotationError(msg)
+            for row in reader:
+                yield (
+                    reader.line_num,
+                    {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)},
+                )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"{table} cannot be read as a CSV table in UTF-8: {error}."
+        raise AnnotationError(msg) from None
+
+
+def _shown(row: dict[str, str]) -> str:
+    return ", ".join(row.values())
+
+
+def _type(word: str, onset: float | None, offset: float | None, fps: float) -> ExpressionType | None:
+    """The type that a row names, or by duration if it names none; None if it is neither.
+
+    >>> _type("Micro", 1, 99, 30), _type("", 1, 15, 30), _type("", 1, 60, 30), _type("both", 1, 2, 30)
+    ('micro', 'micro', 'macro', None)
+    """
+    if not word:
+        short = onset is not None and offset is not None and offset - onset + 1 <= MICRO_SECONDS * fps + 0.5
+        return "micro" if short else "macro"
+    return next((kind for kind in EXPRESSION_TYPES if kind == word.lower()), None)

@@ -1,0 +1,495 @@
+"""One visit of the doctor: everything that is looked at, in under three seconds."""
+
+from __future__ import annotations
+
+import importlib.util
+import netrc
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+import yaml  # type: ignore[import-untyped]
+from packaging.requirements import Requirement
+
+from fedn_lightning import __version__
+from fedn_lightning.errors import VideoError
+from fedn_lightning.utils.cores import available_cores
+from fedn_lightning.video.readers import Reader, open_video
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what was looked at.
+        value: how it is.
+        problem: what is wrong and what to do, a sentence; empty if nothing is.
+        broken: whether something that everybody needs does not work.
+    """
+
+    name: str
+    value: str
+    problem: str = ""
+    broken: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """Findings that belong together."""
+
+    title: str
+    findings: tuple[Finding, ...]
+
+
+def is_broken(sections: Sequence[Section]) -> bool:
+    """Whether something that everybody needs does not work."""
+    return any(finding.broken for section in sections for finding in section.findings)
+
+
+def problems(sections: Sequence[Section]) -> list[str]:
+    """The sentences about what is wrong."""
+    return [finding.problem for section in sections for finding in section.findings if finding.problem]
+
+
+def to_markdown(sections: Sequence[Section]) -> str:
+    """Headings and lists that read well in a terminal and in a bug report.
+
+    >>> print(to_markdown([Section("Disk", (Finding("free", "1 GB", "Make room."),))]))
+    ### Problems
+    - Make room.
+    <BLANKLINE>
+    ### Disk
+    - free: 1 GB
+    """
+    wrong = problems(sections)
+    blocks = ["\n".join(["### Problems", *(f"- {text}" for text in wrong)]) if wrong else "No problem was found."]
+    blocks += ["\n".join([f"### {s.title}", *(f"- {f.name}: {f.value}" for f in s.findings)]) for s in sections]
+    return "\n\n".join(blocks)
+
+
+def to_plain(sections: Sequence[Section]) -> dict[str, Any]:
+    """The same as what JSON knows."""
+    found = {section.title.lower(): [asdict(finding) for finding in section.findings] for section in sections}
+    return {"broken": is_broken(sections), "problems": problems(sections), **found}
+
+
+def impersonal(sections: Sequence[Section], home: Path | None = None) -> list[Section]:
+    """The same with the home folder written as `~`, so that no name of a person is pasted along.
+
+    >>> section = Section("Data", (Finding("root", "/ada/data"),))
+    >>> impersonal([section], Path("/ada"))[0].findings[0].value
+    '~/data'
+    """
+    folder = str(home or Path.home())
+    shorten: Callable[[str], str] = lambda text: text.replace(folder, "~") if len(folder) > 1 else text  # noqa: E731
+    return [
+        Section(
+            section.title,
+            tuple(Finding(shorten(f.name), shorten(f.value), shorten(f.problem), f.broken) for f in section.findings),
+        )
+        for section in sections
+    ]
+
+
+GB = 1e9
+
+LEAST_ROOM = 3.0
+"""GB: generated corpus, stills, crops and runs of `make fit` take some 2 GB."""
+
+LEAST_MEMORY = 2.0
+"""GB: `make fit` takes 1.4."""
+
+
+def machine(paths: bool = False) -> Section:
+    """System, Python, cores, memory, disk.
+
+    Args:
+        paths: also tell where Python and the current folder lie.
+    """
+    where = [Finding("Python's place", sys.executable), Finding("folder", str(Path.cwd()))] if paths else []
+    return Section(
+        "Machine",
+        (
+            Finding("system", platform.platform()),
+            Finding("Python", platform.python_version()),
+            Finding("cores", f"{available_cores()} of {os.cpu_count()} usable"),
+            _memory(),
+            disk(shutil.disk_usage(Path.cwd()).free),
+            *where,
+        ),
+    )
+
+
+def devices() -> Section:
+    """What torch computes on."""
+    import torch
+
+    found = [Finding("threads", f"{torch.get_num_threads()} of torch (OMP_NUM_THREADS {_setting('OMP_NUM_THREADS')})")]
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for number in range(count):
+        free, total = torch.cuda.mem_get_info(number)
+        name = torch.cuda.get_device_name(number)
+        found.append(Finding(f"CUDA {number}", f"{name}, {free / GB:.1f} of {total / GB:.1f} GB free"))
+    if not count:
+        built = (
+            f"built for {torch.version.cuda}, but no device answers" if torch.version.cuda else "torch is built without"
+        )
+        found.append(Finding("CUDA", f"none ({built})"))
+    found.append(Finding("MPS", "available" if torch.backends.mps.is_available() else "none"))
+    return Section("Devices", tuple(found))
+
+
+def disk(free: float) -> Finding:
+    """Room where the command was typed, in bytes.
+
+    >>> disk(1e9).problem
+    'The disk has 1.0 GB free; make fit needs about 3. Make room, or work in a folder on another disk.'
+    """
+    problem = ""
+    if free < LEAST_ROOM * GB:
+        problem = (
+            f"The disk has {free / GB:.1f} GB free; make fit needs about {LEAST_ROOM:g}. "
+            f"Make room, or work in a folder on another disk."
+        )
+    return Finding("disk", f"{free / GB:.1f} GB free", problem)
+
+
+def _memory() -> Finding:
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    available = _available()
+    if available is None:
+        return Finding("memory", f"{total / GB:.1f} GB" if total else "unknown")
+    problem = ""
+    if available < LEAST_MEMORY * GB:
+        problem = (
+            f"{available / GB:.1f} GB of memory are free; training needs about {LEAST_MEMORY:g}. End other programs."
+        )
+    return Finding("memory", f"{available / GB:.1f} of {total / GB:.1f} GB free", problem)
+
+
+def _available() -> int | None:
+    """Bytes that programs can still take; None where the system does not tell it so."""
+    info = Path("/proc/meminfo")
+    if not info.is_file():
+        return None
+    fields = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+    return int(fields["MemAvailable"].split()[0]) * 1024
+
+
+def _setting(name: str) -> str:
+    return os.environ.get(name, "not set")
+
+
+PROJECT = "fedn-lightning"
+REPAIR = "pip install -c constraints.txt -e ."
+"""The command that installs what the project needs, in its checkout."""
+
+
+def packages() -> Section:
+    """Versions of all that the project needs."""
+    found = [Finding(PROJECT, __version__)]
+    return Section("Packages", (*found, *(look(need) for need in requirements() if applies(need))))
+
+
+def extras() -> Section:
+    """Which optional extras are installed; a missing one is no problem."""
+    names = metadata.metadata(PROJECT).get_all("Provides-Extra") or []
+    found = [_extra(name, [need for need in requirements() if applies(need, name)]) for name in sorted(names)]
+    mesh = (
+        "installed"
+        if importlib.util.find_spec("mediapipe")
+        else "not installed; fedn_lightning/video/landmarks.py says how"
+    )
+    return Section("Extras", (*found, Finding("face mesh", mesh)))
+
+
+def requirements() -> list[Requirement]:
+    """What the installed project says it needs, extras included."""
+    return [Requirement(line) for line in metadata.requires(PROJECT) or []]
+
+
+def applies(need: Requirement, extra: str = "") -> bool:
+    """Whether a requirement holds on this machine: for everybody, or because of an extra alone.
+
+    >>> applies(Requirement("ray>=2; extra == 'ray'")), applies(Requirement("ray>=2; extra == 'ray'"), "ray")
+    (False, True)
+    """
+    always = need.marker is None or need.marker.evaluate({"extra": ""})
+    if not extra:
+        return always
+    return not always and need.marker is not None and need.marker.evaluate({"extra": extra})
+
+
+def look(need: Requirement) -> Finding:
+    """Whether a package is installed in a version that will do."""
+    version = version_of(need.name)
+    if version is None:
+        return Finding(need.name, "not installed", f"{need.name} is not installed. Run: {REPAIR}", broken=True)
+    if not need.specifier.contains(version, prereleases=True):
+        problem = f"{need.name} is {version}, but the project needs {need.specifier}. Run: {REPAIR}"
+        return Finding(need.name, version, problem, broken=True)
+    return Finding(need.name, version)
+
+
+def version_of(name: str) -> str | None:
+    """The installed version of a package, None if it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _extra(name: str, needs: Iterable[Requirement]) -> Finding:
+    wanted = [need for need in needs if need.name != PROJECT]
+    versions = {need.name: version_of(need.name) for need in wanted}
+    missing = [package for package, version in versions.items() if version is None]
+    if missing:
+        return Finding(name, f"not installed ({', '.join(missing)}); pip install '{PROJECT}[{name}]'")
+    return Finding(name, ", ".join(f"{package} {version}" for package, version in versions.items()))
+
+
+WANDB_MODES = ("offline", "online", "disabled", "dryrun", "run")
+"""What the variable WANDB_MODE may say; the last two are old names of the first two."""
+
+WANDB_HOST = "https://api.wandb.ai"
+
+
+def data(experiments: Path, folder: Path) -> Section:
+    """Which data sets and weights the experiments name are there, and what else lies in the data folder.
+
+    Args:
+        experiments: folder of experiment files; paths in them start from the current folder.
+        folder: the data folder.
+    """
+    named = places(experiments)
+    found = [
+        Finding(place, f"{'there' if Path(place).exists() else 'not there'} ({', '.join(sorted(who))})")
+        for place, who in sorted(named.items())
+    ]
+    others = sorted(str(path) for path in folder.glob("*") if path.is_dir() and str(path) not in named)
+    found += [Finding(place, "there") for place in others]
+    if not named:
+        found.append(
+            Finding("experiments", f"none in the folder {experiments}; run this in the project's checkout to see them")
+        )
+    return Section("Data", tuple(found))
+
+
+def places(experiments: Path) -> dict[str, set[str]]:
+    """Data roots and encoder weights by the experiments that name them."""
+    named: dict[str, set[str]] = {}
+    for file in sorted(experiments.rglob("*.yaml")):
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            continue  # fedn fit says what is wrong with it
+        for place in _places_of(content):
+            named.setdefault(place, set()).add(file.stem)
+    return named
+
+
+def _places_of(content: Any) -> list[str]:
+    paths = (
+        ("data", "init_args", "corpus", "root"),
+        ("data", "init_args", "root"),
+        ("model", "init_args", "encoder", "weights"),
+    )
+    found = []
+    for path in paths:
+        value = content
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, str):
+            found.append(value)
+    return found
+
+
+def wandb() -> Section:
+    """Mode and login of W&B; the key is looked for, never shown."""
+    mode = os.environ.get("WANDB_MODE", "")
+    login = login_of(os.environ.get("WANDB_BASE_URL") or WANDB_HOST)
+    problem = ""
+    if mode and mode not in WANDB_MODES:
+        problem = f'WANDB_MODE is "{mode}"; set it to offline, online or disabled, or unset it.'
+    elif mode in ("online", "run") and not login:
+        problem = f"WANDB_MODE is {mode}, but nobody is logged in. Run: wandb login, or unset WANDB_MODE."
+    return Section(
+        "W&B",
+        (
+            Finding(
+                "mode", f"{mode} (WANDB_MODE)" if mode else "offline, unless a configuration says otherwise", problem
+            ),
+            Finding("login", login or "none; only uploads need one"),
+        ),
+    )
+
+
+def login_of(server: str) -> str:
+    """Where a key for a W&B server comes from; empty if there is none. The key itself is not read out."""
+    if os.environ.get("WANDB_API_KEY"):
+        return "by WANDB_API_KEY"
+    given = os.environ.get("NETRC")
+    files = [Path(given)] if given else [Path.home() / ".netrc", Path.home() / "_netrc"]
+    for file in files:
+        try:
+            known = netrc.netrc(file).hosts
+        except (OSError, netrc.NetrcParseError):
+            continue
+        if urlsplit(server).hostname in known:
+            return f"by {file.name}"
+    return ""
+
+
+def visit(experiments: Path = Path("experiments"), folder: Path = Path("data"), paths: bool = False) -> list[Section]:
+    """Looks at everything.
+
+    Args:
+        experiments: folder of experiment files.
+        folder: folder of data sets.
+        paths: also tell where Python and the current folder lie.
+    """
+    first = [packages(), extras()]
+    if any(finding.broken for finding in first[0].findings):
+        return [*first, machine(paths), data(experiments, folder), wandb()]  # the rest would only say the same again
+
+    with tempfile.TemporaryDirectory() as scratch:
+        film = Path(scratch) / "film.mp4"
+        written = pyav(film)
+        trial = DecordTrial.start(film)  # while it runs, torch is imported
+        others = [machine(paths), devices(), data(experiments, folder), wandb()]
+        return [*first, *others[:2], section(written, trial), *others[2:]]
+
+
+GREYS = tuple(range(20, 240, 20))
+"""Brightness of each frame of the film."""
+
+NEAR = 6.0
+"""Grey levels a decoded frame may be off: the film is compressed."""
+
+PATIENCE = 20.0
+"""Seconds after which a decoder counts as hung."""
+
+CHILD = """
+import sys
+from fedn_lightning.doctor import decode
+print(decode("decord", sys.argv[1]))
+"""
+
+
+@dataclass
+class DecordTrial:
+    """decord at work in a child process: its native code may hang, or end the process."""
+
+    child: subprocess.Popen[str]
+
+    @classmethod
+    def start(cls, film: Path) -> DecordTrial:
+        """Begins to decode the film; :meth:`finding` waits for it."""
+        words = [sys.executable, "-c", CHILD, str(film)]
+        return cls(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+
+    def finding(self) -> Finding:
+        """How it went. Without decord videos are read by PyAV, so a failure is a problem and no more."""
+        instead = "Videos are read by PyAV instead; reinstall it with: pip install --force-reinstall decord"
+        try:
+            said, complaint = self.child.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.communicate()
+            return Finding("decord", "hangs", f"decord made no progress for {PATIENCE:g} s. {instead}")
+        answer = said.strip().splitlines()[-1] if said.strip() else ""
+        if self.child.returncode == 0 and answer == "right":
+            return Finding("decord", "decodes H.264")
+        why = answer or (complaint.strip().splitlines() or [f"exit code {self.child.returncode}"])[-1]
+        return Finding("decord", "does not work", f"decord cannot decode a film of H.264 ({why}). {instead}")
+
+
+def write_film(path: Path) -> None:
+    """Writes a film of grey frames, one for each of :data:`GREYS`."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        for grey in GREYS:
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), grey, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def decode(reader: Reader, film: str) -> str:
+    """Decodes the film; `right`, or what is wrong."""
+    try:
+        source = open_video(film, reader=reader)
+        frames = source.frames(0, source.n_frames)
+        source.close()
+    except (VideoError, ImportError, OSError) as error:
+        return str(error)
+    return judge(frames)
+
+
+def judge(frames: npt.NDArray[np.uint8]) -> str:
+    """Whether decoded frames `(T, H, W, 3)` are those of the film: `right`, or what is wrong.
+
+    >>> judge(np.zeros((3, 4, 4, 3), np.uint8))
+    '3 of 11 frames'
+    """
+    if len(frames) != len(GREYS):
+        return f"{len(frames)} of {len(GREYS)} frames"
+    off = np.abs(frames.mean(axis=(1, 2, 3)) - GREYS).max()
+    return "right" if off <= NEAR else f"a frame is off by {off:.0f} grey levels"
+
+
+def pyav(film: Path) -> Finding:
+    """Writes the film by PyAV and decodes it."""
+    repair = "Reinstall it with: pip install --force-reinstall av"
+    try:
+        write_film(film)
+        answer = decode("pyav", str(film))
+    except (ImportError, OSError, ValueError) as error:  # errors of PyAV are among these
+        answer = str(error) or type(error).__name__
+    if answer == "right":
+        return Finding("PyAV", "writes and decodes H.264")
+    return Finding("PyAV", "does not work", f"PyAV cannot write and decode a film of H.264 ({answer}). {repair}", True)
+
+
+def face_finder() -> Finding:
+    """Looks for the face in a picture of a generated one, by OpenCV's cascades."""
+    from fedn_synth.face.identity import Identity
+    from fedn_synth.face.renderer import FaceRenderer
+    from fedn_synth.face.tracks import Performance
+
+    picture = FaceRenderer(Identity.sample(5)).render(Performance.neutral(1), 0, 0)
+    try:
+        from fedn_lightning.video.faces import find_faces
+
+        faces = len(find_faces(picture.mean(axis=2).astype(np.uint8)))
+    except (ImportError, AttributeError, RuntimeError) as error:  # errors of OpenCV are among these
+        why = f"OpenCV's face cascade does not work ({error})"
+        return Finding("face cascade", "does not work", f"{why}. Run: pip install 'opencv-python-headless<5'", True)
+    if faces != 1:
+        why = f"OpenCV's face cascade finds {faces} faces in a picture of one"
+        return Finding("face cascade", "wrong", f"{why}. Run: pip install 'opencv-python-headless<5'", True)
+    return Finding("face cascade", "finds a generated face")
+
+
+def section(first: Finding, decord: DecordTrial) -> Section:
+    """Puts decoders and face finder together.
+
+    Args:
+        first: what :func:`pyav` found.
+        decord: at work on the film.
+    """
+    return Section("Videos", (first, decord.finding(), face_finder()))

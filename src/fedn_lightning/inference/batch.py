@@ -1,0 +1,162 @@
+"""Many videos, one after another: what is finished is not done again, and one that fails costs the others nothing."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fedn_lightning.errors import FednError, VideoError
+from fedn_lightning.inference.detections import Detections
+from fedn_lightning.inference.detector import Detector
+from fedn_lightning.inference.writers import Settings, finished, write_outputs
+from fedn_lightning.video.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+
+
+def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:
+    """The videos that are meant, each once, in the order named; within a folder or pattern by name.
+
+    Args:
+        words: files (of any suffix), folders (searched with the folders below them), or patterns such as `*.mp4`.
+        out: folder of the outputs, which is no input even if it lies in one.
+
+    Raises:
+        VideoError: if a word names nothing, or a folder or pattern holds no video.
+    """
+    found: dict[Path, Path] = {}
+    for word in words:
+        path = Path(word)
+        if path.is_dir():
+            videos = _in_folder(path, Path(out).resolve())
+        elif path.exists():
+            videos = [path]
+        elif not glob.has_magic(word):
+            msg = f"There is no video {word}."
+            raise VideoError(msg)
+        else:
+            videos = [p for p in map(Path, sorted(glob.glob(word, recursive=True))) if _is_video(p)]  # noqa: PTH207
+        if not videos:
+            msg = f"{word} {_why_empty(path)}"
+            raise VideoError(msg)
+        for video in videos:
+            found.setdefault(video.resolve(), video)
+    return list(found.values())
+
+
+def names_of(videos: Sequence[Path]) -> list[str]:
+    """A folder name for the outputs of each video: its stem, and as much more as tells it from the others.
+
+    >>> names_of([Path("a/x.mp4"), Path("b/x.mp4"), Path("b/x.avi"), Path("b/y.mp4")])
+    ['a_x.mp4', 'b_x.mp4', 'x.avi', 'y']
+    """
+    candidates = [[v.stem, v.name, *("_".join(v.parts[-k:]) for k in range(2, len(v.parts) + 1))] for v in videos]
+    most = max(map(len, candidates), default=0)
+    names = [""] * len(videos)
+    for level in range(most):
+        tried = [options[min(level, len(options) - 1)] for options in candidates]
+        counts = Counter(tried)
+        for k, name in enumerate(tried):
+            if not names[k] and (counts[name] == 1 or level == most - 1):
+                names[k] = name.replace(os.sep, "_").lstrip(".") or "video"
+    return names
+
+
+def _in_folder(folder: Path, out: Path) -> list[Path]:
+    paths = sorted(p for p in folder.rglob("*") if _is_video(p))
+    return [p for p in paths if out not in p.resolve().parents]
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+
+
+def _why_empty(path: Path) -> str:
+    known = ", ".join(VIDEO_SUFFIXES)
+    if not path.is_dir():
+        return f"matches no video ({known})."
+    if any(p.suffix.lower() in IMAGE_SUFFIXES for p in path.iterdir()):
+        return "holds images, no video; make a video file of them first, or a corpus (fedn data check) of the folder."
+    return f"holds no video ({known})."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one video.
+
+    Attributes:
+        video: the file.
+        folder: of its outputs.
+        detections: what was found; None if it failed, or was finished before.
+        summary: one line on what was found, empty if it failed.
+        error: why it failed, empty if it did not.
+    """
+
+    video: Path
+    folder: Path
+    detections: Detections | None
+    summary: str
+    error: str = ""
+
+    @property
+    def reused(self) -> bool:
+        """Whether the outputs were there already."""
+        return self.detections is None and not self.error
+
+
+class Progress(Protocol):
+    """What is told while a video is at work."""
+
+    def start(self, video: Path) -> None:
+        """A video begins."""
+
+    def tick(self, doing: str, frames: int, total: int) -> None:
+        """So many frames more of a total are `detecting` or `annotating` done."""
+
+
+def predict_all(
+    detector: Callable[[], Detector],
+    videos: Sequence[Path],
+    out: str | Path,
+    settings: Settings,
+    progress: Progress,
+    overwrite: bool = False,
+) -> Iterator[Outcome]:
+    """Runs a detector on videos and writes their outputs to `out/<name of the video>/`.
+
+    Args:
+        detector: makes the detector; called when the first video needs it.
+        videos: the files.
+        out: parent of the folders.
+        settings: which files are written.
+        progress: is told.
+        overwrite: do finished videos again.
+
+    Yields:
+        What became of each video, in order, once its files are written.
+    """
+    ready: Detector | None = None
+    for video, name in zip(videos, names_of(videos), strict=True):
+        folder = Path(out) / name
+        summary = None if overwrite or not video.is_file() else finished(folder, video, settings)
+        if summary is not None:
+            yield Outcome(video, folder, None, summary)
+            continue
+        progress.start(video)
+        ready = ready or detector()
+        try:
+            detections = ready.detect(video, settings.face, tick=lambda n, total: progress.tick("detecting", n, total))
+            total = detections.n_frames
+            write_outputs(
+                detections,
+                folder,
+                settings,
+                lambda n, total=total: progress.tick("annotating", n, total),  # type: ignore[misc]
+            )
+        except FednError as error:
+            yield Outcome(video, folder, None, "", str(error))
+            continue
+        yield Outcome(video, folder, detections, detections.summary())

@@ -1,0 +1,146 @@
+"""What a checkpoint says of the detector in it: network, crop, windows, classes and thresholds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from fedn_lightning.errors import CheckpointError
+from fedn_lightning.models.checkpoints import read_checkpoint
+from fedn_lightning.models.encoder import FrameEncoder
+from fedn_lightning.models.fedn import FEDN, NetworkConfig
+from fedn_lightning.models.postprocessing import InferenceConfig
+from fedn_lightning.tasks.encoding import EncoderConfig
+from fedn_lightning.utils.validation import check_choice
+from fedn_lightning.video.prepare import Align
+from fedn_lightning.video.store import CropSpec
+
+TASK = "DetectionTask"
+"""The LightningModule whose checkpoints hold a detector."""
+
+OTHERS = {
+    "RecognitionTask": "a recogniser, which names what others find; join it with a spotter's run: fedn two-step",
+    "FlowTask": "the classical baseline, without a network; score it on a corpus: fedn test --config RUN/config.yaml",
+}
+"""What the checkpoints of other tasks are, and what can be done with them."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that is needed to run a checkpoint on a video.
+
+    Attributes:
+        encoder: the frame encoder.
+        network: sizes and variants of FEDN.
+        inference: how proposals become events.
+        crop: size, working frame rate and alignment of the face crops.
+        window: frames in a sliding window, at the working rate.
+        stride: frames between two windows, as in a test.
+        emotions: class names; empty for a network that only spots.
+        threshold: score from which a macro- and a micro-expression counts, chosen on validation subjects.
+        dataset: the corpus it was trained on.
+        notes: what the checkpoint does not say and is assumed instead, a sentence each.
+    """
+
+    encoder: EncoderConfig
+    network: NetworkConfig
+    inference: InferenceConfig
+    crop: CropSpec
+    window: int
+    stride: int
+    emotions: tuple[str, ...]
+    threshold: tuple[float, float]
+    dataset: str
+    notes: tuple[str, ...] = ()
+
+    def build(self, weights: Mapping[str, Tensor], device: torch.device) -> tuple[FrameEncoder, FEDN]:
+        """Makes encoder and network with these weights, in evaluation mode.
+
+        Raises:
+            KeyError: if a weight is missing.
+            RuntimeError: if one has another shape.
+        """
+        encoder = replace(self.encoder, weights=None).build()
+        network = FEDN(encoder.feature_dim, len(self.emotions), self.network)
+        for name, module in (("encoder.", encoder), ("network.", network)):
+            module.load_state_dict({key: weights[name + key] for key in module.state_dict()})
+            module.eval().requires_grad_(False).to(device)
+        return encoder, network
+
+
+def load(path: str | os.PathLike[str], align: Align | None, device: torch.device) -> tuple[Recipe, FrameEncoder, FEDN]:
+    """Reads a checkpoint and builds what it holds.
+
+    Args:
+        path: a `.ckpt` file that `fedn fit` wrote.
+        align: how faces are aligned, where that is to differ from how the checkpoint was trained, or it does not say.
+        device: where the networks are to run.
+
+    Raises:
+        CheckpointError: if it cannot be read, is of another task, or is incomplete.
+        ConfigError: if there is no such alignment.
+    """
+    if align is not None:
+        check_choice("align", align, get_args(Align))
+    content = read_checkpoint(os.fspath(path))
+    told, weights = content.get("fedn"), content.get("state_dict")
+    if not isinstance(told, Mapping) or not isinstance(weights, Mapping):
+        msg = f"{path} holds no detector (a checkpoint of the encoder?); give the best.ckpt of a run of DetectionTask."
+        raise CheckpointError(msg)
+    if (task := told.get("task", TASK)) != TASK:
+        what = f"{task}, {OTHERS[task]}" if task in OTHERS else task
+        msg = f"{path} is no detector of {TASK}, but a checkpoint of {what}."
+        raise CheckpointError(msg)
+    try:
+        recipe = _recipe(told, weights["threshold"], align)
+        return recipe, *recipe.build(weights, device)
+    except (KeyError, TypeError, RuntimeError) as error:
+        why = str(error).strip().splitlines()[0]
+        msg = f"{path} lacks or mistakes what a detector needs ({why}); it was made by another version. Train it again."
+        raise CheckpointError(msg) from error
+
+
+def _recipe(told: Mapping[str, Any], threshold: Tensor, align: Align | None) -> Recipe:
+    model, windows = told["model"], told["windows"]
+    crop, notes = _crop(told, align)
+    macro, micro = threshold.tolist()
+    return Recipe(
+        encoder=EncoderConfig(**model["encoder"]),
+        network=NetworkConfig(**model["network"]),
+        inference=InferenceConfig(**model["inference"]),
+        crop=crop,
+        window=windows["length"],
+        stride=windows["test_stride"],
+        emotions=tuple(told["emotions"]) if model["recognise"] else (),
+        threshold=(macro, micro),
+        dataset=told["dataset"],
+        notes=notes,
+    )
+
+
+def _crop(told: Mapping[str, Any], align: Align | None) -> tuple[CropSpec, tuple[str, ...]]:
+    """The crop, and what is assumed of it."""
+    spec = CropSpec(told["crop_size"], told["fps"])
+    trained = told.get("alignment")
+    if trained is None:
+        if align is not None:
+            return replace(spec, align=align), ()
+        note = (
+            "The checkpoint does not say how faces were aligned in training (it is older than fedn predict): "
+            "assumed is one transform for the whole video. If its config.yaml says `align: track`, give --align track."
+        )
+        return spec, (note,)
+    notes = []
+    if align is not None and align != trained["align"]:
+        notes.append(
+            f"Faces are aligned by {align}; the checkpoint was trained on faces aligned by {trained['align']}."
+        )
+    if trained["finder"] == "openface":
+        notes.append("The checkpoint was trained on faces placed by OpenFace's landmarks; here the cascade finds them.")
+    finder = "mesh" if trained["finder"] == "mesh" else "cascade"
+    return replace(spec, align=align or trained["align"], finder=finder), tuple(notes)

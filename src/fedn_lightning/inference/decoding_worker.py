@@ -1,0 +1,150 @@
+"""The child process that decodes a video and crops its faces; run by :mod:`fedn_lightning.inference.decoding`."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.errors import ConfigError, FaceNotFoundError, FednError
+from fedn_lightning.events import Video
+from fedn_lightning.inference.decoding import Alive, CropRequest, Crops, Done, Failed, MiscountedError, Scene
+from fedn_lightning.inference.people import choose, find_people
+from fedn_lightning.video.alignment import Box
+from fedn_lightning.video.crops import BATCH, Clock, CropJob, Footage, crop_batch, place, skim_footage, survey_footage
+from fedn_lightning.video.faces import find_faces
+from fedn_lightning.video.media import probe
+from fedn_lightning.video.timing import frame_plan, stored_fps
+from fedn_lightning.video.workers import Tick
+
+Send = Callable[[Any], None]
+
+
+def stream(request: CropRequest, send: Send) -> None:
+    """Sends a video's scene, then its crops from the first to the last, then the end.
+
+    The crops are those that `fedn data prepare` would write: the same functions find and place the face.
+
+    Raises:
+        VideoError: if the video cannot be decoded, or shows no face.
+        ConfigError: if `request.face` cannot be.
+        MiscountedError: if the video has not as many frames as its timestamps told.
+    """
+    clock = Clock()
+    footage, scene = find_scene(request, clock, lambda frames: send(Alive()))
+    plan = frame_plan(footage.n_frames, footage.fps, scene.crop_fps, footage.times)
+    shown = np.bincount(plan, minlength=footage.n_frames)
+    send(scene)
+    number, size, batches = 0, request.spec.crop_size, footage.source.iterate(BATCH)
+    while (batch := clock.time("decode", lambda: next(batches, None))) is not None:
+        started = time.perf_counter()
+        if number + len(batch) > footage.n_frames:
+            break
+        crops = np.stack([crop_batch(batch, number, shown, placed, size) for placed in scene.transforms])
+        clock.add("crop", started)
+        number += len(batch)
+        started = time.perf_counter()
+        send(Crops(crops, len(batch)))
+        clock.add("wait", started)
+    if batch is not None or number != footage.n_frames:
+        msg = f"{request.path} has not the {footage.n_frames} frames that its timestamps tell."
+        raise MiscountedError(msg)
+    send(Done(clock.seconds))
+
+
+def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[Footage, Scene]:
+    """Finds out all that must be known before the first crop: frames, times, people, and where their crops lie."""
+    header = probe(request.path)
+    video = Video("", "", request.path, request.path, header.fps)
+    job = CropJob(video, "", request.spec)
+    tick(0)
+    skimmed = clock.time("skim", lambda: skim_footage(job)) if request.skim else None
+    footage, passes = skimmed or survey_footage(job, clock, tick), 1 if skimmed else 2
+    started = time.perf_counter()
+    boxes, chosen = _people(request, footage)
+    clock.add("face", started)
+    placed = []
+    for person in chosen:
+        mine = replace(job, near=boxes[person] if len(boxes) > 1 else None)
+        if request.spec.align == "track" and (footage.tracker is None or mine.near is not None):
+            # Where a head rests is known when all its sway has been seen: a pass of its own.
+            footage, passes = survey_footage(mine, clock, tick), passes + 1
+        placed.append(_placed(mine, footage, clock))
+    crop_fps = stored_fps(footage.fps, request.spec.fps, variable=footage.times is not None)
+    scene = Scene(
+        footage.n_frames,
+        footage.fps,
+        footage.times,
+        footage.height,
+        footage.width,
+        crop_fps,
+        len(frame_plan(footage.n_frames, footage.fps, crop_fps, footage.times)),
+        tuple(boxes),
+        chosen,
+        tuple(placed),
+        passes,
+    )
+    return replace(footage, pictures=[], tracker=None), scene
+
+
+def _people(request: CropRequest, footage: Footage) -> tuple[list[Box], tuple[int, ...]]:
+    """The people in the video and which of them are wanted."""
+    if request.spec.align == "none":
+        if request.face not in ("largest", 1):
+            msg = f"face is {request.face!r}, but this checkpoint takes whole pictures (align: none); leave it out."
+            raise ConfigError(msg)
+        return [], (0,)
+    boxes = find_people([find_faces(picture, request.spec.finder) for picture in footage.pictures])
+    if not boxes:
+        shown = ", ".join(str(number) for number in footage.numbers)
+        msg = f"{request.path}: no face was found in the frames looked at ({shown})."
+        raise FaceNotFoundError(msg)
+    return boxes, choose(boxes, request.face, request.path)
+
+
+def _placed(job: CropJob, footage: Footage, clock: Clock) -> npt.NDArray[np.float64]:
+    return place(job, footage, clock).transforms
+
+
+def main() -> int:
+    """Answers one request on the standard input by messages on the standard output.
+
+    Returns:
+        0, also after a failure that could be told.
+    """
+    # What native code prints would stand between the messages.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    cv2.setNumThreads(1)
+
+    def send(message: Any) -> None:
+        pickle.dump(message, answers, pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+    request: CropRequest = pickle.load(sys.stdin.buffer)
+    try:
+        try:
+            stream(request, send)
+        except FednError as error:
+            send(Failed(type(error).__name__, str(error)))
+        except (ValueError, RuntimeError, OSError, cv2.error) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            send(Failed("VideoError", f"{request.path} cannot be read: {error}."))
+    except BrokenPipeError:
+        return 0  # nobody listens any more
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""The result of a detector on one video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.errors import FednError
+from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, ExpressionType, FloatArray
+from fedn_lightning.events import Video as RecordedVideo
+from fedn_lightning.inference.people import timecode
+from fedn_lightning.metrics.functional.threshold import at_threshold
+from fedn_lightning.results.writing import whole_frames
+from fedn_lightning.video.alignment import Box
+from fedn_lightning.video.timing import source_to_store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 20
+"""Expressions that `repr` lists."""
+
+
+@dataclass(frozen=True)
+class DetectedExpression:
+    """One expression that was found.
+
+    The apex is not among what FEDN tells.
+
+    Attributes:
+        face: number of the face from the left, from 1.
+        start: first frame, 0-based; may be fractional.
+        end: one past the last frame.
+        start_seconds: when `start` is shown, by the video's own timestamps.
+        end_seconds: when the last frame ends.
+        type: `macro` or `micro`.
+        emotion: name of the class, None from a network that only spots.
+        confidence: that there is an expression of this type, in 0..1.
+        emotion_confidence: that it has this emotion, in 0..1; 1 without an emotion.
+    """
+
+    face: int
+    start: float
+    end: float
+    start_seconds: float
+    end_seconds: float
+    type: ExpressionType
+    emotion: str | None
+    confidence: float
+    emotion_confidence: float
+
+    @property
+    def frames(self) -> tuple[int, int]:
+        """First and last frame, whole, inclusive and counted from 1, as in all files that the project writes."""
+        return whole_frames(self.start, self.end)
+
+    @property
+    def timecodes(self) -> tuple[str, str]:
+        """Start and end as `HH:MM:SS.mmm`."""
+        return timecode(self.start_seconds), timecode(self.end_seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, the columns of `events.csv`."""
+        (onset, offset), (start, end) = self.frames, self.timecodes
+        return {
+            "face": self.face,
+            "type": self.type,
+            "emotion": self.emotion,
+            "confidence": round(self.confidence, 6),
+            "emotion_confidence": round(self.emotion_confidence, 6),
+            "onset": onset,
+            "offset": offset,
+            "start_seconds": round(self.start_seconds, 4),
+            "end_seconds": round(self.end_seconds, 4),
+            "start_timecode": start,
+            "end_timecode": end,
+        }
+
+    def __str__(self) -> str:
+        start, end = self.timecodes
+        onset, offset = self.frames
+        return f"{start} to {end}  frames {onset}-{offset}  {self.type}  {self.emotion or '-'}  {self.confidence:.2f}"
+
+
+COLUMNS = (
+    "face", "type", "emotion", "confidence", "emotion_confidence", "onset", "offset", "start_seconds", "end_seconds",
+    "start_timecode", "end_timecode",
+)  # fmt: skip
+"""What :meth:`DetectedExpression.to_dict` tells."""
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """What was found in one face.
+
+    Attributes:
+        number: of the face from the left, from 1.
+        box: its face box in source pixels (median over the video); None where whole pictures are taken.
+        proposals: every event kept after suppression, whatever its score, in frames of the video.
+        curve: `(n_frames, 2)` float64, the network's macro and micro confidence in each frame.
+    """
+
+    number: int
+    box: Box | None
+    proposals: EventTable
+    curve: FloatArray
+
+
+@dataclass(frozen=True, repr=False)
+class Detections:
+    """What a detector found in one video. Iterates over the expressions by time, those from the thresholds on.
+
+    Attributes:
+        video: the file.
+        checkpoint: what found them.
+        n_frames: frames of the video.
+        fps: frames per second, the average where the rate is variable.
+        times: `(n_frames,)` float64 seconds of each frame where the rate is variable, else None.
+        emotions: class names.
+        threshold: score from which a macro- and a micro-expression counts.
+        n_faces: faces in the video; 0 where whole pictures are taken.
+        faces: those that were looked at.
+        squares: for each of them the crop's transform, `(1 or n_frames, 2, 3)` float64, source to crop pixels.
+        crop_size: side of the crop in pixels.
+        notes: what was assumed or left out, a sentence each.
+        seconds: processor work by phase.
+    """
+
+    video: str
+    checkpoint: str
+    n_frames: int
+    fps: float
+    times: npt.NDArray[np.float64] | None
+    emotions: tuple[str, ...]
+    threshold: tuple[float, float]
+    n_faces: int
+    faces: tuple[FaceTrack, ...]
+    squares: tuple[npt.NDArray[np.float64], ...]
+    crop_size: int
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def expressions(self) -> tuple[DetectedExpression, ...]:
+        """The expressions from the thresholds on, by start."""
+        found = [e for face in self.faces for e in self._expressions(face)]
+        return tuple(sorted(found, key=lambda e: (e.start, e.end, e.face)))
+
+    @property
+    def duration(self) -> float:
+        """Length of the video in seconds."""
+        return float(self.seconds_at(self.n_frames))
+
+    def seconds_at(self, frame: npt.ArrayLike) -> FloatArray:
+        """Seconds from the first frame at which frames (0-based, may be fractional) are shown."""
+        return source_to_store(frame, self.fps, 1.0, self.times)
+
+    def at(self, macro: float, micro: float) -> Detections:
+        """The same result at other thresholds."""
+        return replace(self, threshold=(macro, micro))
+
+    def to_pandas(self) -> Any:
+        """A data frame with a row per expression, columns as in `events.csv`.
+
+        Raises:
+            FednError: if pandas is not installed; nothing else needs it.
+        """
+        try:
+            import pandas as pd  # type: ignore[import-untyped, import-not-found, unused-ignore]
+        except ImportError:
+            msg = "to_pandas needs pandas: pip install pandas. Without it, to_dict() gives the same rows."
+            raise FednError(msg) from None
+        return pd.DataFrame([e.to_dict() for e in self], columns=list(COLUMNS))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Video, thresholds, notes and expressions as plain values: what `events.json` holds."""
+        return {
+            "video": self.video,
+            "checkpoint": self.checkpoint,
+            "n_frames": self.n_frames,
+            "fps": self.fps,
+            "variable_frame_rate": self.times is not None,
+            "seconds": round(self.duration, 4),
+            "threshold": dict(zip(EXPRESSION_TYPES, self.threshold, strict=True)),
+            "faces_seen": self.n_faces,
+            "faces": [{"face": face.number, "box": face.box} for face in self.faces],
+            "notes": list(self.notes),
+            "expressions": [{**e.to_dict(), "start": e.start, "end": e.end} for e in self],
+        }
+
+    def to_record(self) -> DetectionRecord:
+        """The same as the record that the project's tables and challenge files are made of: a video per face."""
+        stem = Path(self.video).stem
+        names = [stem if len(self.faces) == 1 else f"{stem}_face{face.number}" for face in self.faces]
+        tables = [replace(face.proposals, video=np.full(len(face.proposals), k)) for k, face in enumerate(self.faces)]
+        return DetectionRecord(
+            videos=tuple(RecordedVideo("", "", name, self.video, self.fps) for name in names),
+            n_frames=(self.n_frames,) * len(names),
+            emotions=self.emotions,
+            truths=EventTable(),
+            predictions=EventTable.concatenate(tables),
+            threshold=self.threshold,
+            curves=tuple(face.curve for face in self.faces),
+        )
+
+    def plot(self) -> Figure:
+        """Draws the timeline: expressions in lanes, below them the confidence in each frame."""
+        from fedn_lightning.reports.detection_timeline import draw
+
+        return draw(self)
+
+    def _expressions(self, face: FaceTrack) -> Iterator[DetectedExpression]:
+        table = at_threshold(face.proposals, self.threshold)
+        begins, ends = self.seconds_at(table.start).tolist(), self.seconds_at(table.end).tolist()
+        for row, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+            emotion = int(table.emotion[row])
+            yield DetectedExpression(
+                face.number,
+                float(table.start[row]),
+                float(table.end[row]),
+                begin,
+                end,
+                EXPRESSION_TYPES[int(table.type[row])],
+                self.emotions[emotion] if emotion != NO_EMOTION else None,
+                float(table.score[row]),
+                float(table.emotion_score[row]),
+            )
+
+    def summary(self) -> str:
+        """One line: how many expressions of each type, or how near the surest proposal came to the thresholds."""
+        rate = f"{self.n_frames} frames at {self.fps:.5g} fps{', variable' if self.times is not None else ''}"
+        who = f"face {', '.join(str(face.number) for face in self.faces)} of {self.n_faces}" if self.n_faces else ""
+        place = f"in {timecode(self.duration)} ({rate}{'; ' + who if who else ''})"
+        counts = [f"{sum(e.type == kind for e in self)} {kind}" for kind in EXPRESSION_TYPES]
+        if self.expressions:
+            return f"{' and '.join(counts)} expressions {place}"
+        nearest = []
+        for index, (kind, threshold) in enumerate(zip(EXPRESSION_TYPES, self.threshold, strict=True)):
+            scores = [face.proposals.score[face.proposals.type == index].max(initial=0.0) for face in self.faces]
+            nearest.append(f"{kind} {max(scores, default=0.0):.3g} of {threshold:.3g}")
+        return f"no expression {place}; surest proposal and threshold: {', '.join(nearest)}"
+
+    def __iter__(self) -> Iterator[DetectedExpression]:
+        return iter(self.expressions)
+
+    def __len__(self) -> int:
+        return len(self.expressions)
+
+    def __getitem__(self, index: int) -> DetectedExpression:
+        return self.expressions[index]
+
+    def __repr__(self) -> str:
+        several = len(self.faces) > 1
+        lines = [f"{Path(self.video).name}: {self.summary()}"]
+        lines += [f"  {f'face {e.face}  ' if several else ''}{e}" for e in self.expressions[:SHOWN]]
+        lines += [f"  and {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])

@@ -1,0 +1,152 @@
+"""Runs a checkpoint on videos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import torch
+
+from fedn_lightning.errors import ConfigError, VideoError
+from fedn_lightning.events import FloatArray
+from fedn_lightning.inference.config import Recipe, load
+from fedn_lightning.inference.decoding import CropRequest, CropStream, FaceChoice, MiscountedError, Scene
+from fedn_lightning.inference.detections import Detections, FaceTrack
+from fedn_lightning.inference.streaming import FaceProposer, Networks
+from fedn_lightning.models.postprocessing import confidence_curves, events_of_video
+from fedn_lightning.video.prepare import Align
+from fedn_lightning.video.timing import source_to_store, store_to_source
+
+Device = Literal["auto", "cpu", "cuda"]
+Tick = Callable[[int, int], None]
+"""Told of the source frames done since the last call, and of how many there are."""
+
+
+class Detector:
+    """Finds facial expressions in videos, by a checkpoint of `fedn fit` alone.
+
+    It gives what `fedn test` gives on the same video: the same crops, the same windows, the same thresholds.
+
+    Args:
+        recipe: what the checkpoint says.
+        networks: encoder and network.
+        checkpoint: the file they come from.
+
+    >>> detections = Detector.from_checkpoint("best.ckpt").detect("video.mp4")  # doctest: +SKIP
+    >>> print(detections)  # doctest: +SKIP
+    """
+
+    def __init__(self, recipe: Recipe, networks: Networks, checkpoint: str) -> None:
+        self.recipe, self.networks, self.checkpoint = recipe, networks, checkpoint
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | os.PathLike[str],
+        device: Device = "auto",
+        align: Align | None = None,
+        threshold: tuple[float, float] | None = None,
+    ) -> Self:
+        """Reads a checkpoint, e.g. `runs/synthetic/checkpoints/best.ckpt`.
+
+        Args:
+            path: the checkpoint.
+            device: where the networks run; `auto` takes a GPU if there is one.
+            align: how faces are aligned, `video`, `track` or `none`; as in training by default.
+            threshold: scores from which a macro- and a micro-expression counts; by default those in the checkpoint,
+                which were chosen on validation subjects of its corpus.
+
+        Raises:
+            CheckpointError: if the checkpoint cannot be read or holds no detector.
+            ConfigError: if `align` or `device` cannot be.
+        """
+        if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+            msg = f"device is {device!r}; it must be auto, cpu, or cuda where there is a GPU."
+            raise ConfigError(msg)
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        recipe, encoder, network = load(path, align, torch.device(name))
+        if threshold is not None:
+            recipe = replace(recipe, threshold=threshold)
+        return cls(recipe, Networks(recipe, encoder, network, torch.device(name)), str(path))
+
+    def detect(
+        self,
+        video: str | os.PathLike[str],
+        face: FaceChoice = "largest",
+        stall_seconds: float = 120.0,
+        tick: Tick = lambda frames, total: None,
+    ) -> Detections:
+        """Finds the expressions of a video. Memory does not grow with its length.
+
+        A file is decoded once; under `align: track` twice, since where a head rests is known at its end. A child
+        process decodes, so that a damaged file can neither hang nor end this one.
+
+        Args:
+            video: a video file.
+            face: `largest`, `all`, or the N-th face from the left, counted from 1.
+            stall_seconds: a decoder that gets nothing done for so long is stopped.
+            tick: told of progress.
+
+        Raises:
+            VideoError: if the file cannot be decoded, breaks off, or shows no face (:class:`FaceNotFoundError`).
+            ConfigError: if `face` cannot be.
+        """
+        path = Path(video)
+        if not path.is_file():
+            msg = f"There is no video {path}." if not path.is_dir() else f"{path} is a folder; give a video file."
+            raise VideoError(msg)
+        request = CropRequest(str(path), self.recipe.crop, face)
+        try:
+            return self._detect(request, stall_seconds, tick)
+        except MiscountedError:
+            return self._detect(replace(request, skim=False), stall_seconds, tick)
+
+    def _detect(self, request: CropRequest, stall_seconds: float, tick: Tick) -> Detections:
+        self.networks.seconds = dict.fromkeys(self.networks.seconds, 0.0)
+        with CropStream(request, stall_seconds) as stream:
+            scene = stream.scene
+            proposers = [FaceProposer(self.networks, scene.n_crops) for _ in scene.chosen]
+            for part in stream:
+                for proposer, crops in zip(proposers, part.crops, strict=True):
+                    proposer.add(crops)
+                tick(part.frames, scene.n_frames)
+        faces = [
+            self._track(scene, position, proposer.proposals())
+            for position, proposer in zip(scene.chosen, proposers, strict=True)
+        ]
+        return Detections(
+            video=request.path,
+            checkpoint=self.checkpoint,
+            n_frames=scene.n_frames,
+            fps=scene.fps,
+            times=scene.times,
+            emotions=self.recipe.emotions,
+            threshold=self.recipe.threshold,
+            n_faces=len(scene.boxes),
+            faces=tuple(faces),
+            squares=scene.transforms,
+            crop_size=self.recipe.crop.crop_size,
+            notes=self._notes(scene),
+            seconds={**stream.seconds, **self.networks.seconds},
+        )
+
+    def _track(self, scene: Scene, position: int, proposals: FloatArray) -> FaceTrack:
+        """The events of one face, in frames of the video, as a test puts them together."""
+        events = events_of_video(proposals, scene.n_crops, self.recipe.inference)
+        rates = scene.fps, scene.crop_fps, scene.times
+        events = replace(events, start=store_to_source(events.start, *rates), end=store_to_source(events.end, *rates))
+        crop = np.minimum(np.rint(source_to_store(np.arange(scene.n_frames), *rates)), scene.n_crops - 1)
+        curve = confidence_curves(proposals, scene.n_crops)[crop.astype(np.int64)]
+        return FaceTrack(position + 1, scene.boxes[position] if scene.boxes else None, events, curve)
+
+    def _notes(self, scene: Scene) -> tuple[str, ...]:
+        """What a reader of the result must know."""
+        notes = list(self.recipe.notes)
+        if len(scene.boxes) > len(scene.chosen):
+            taken = ", ".join(str(position + 1) for position in scene.chosen)
+            notes.append(f"{len(scene.boxes)} faces are seen; looked at was face {taken} from the left.")
+        return tuple(notes)

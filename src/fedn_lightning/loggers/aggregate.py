@@ -1,0 +1,132 @@
+"""The W&B run that stands for all folds of one seed: pooled scores, subjects, events, confusion, timelines, lineage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning.events import EventTable, Video
+from fedn_lightning.loggers import artifacts, media
+from fedn_lightning.loggers.wandb import Identity, WandbSettings, resolve_mode, start, wandb_session
+
+JOB_TYPE = "aggregate"
+
+TIMELINES = 12
+"""Timelines of the run; each fold's own run has more."""
+
+PREFIX = "pooled/"
+"""Of its tables and pictures."""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What the run shows.
+
+    Attributes:
+        settings: project, entity and mode (WANDB_MODE goes before it), and what may be logged.
+        group: of the folds.
+        name: of the run.
+        folder: where its files lie, those of the pooled predictions among them.
+        config: of the experiment.
+        scores: numbers of the summary.
+        subjects: rows of text, the first is the head.
+        claimed: predictions of all folds from their thresholds on.
+        truths: of all folds.
+        videos: the position is the `video` index of both tables.
+        emotions: class names in the order of the `emotion` index.
+        timelines: caption and picture.
+        folds: folders of the folds, whose predictions these are.
+    """
+
+    settings: WandbSettings
+    group: str
+    name: str
+    folder: Path
+    config: Mapping[str, Any]
+    scores: Mapping[str, float]
+    subjects: Sequence[Sequence[Any]]
+    claimed: EventTable
+    truths: EventTable
+    videos: Sequence[Video]
+    emotions: Sequence[str]
+    timelines: Sequence[tuple[str, Path]]
+    folds: Sequence[Path]
+
+
+def aggregate_id(project: str, group: str, name: str = "pooled") -> str:
+    """Id of the run that stands for a group's folds; it follows from their names.
+
+    >>> aggregate_id("fedn-lightning", "casme2-0badcafe-seed7")
+    '5396a34395c6'
+    """
+    return hashlib.sha256("/".join([project, group, JOB_TYPE, name]).encode()).hexdigest()[:12]
+
+
+def log_aggregate(aggregate: Aggregate) -> None:
+    """Writes the run; the same folds take the same place again, so that pooling anew replaces the numbers."""
+    mode = resolve_mode(aggregate.settings.mode)
+    if mode == "disabled":
+        return
+    run_id = aggregate_id(aggregate.settings.project, aggregate.group, aggregate.name)
+    identity = Identity(run_id, aggregate.group, JOB_TYPE, aggregate.name)
+    with wandb_session(aggregate.folder, mode):
+        run = start(aggregate.settings, identity, aggregate.folder, mode).experiment
+        run.config.update(dict(aggregate.config), allow_val_change=True)
+        run.log({f"{PREFIX}subjects": media.make_table(aggregate.subjects)})
+        run.summary.update(dict(aggregate.scores))
+        if aggregate.settings.events:
+            _log_events(run, aggregate)
+
+
+def _log_events(run: Any, aggregate: Aggregate) -> None:
+    """Logs what lies in the videos, and the folds' predictions as what it was pooled from."""
+    tables = aggregate.claimed, aggregate.truths, aggregate.videos, aggregate.emotions
+    pictures = media.timelines(PREFIX, aggregate.timelines, TIMELINES)
+    run.log(media.events_tables(PREFIX, *tables) | pictures)
+    for fold in aggregate.folds:
+        artifacts.use(run, artifacts.predictions_artifact(fold))
+    artifacts.give(run, artifacts.predictions_artifact(aggregate.folder, f"{aggregate.group}-{aggregate.name}"))
+
+
+STUDY_JOB = "study"
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """What a row's run shows.
+
+    Attributes:
+        name: of the row, and of the run.
+        config: of its experiment.
+        scores: numbers of the summary.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    scores: Mapping[str, float]
+
+
+def log_study_rows(settings: WandbSettings, group: str, folder: Path, rows: Sequence[StudyRow]) -> None:
+    """Writes a run for each row; a row takes the same place again, so that a later table replaces the numbers.
+
+    Args:
+        settings: project, entity and mode; WANDB_MODE goes before it.
+        group: of the study.
+        folder: where the runs' files go, a folder each.
+        rows: of the table.
+    """
+    mode = resolve_mode(settings.mode)
+    if mode == "disabled":
+        return
+    for row in rows:
+        token = "/".join([settings.project, group, STUDY_JOB, row.name])
+        identity = Identity(hashlib.sha256(token.encode()).hexdigest()[:12], group, STUDY_JOB, row.name)
+        home = folder / row.name
+        home.mkdir(parents=True, exist_ok=True)
+        with wandb_session(home, mode):
+            run = start(settings, identity, home, mode).experiment
+            run.config.update(dict(row.config), allow_val_change=True)
+            run.summary.update(dict(row.scores))

@@ -1,0 +1,135 @@
+"""Tables and pictures of a test for W&B, each bounded in number and size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning.events import DetectionRecord, EventTable, Video
+from fedn_lightning.metrics.functional.matching import UNMATCHED
+from fedn_lightning.metrics.functional.recognition import confusion
+from fedn_lightning.metrics.functional.threshold import at_threshold
+from fedn_lightning.results.outcomes import OUTCOME_COLUMNS, Kind, Outcome, outcome_rows, outcomes
+from fedn_lightning.video.film_strip import cut_crops, join_crops, key_frames
+from fedn_lightning.video.store import StoredVideo
+
+ROWS = 5000
+"""Rows of a table of events: more than any release gives, and about half a megabyte."""
+TIMELINES = 6
+"""Timelines of a run, about 100 kB each; the run folder holds all."""
+STRIPS = 4
+"""Film strips of each kind of outcome, about 50 kB each: the surest false alarms and hits, the first misses."""
+
+
+def events_tables(
+    prefix: str, claimed: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
+) -> dict[str, Any]:
+    """The table of events, how many rows it has no room for, and the confusion matrix of the hits.
+
+    Args:
+        prefix: of the keys, e.g. `test/`.
+        claimed: N predictions from the thresholds on.
+        truths: M truths.
+        videos: the position is the `video` index of both tables.
+        emotions: class names in the order of the `emotion` index.
+    """
+    rows = outcome_rows(claimed, truths, videos, emotions)
+    content = {
+        f"{prefix}events": make_table([OUTCOME_COLUMNS, *rows[:ROWS]]),
+        f"{prefix}confusion": make_table(confusion_rows(claimed, truths, emotions)),
+    }
+    return content | ({f"{prefix}events_left_out": len(rows) - ROWS} if len(rows) > ROWS else {})
+
+
+def confusion_rows(claimed: EventTable, truths: EventTable, emotions: Sequence[str]) -> list[list[Any]]:
+    """A row per true emotion with counts by predicted emotion, over all hits; the first row is the head."""
+    hits = [outcome for outcome in outcomes(claimed, truths) if outcome.truth != UNMATCHED and outcome.kind == "hit"]
+    rows = [[hit.prediction for hit in hits], [hit.truth for hit in hits]]
+    counts = confusion(claimed.emotion[rows[0]], truths.emotion[rows[1]], len(emotions))
+    named = [[name, *row] for name, row in zip(emotions, counts.tolist(), strict=True)]
+    return [["true \\ predicted", *emotions, "none"], *named]
+
+
+def make_table(rows: Sequence[Sequence[Any]]) -> Any:
+    """A table of W&B; the first row is the head."""
+    import wandb
+
+    head, *body = rows
+    return wandb.Table(columns=[str(cell) for cell in head], data=[list(row) for row in body])
+
+
+def timelines(prefix: str, pictures: Sequence[tuple[str, Path]], most: int = TIMELINES) -> dict[str, Any]:
+    """Pictures by numbered keys, the same in all runs, so that one panel shows those of every fold.
+
+    Args:
+        prefix: of the keys.
+        pictures: caption and file.
+        most: how many are taken.
+    """
+    import wandb
+
+    return {
+        f"{prefix}timeline_{number:02}": wandb.Image(str(picture), caption=caption)
+        for number, (caption, picture) in enumerate(pictures[:most], start=1)
+    }
+
+
+def film_strips(
+    prefix: str, record: DetectionRecord, stored: Mapping[str, StoredVideo], apexes: Mapping[tuple[str, float], float]
+) -> dict[str, Any]:
+    """Onset, apex and offset of some false alarms, misses and hits, in one gallery.
+
+    Args:
+        prefix: of the key.
+        record: predictions, truths and confidence curves.
+        stored: the crops, by the video's key.
+        apexes: annotated apex by the video's key and the truth's start; where none is known, the peak of the
+            confidence stands for it.
+    """
+    import wandb
+
+    claimed = at_threshold(record.predictions, record.threshold)
+    kinds: tuple[Kind, ...] = ("false alarm", "miss", "hit")
+    every = outcomes(claimed, record.truths)
+    chosen = [outcome for kind in kinds for outcome in [o for o in every if o.kind == kind][:STRIPS]]
+    rows = outcome_rows(claimed, record.truths, record.videos, record.emotions)
+    captions = {id(outcome): _caption(row) for outcome, row in zip(every, rows, strict=True)}
+    pictures = [
+        wandb.Image(strip, caption=captions[id(outcome)])
+        for outcome in chosen
+        if (strip := _strip(outcome, record, claimed, stored, apexes)) is not None
+    ]
+    return {f"{prefix}film_strips": pictures} if pictures else {}
+
+
+def _strip(
+    outcome: Outcome,
+    record: DetectionRecord,
+    claimed: EventTable,
+    stored: Mapping[str, StoredVideo],
+    apexes: Mapping[tuple[str, float], float],
+) -> Any:
+    table, row = (record.truths, outcome.truth) if outcome.kind == "miss" else (claimed, outcome.prediction)
+    index = int(table.video[row])
+    key, start, end = record.videos[index].key, float(table.start[row]), float(table.end[row])
+    if key not in stored:
+        return None
+    curve = record.curves[index][:, int(table.type[row])] if record.curves else None
+    apex = apexes.get((key, start)) if outcome.kind == "miss" else None
+    return join_crops(cut_crops(stored[key], key_frames(start, end, apex, curve)))
+
+
+def _caption(row: Sequence[Any]) -> str:
+    """One line on an event.
+
+    >>> _caption(["s15", "v", "hit", "micro", 3, 9, "positive", "negative", 0.71, 0.8])
+    'hit s15/v 3-9 micro, found positive, true negative, score 0.71, IoU 0.80'
+    """
+    subject, video, kind, expression, onset, offset, emotion, true, score, iou = row
+    parts = [f"{kind} {subject}/{video} {onset:g}-{offset:g} {expression}"]
+    parts += [f"found {emotion}"] if emotion else []
+    parts += [f"true {true}"] if true else []
+    parts += [f"score {score:.2f}"] if score is not None else []
+    parts += [f"IoU {iou:.2f}"] if iou is not None else []
+    return ", ".join(parts)

@@ -1,0 +1,216 @@
+"""A run of W&B: its identity, its folder, its start and its end, and the numbers of its summary.
+
+Offline is the default: no key and no network are needed, and `wandb sync` uploads a run later. The environment variable
+`WANDB_MODE` goes before the configuration, as in every W&B program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.loggers import Logger, WandbLogger
+
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.loggers.metrics import STEP
+
+Mode = Literal["offline", "online", "disabled"]
+
+NOT_THE_EXPERIMENT = ("run_dir", "wandb", "seed_everything", "ckpt_path", "weights_only", "verbose", "config")
+"""Top-level configuration keys that do not change what is computed; the seed is part of the group's name instead."""
+
+HELD_OUT = "test_subject"
+"""The argument of the data module in which folds of one experiment differ; it must not change their hash."""
+
+
+@dataclass
+class WandbSettings:
+    """How a run appears in W&B.
+
+    Attributes:
+        project: W&B project.
+        entity: user or team that owns the project; that of the login by default.
+        mode: `offline` writes into the run folder, `online` uploads, `disabled` does without W&B. The environment
+            variable WANDB_MODE goes before it.
+        group: runs that belong together; experiment, configuration hash and seed by default.
+        job_type: role of the run in its group, e.g. `fold` or `aggregate`; the command (`fit`, `test`) by default.
+        name: display name; the experiment by default.
+        tags: free labels.
+        events: log what lies in the videos: tables of events, timelines, files of predictions and truths. Without it
+            W&B gets scores and configuration alone.
+        faces: log film strips, which show faces; by default only those of a generated corpus, since the licences of
+            real ones forbid passing faces on.
+        checkpoints: log the best checkpoint; without it W&B gets its name, size and checksum.
+    """
+
+    project: str = "fedn-lightning"
+    entity: str | None = None
+    mode: Mode = "offline"
+    group: str | None = None
+    job_type: str | None = None
+    name: str | None = None
+    tags: list[str] | None = None
+    events: bool = True
+    faces: bool | None = None
+    checkpoints: bool = True
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What W&B knows a run by; the same for the same configuration, so that a repeated run takes the same place."""
+
+    id: str
+    group: str
+    job_type: str
+    name: str
+
+
+def resolve_mode(configured: str) -> Mode:
+    """The mode in force: that of the environment variable WANDB_MODE where it is set, else the configured one.
+
+    Raises:
+        ConfigError: if WANDB_MODE is not a mode that is known here.
+    """
+    mode = os.environ.get("WANDB_MODE") or configured
+    mode = {"dryrun": "offline", "run": "online"}.get(mode, mode)
+    if mode not in get_args(Mode):
+        msg = f'WANDB_MODE is "{mode}"; it must be one of {", ".join(get_args(Mode))}.'
+        raise ConfigError(msg)
+    return mode  # type: ignore[return-value] # narrowed by the test above
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits that name what is computed.
+
+    The folder, the seed, W&B's own settings and the held-out subjects are left out: seeds and folds of one experiment
+    share a hash.
+
+    >>> config_hash({"run_dir": "a", "lr": 1}) == config_hash({"run_dir": "b", "lr": 1}) != config_hash({"lr": 2})
+    True
+    """
+    kept = {key: value for key, value in config.items() if key not in NOT_THE_EXPERIMENT}
+    text = json.dumps(_without_held_out(kept), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _without_held_out(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_held_out(child) for key, child in value.items() if key != HELD_OUT}
+    return value
+
+
+def identify(settings: WandbSettings, config: Mapping[str, Any], experiment: str, command: str) -> Identity:
+    """Derives the identity of a run from its configuration.
+
+    Args:
+        settings: names given by the user win.
+        config: the whole nested configuration, plain values.
+        experiment: name of the experiment.
+        command: `fit`, `validate`, `test` or `predict`.
+    """
+    seed = config.get("seed_everything")
+    group = settings.group or f"{experiment}-{config_hash(config)}-seed{seed}"
+    job_type = settings.job_type or command
+    name = settings.name or experiment
+    # The folder tells apart two runs that share all names, e.g. two folds whose names the user has not set.
+    token = "/".join([settings.project, group, job_type, name, str(config.get("run_dir"))])
+    own = hashlib.sha256(token.encode()).hexdigest()[:12]
+    return Identity(sweep_run() or own, group, job_type, name)
+
+
+def sweep_run() -> str | None:
+    """The id that the agent of a W&B sweep has given this run, which the sweep knows it by; None outside a sweep."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+
+
+@contextlib.contextmanager
+def wandb_session(run_dir: str | Path, mode: Mode) -> Iterator[None]:
+    """Keeps W&B's files inside the run folder and always ends the run, also when an exception passes through.
+
+    Without the end the next logger of the process would continue this run. Variables that the user has set win, and
+    the environment is restored. Offline, W&B's configuration folder lies in the run folder too; online it stays where
+    the user's login is.
+    """
+    home = Path(run_dir).absolute() / "wandb"
+    kinds = ["data", "cache", "artifact"] + (["config"] if mode != "online" else [])
+    wanted = {f"WANDB_{kind.upper()}_DIR": str(home / kind) for kind in kinds}
+    added = [key for key in wanted if key not in os.environ]
+    os.environ.update({key: wanted[key] for key in added})
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        if mode != "disabled":
+            finish(failed)
+        for key in added:
+            os.environ.pop(key, None)
+
+
+def finish(failed: bool = False) -> None:
+    """Ends the W&B run of this process, if there is one."""
+    import wandb
+
+    if wandb.run is not None:
+        wandb.finish(exit_code=int(failed))
+
+
+def start(settings: WandbSettings, identity: Identity, run_dir: str | Path, mode: Mode) -> WandbLogger:
+    """Starts a W&B run inside the run folder, on the first process of a distributed run alone.
+
+    Raises:
+        ConfigError: if W&B cannot start, e.g. online without a key.
+    """
+    if getattr(rank_zero_only, "rank", 0) != 0:
+        return WandbLogger(save_dir=str(run_dir), project=settings.project)  # logs nothing on this process
+    import wandb
+
+    finish()  # a run left open by other code in this process would be continued
+    try:
+        run = wandb.init(
+            project=settings.project,
+            entity=settings.entity,
+            dir=str(Path(run_dir).absolute()),
+            mode=mode,
+            resume="allow",
+            tags=settings.tags,
+            **asdict(identity),
+            # Its notices would tear the progress bars; the end card tells where the run lies.
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+    except wandb.errors.Error as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        msg = f"W&B did not start ({reason}); run `wandb login`, or set WANDB_MODE=offline."
+        raise ConfigError(msg) from error
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP, step_sync=True)
+    return WandbLogger(experiment=run, save_dir=str(run_dir), project=settings.project)
+
+
+def run_of(loggers: Iterable[Logger]) -> Any | None:
+    """The W&B run among a trainer's loggers, None if there is none or this is not the first process."""
+    if getattr(rank_zero_only, "rank", 0) != 0:
+        return None
+    return next((logger.experiment for logger in loggers if isinstance(logger, WandbLogger)), None)
+
+
+def log_config(loggers: Iterable[Logger], config: Mapping[str, Any]) -> None:
+    """Puts the whole nested configuration into the W&B run."""
+    if (run := run_of(loggers)) is not None:
+        run.config.update(dict(config), allow_val_change=True)
+
+
+def log_timeline(loggers: Iterable[Logger], key: str, picture: str | Path, step: int, caption: str = "") -> None:
+    """Logs a picture file, e.g. a timeline, under `key` at a training step."""
+    if (run := run_of(loggers)) is None:
+        return
+    import wandb
+
+    run.log({key: wandb.Image(str(picture), caption=caption or None), STEP: step})

@@ -1,0 +1,162 @@
+"""The detection head: for every time step of every level six intervals, each with start, end, c and e."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class ConvBlock(nn.Module):
+    """1-D convolution, group normalisation, ReLU.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel_size: odd.
+        stride: in time.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(inputs, outputs, kernel_size, stride, kernel_size // 2)
+        self.norm = nn.GroupNorm(min(16, outputs), outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `(B, inputs, T)` to `(B, outputs, T / stride)`."""
+        out: Tensor = torch.relu(self.norm(self.conv(x)))
+        return out
+
+
+class TemporalPyramid(nn.Module):
+    """Two stride-2 blocks that end the backbone, then one further stride-2 block for each coarser level.
+
+    The structure is stated by a third-party summary of the paper (S); four levels, 16/8/4/2 steps of a 128-frame
+    window, are the precursor's (A); the normalisation is ours (O).
+
+    Args:
+        inputs: channels of a segment.
+        channels: of every level.
+        levels: number of levels.
+        reductions: stride of each of the blocks that end the backbone.
+    """
+
+    def __init__(self, inputs: int, channels: int, levels: int = 4, reductions: tuple[int, ...] = (2, 2)) -> None:
+        super().__init__()
+        widths = [inputs] + [channels] * len(reductions)
+        blocks = [ConvBlock(widths[i], channels, stride=stride) for i, stride in enumerate(reductions)]
+        self.stem = nn.Sequential(*blocks)
+        self.down = nn.ModuleList(ConvBlock(channels, channels, stride=2) for _ in range(levels - 1))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Maps `(B, inputs, S)` to one `(B, channels, T_l)` per level, each half as long as the one before."""
+        levels = [self.stem(x)]
+        for block in self.down:
+            levels.append(block(levels[-1]))
+        return levels
+
+
+class HeadOutput(NamedTuple):
+    """What the head says of every slot of a window.
+
+    Attributes:
+        regression: `(B, N, 2)`, see :func:`fedn_lightning.models.anchors.decode`.
+        confidence: `(B, N, 2)` logits of c, one for each expression type (macro, micro).
+        emotion: `(B, N, E)` logits of e, one for each emotion class.
+    """
+
+    regression: Tensor
+    confidence: Tensor
+    emotion: Tensor
+
+
+class Branch(nn.Module):
+    """Refines a level: multi-head attention over its time steps, then 1-D convolutions.
+
+    Stated (S): each branch refines with multi-head attention, then 1-D convolutions. Residual sum and layer
+    normalisation around the attention are ours (O).
+
+    Args:
+        channels: of the level.
+        hidden: channels of the convolutions.
+        convolutions: how many.
+        heads: attention heads; 0 leaves the attention out.
+    """
+
+    def __init__(self, channels: int, hidden: int, convolutions: int, heads: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels) if heads else None
+        self.attention = nn.MultiheadAttention(channels, heads, batch_first=True) if heads else None
+        widths = [channels] + [hidden] * convolutions
+        self.convolutions = nn.Sequential(*(ConvBlock(widths[i], hidden) for i in range(convolutions)))
+
+    def forward(self, level: Tensor) -> Tensor:
+        """Maps `(B, channels, T)` to `(B, hidden, T)`."""
+        if self.attention is not None and self.norm is not None:
+            steps = self.norm(level.transpose(1, 2))
+            level = level + self.attention(steps, steps, steps, need_weights=False)[0].transpose(1, 2)
+        refined: Tensor = self.convolutions(level)
+        return refined
+
+
+class DetectionHead(nn.Module):
+    """One head for all levels, its weights shared; branches decoupled by task.
+
+    Six intervals a time step with start, end, c and e, and decoupling by task, are stated by a third-party summary of
+    the paper (S). Five anchors and one anchor-free slot, and c per expression type, are the precursor's (A). A
+    learned scale of the regression for each level is ours (O).
+
+    Args:
+        channels: of every level.
+        hidden: channels inside a branch.
+        emotions: number of emotion classes; 0 for a network that only spots.
+        kinds: slots a time step.
+        levels: number of levels.
+        convolutions: 1-D convolutions in a branch.
+        heads: attention heads of a branch; 0 leaves the attention out.
+        decoupled: one branch each for interval, confidence and emotion; False shares one branch (an ablation).
+        prior: confidence an untrained head gives to every slot, which keeps the first steps stable.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        emotions: int,
+        kinds: int,
+        levels: int,
+        convolutions: int = 2,
+        heads: int = 4,
+        decoupled: bool = True,
+        prior: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.kinds, self.emotions = kinds, emotions
+        tasks = ("interval", "confidence", "emotion") if emotions else ("interval", "confidence")
+        names = tasks if decoupled else ("shared",)
+        self.branches = nn.ModuleDict({name: Branch(channels, hidden, convolutions, heads) for name in names})
+        sizes = {"interval": 2, "confidence": 2, "emotion": emotions}
+        self.outputs = nn.ModuleDict({name: nn.Conv1d(hidden, kinds * sizes[name], 3, padding=1) for name in tasks})
+        self.scale = nn.Parameter(torch.ones(levels))
+        for name in tasks:
+            output = self.outputs[name]
+            assert isinstance(output, nn.Conv1d)
+            assert output.bias is not None
+            nn.init.normal_(output.weight, std=0.01)
+            nn.init.constant_(output.bias, -math.log((1 - prior) / prior) if name == "confidence" else 0.0)
+
+    def forward(self, levels: list[Tensor]) -> HeadOutput:
+        """Maps the pyramid's levels `(B, channels, T_l)` to predictions for all slots."""
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.outputs}
+        for index, level in enumerate(levels):
+            refined = {name: branch(level) for name, branch in self.branches.items()}
+            for name, output in self.outputs.items():
+                value = output(refined[name if name in refined else "shared"])
+                batch, _, steps = value.shape
+                value = value.transpose(1, 2).reshape(batch, steps * self.kinds, -1)
+                parts[name].append(value * self.scale[index] if name == "interval" else value)
+        merged = {name: torch.cat(values, dim=1) for name, values in parts.items()}
+        nothing = merged["interval"].new_zeros((*merged["interval"].shape[:2], 0))
+        return HeadOutput(merged["interval"], merged["confidence"], merged.get("emotion", nothing))

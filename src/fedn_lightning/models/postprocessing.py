@@ -1,0 +1,267 @@
+"""From the head's output on many windows to the events of whole videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
+from fedn_lightning.models.anchors import Slots, decode
+from fedn_lightning.models.head import HeadOutput
+
+
+def nms(
+    start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike, iou_threshold: float = 0.2, keep: int = 200
+) -> IntArray:
+    """Keeps the surest proposals; each removes the remaining ones that overlap it too much.
+
+    Call it once per video and expression type. Proposals come by descending score (ties: input order); one is removed
+    if its IoU with a kept one is greater than the threshold.
+
+    Args:
+        start: `(N,)` first frames, half open, any unit; an array or a CPU tensor without gradient.
+        end: `(N,)` one past the last frames.
+        score: `(N,)` the greater the surer.
+        iou_threshold: greatest IoU that two kept proposals may have, in `[0, 1]`.
+        keep: greatest number of proposals kept.
+
+    Returns:
+        `(K,)` int64 positions of the kept proposals by descending score.
+
+    Raises:
+        ValueError: if the lengths differ or a value is NaN.
+
+    >>> nms([0, 1, 20], [10, 11, 30], [0.5, 0.9, 0.4])
+    array([1, 2])
+    """
+    s, e, c = _columns(start, end, score)
+    by_start = np.argsort(s, kind="stable")
+    by_score = np.argsort(-c, kind="stable")
+    rank_of_start = np.empty(len(s), np.int64)  # position by score of the proposal at a position by start
+    rank_of_start[by_score] = np.arange(len(s))
+    rank_of_start = rank_of_start[by_start]
+    sorted_start, sorted_end = s[by_start], e[by_start]
+    alive = np.ones(len(s), np.bool_)  # by score
+    kept: list[int] = []
+    at = 0
+    while len(kept) < keep and at < len(s):
+        at += int(alive[at:].argmax())  # bool argmax stops at the first True
+        if not alive[at]:
+            break
+        pick = int(by_score[at])
+        kept.append(pick)
+        near = _reach(sorted_start, s[pick], e[pick], iou_threshold)
+        overlap = _iou(sorted_start[near], sorted_end[near], s[pick], e[pick])
+        alive[rank_of_start[near][overlap > iou_threshold]] = False
+        at += 1
+    return np.asarray(kept, np.int64)
+
+
+def soft_nms(
+    start: npt.ArrayLike,
+    end: npt.ArrayLike,
+    score: npt.ArrayLike,
+    *,
+    method: Literal["gaussian", "linear"] = "gaussian",
+    sigma: float = 0.5,
+    iou_threshold: float = 0.2,
+    min_score: float = 0.001,
+    keep: int = 200,
+) -> tuple[IntArray, FloatArray]:
+    """Lowers the scores of overlapping proposals instead of removing them (Bodla et al. 2017).
+
+    The surest proposal is picked, the others' scores are multiplied by `exp(-IoU^2 / sigma)` (gaussian), or by
+    `1 - IoU` where the IoU exceeds the threshold (linear), and so on. Scores only fall, so the first `keep` picks are
+    final and no more are made.
+
+    Args:
+        start: `(N,)` first frames, half open, any unit; an array or a CPU tensor without gradient.
+        end: `(N,)` one past the last frames.
+        score: `(N,)` scores, 0 or more.
+        method: the decay.
+        sigma: width of the gaussian decay.
+        iou_threshold: IoU above which the linear decay acts.
+        min_score: proposals that fall below it are left out.
+        keep: greatest number of proposals kept.
+
+    Returns:
+        `(K,)` int64 positions in the order picked (ties: input order), and their `(K,)` float64 lowered scores,
+        descending.
+
+    Raises:
+        ValueError: if the lengths differ, a value is NaN, a score is negative, or the method is unknown.
+
+    >>> soft_nms([0, 0, 20], [10, 10, 30], [0.9, 0.8, 0.4], method="linear")
+    (array([0, 2]), array([0.9, 0.4]))
+    """
+    s, e, c = _columns(start, end, score)
+    _check_decay(method, c)
+    c = c.copy()
+    by_start = np.argsort(s, kind="stable")
+    sorted_start, sorted_end = s[by_start], e[by_start]
+    longest = (e - s).max(initial=0.0)
+    picks: list[int] = []
+    scores: list[float] = []
+    while len(picks) < min(keep, len(c)):
+        pick = int(c.argmax())
+        if c[pick] < min_score:
+            break
+        picks.append(pick)
+        scores.append(float(c[pick]))
+        c[pick] = -np.inf
+        around = slice(*sorted_start.searchsorted((s[pick] - longest, e[pick])))
+        overlap = _iou(sorted_start[around], sorted_end[around], s[pick], e[pick])
+        near = by_start[around]
+        touched = (overlap > 0) & (c[near] > 0)  # those picked already stay at -inf
+        near, overlap = near[touched], overlap[touched]
+        if method == "gaussian":
+            c[near] *= np.exp(-(overlap**2) / sigma)
+        else:
+            c[near] *= np.where(overlap > iou_threshold, 1 - overlap, 1.0)
+    return np.asarray(picks, np.int64), np.asarray(scores, np.float64)
+
+
+def _check_decay(method: str, score: FloatArray) -> None:
+    if method not in ("gaussian", "linear"):
+        msg = f"The method of soft-NMS is 'gaussian' or 'linear', got {method!r}."
+        raise ValueError(msg)
+    if (score < 0).any():
+        msg = f"Soft-NMS multiplies scores and needs them at 0 or above, got {score.min()}: apply the sigmoid first."
+        raise ValueError(msg)
+
+
+def _columns(start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike) -> tuple[FloatArray, ...]:
+    columns = tuple(np.asarray(x, np.float64).reshape(-1) for x in (start, end, score))
+    if len({len(x) for x in columns}) > 1:
+        msg = f"Starts, ends and scores must have one length, got {[len(x) for x in columns]}."
+        raise ValueError(msg)
+    if any(np.isnan(x).any() for x in columns):
+        msg = "Proposals with a NaN start, end or score cannot be suppressed: the network's outputs have diverged."
+        raise ValueError(msg)
+    return columns
+
+
+def _reach(sorted_start: FloatArray, start: float, end: float, iou: float) -> slice:
+    """The stretch of the sorted starts outside which no interval has an IoU above `iou` with `[start, end)`.
+
+    With L = end - start such an interval starts in `[end - L / iou, end - iou L]`; the slack covers rounding.
+    """
+    length = end - start
+    low = end - length / iou if iou > 0 else -np.inf
+    slack = 1e-6 * (1 + abs(end) + length)
+    return slice(*sorted_start.searchsorted((low - slack, end - length * iou + slack)))
+
+
+def _iou(start: FloatArray, end: FloatArray, a: float, b: float) -> FloatArray:
+    """IoU of `(N,)` intervals with `[a, b)`; 0 where there is no overlap. `nn` knows no metric, hence its own."""
+    shared = np.minimum(end, b) - np.maximum(start, a)
+    together = np.maximum(end, b) - np.minimum(start, a)
+    iou: FloatArray = np.maximum(shared, 0.0) / np.where(together > 0, together, 1.0)
+    return iou
+
+
+PROPOSAL_COLUMNS = ("video", "start", "end", "macro", "micro", "emotion", "emotion_score")
+"""Columns of a proposal: start and end in frames of the clip store, confidence in each type, and the emotion."""
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """How proposals of overlapping windows become the events of a video.
+
+    Attributes:
+        per_window: proposals a window may contribute, the surest (O).
+        iou: greatest IoU of two events of a type that are both kept (0.2, mark A).
+        keep: greatest number of events of a type in a video (200, mark A).
+    """
+
+    per_window: int = 50
+    iou: float = 0.2
+    keep: int = 200
+
+
+def propose(output: HeadOutput, slots: Slots, video: Tensor, start: Tensor, speed: Tensor, per_window: int) -> Tensor:
+    """The surest proposals of each window, in frames of their video.
+
+    Args:
+        output: of the head, for `B` windows.
+        slots: `N` slots of a window.
+        video: `(B,)` index of the video of each window.
+        start: `(B,)` first frame of each window, in the clip store.
+        speed: `(B,)` frames of video per frame of window.
+        per_window: how many.
+
+    Returns:
+        `(B * min(per_window, N), 7)` float64 rows of :data:`PROPOSAL_COLUMNS`. The emotion is the surest class, or -1
+        from a network without emotions.
+    """
+    confidence = output.confidence.float().sigmoid()
+    count = min(per_window, len(slots))
+    chosen = confidence.amax(-1).topk(count, dim=1).indices
+    pairs = chosen.unsqueeze(-1).expand(-1, -1, 2)
+    intervals = decode(slots, output.regression.float()).gather(1, pairs).double()
+    intervals = intervals * speed.view(-1, 1, 1) + start.view(-1, 1, 1)
+    types = confidence.gather(1, pairs).double()
+    if output.emotion.shape[-1]:
+        emotion_score, emotion = output.emotion.float().sigmoid().max(-1)
+        named = torch.stack([emotion.gather(1, chosen).double(), emotion_score.gather(1, chosen).double()], -1)
+    else:
+        named = torch.tensor([-1.0, 1.0], dtype=torch.float64, device=chosen.device).expand(*chosen.shape, 2)
+    index = video.double().view(-1, 1, 1).expand(-1, count, 1)
+    return torch.cat([index, intervals, types, named], dim=-1).flatten(0, 1)
+
+
+def events_of_video(proposals: FloatArray, n_frames: int, config: InferenceConfig) -> EventTable:
+    """Merges the proposals of one video's windows into its events.
+
+    Every proposal stands as macro- and as micro-expression with its confidence in each; within a type overlapping
+    ones are suppressed.
+
+    Args:
+        proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.
+        n_frames: length of the video; events are cut off at its ends.
+        config: suppression.
+
+    Returns:
+        Events by type and descending score, with subject 0.
+    """
+    video, start, end, *confidence, emotion, emotion_score = proposals.T
+    start, end = np.clip(start, 0, n_frames), np.clip(end, 0, n_frames)
+    tables = []
+    for kind in range(len(EXPRESSION_TYPES)):
+        visible = np.flatnonzero(end > start)
+        kept = visible[nms(start[visible], end[visible], confidence[kind][visible], config.iou, config.keep)]
+        tables.append(
+            EventTable(
+                subject=np.zeros(len(kept), np.int64),
+                video=video[kept].astype(np.int64),
+                start=start[kept],
+                end=end[kept],
+                type=np.full(len(kept), kind),
+                emotion=emotion[kept].astype(np.int64),
+                score=confidence[kind][kept],
+                emotion_score=emotion_score[kept],
+            )
+        )
+    return EventTable.concatenate(tables)
+
+
+def confidence_curves(proposals: FloatArray, n_frames: int) -> FloatArray:
+    """The greatest confidence of any proposal that covers a frame, for each type: what a timeline shows.
+
+    Args:
+        proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.
+        n_frames: length of the video.
+
+    Returns:
+        `(n_frames, 2)` float64.
+    """
+    curves = np.zeros((n_frames, len(EXPRESSION_TYPES)))
+    bounds = np.clip(np.rint(proposals[:, 1:3]), 0, n_frames).astype(np.int64)
+    for (first, last), confidence in zip(bounds, proposals[:, 3:5], strict=True):
+        np.maximum(curves[first:last], confidence, out=curves[first:last])
+    return curves

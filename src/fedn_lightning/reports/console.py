@@ -1,0 +1,129 @@
+"""The card that ends a run: what was found on whom, how it was chosen, where the files are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from fedn_lightning.results.result import GIVEN, STRICT, VALIDATION, flatten
+
+GROUPS = {"macro": "macro", "micro": "micro", "overall": "overall", "type_agnostic": "any type"}
+FILES = {
+    "timelines": "one picture per video: truth, predictions, confidence",
+    "predictions.csv": "what was found, inclusive frames",
+    "result.json": "these numbers",
+    "curves.png": "losses and validation scores",
+    "checkpoints": "best.ckpt, last.ckpt",
+}
+
+
+def show(value: float | None) -> str:
+    """A score for a reader: four digits, `-` where it is not defined.
+
+    >>> show(0.5), show(float("nan")), show(None)
+    ('0.5000', '-', '-')
+    """
+    return "-" if value is None or math.isnan(value) else f"{value:.4f}"
+
+
+def explain_subjects(result: dict[str, Any]) -> str:
+    """Says on whom the numbers were measured."""
+    subjects = result["subjects"]
+    many = "subject" if len(subjects) == 1 else "subjects"
+    whom = f"{result['n_videos']} videos of {many} {', '.join(subjects)}"
+    return f"{result['n_truths']} expressions in {whom}, never seen in training"
+
+
+def spotting_table(spotting: dict[str, dict[str, Any]]) -> Table:
+    """Counts and scores by expression type."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("spotting")
+    for name in ("TP", "FP", "FN", "precision", "recall", "F1"):
+        table.add_column(name, justify="right")
+    for group, label in GROUPS.items():
+        row = spotting[group]
+        style = "bold" if group == "overall" else ""
+        counts = [str(row[key]) for key in ("tp", "fp", "fn")]
+        table.add_row(label, *counts, *(show(row[key]) for key in ("precision", "recall", "f1")), style=style)
+    return table
+
+
+def detection_table(detection: dict[str, Any]) -> Table:
+    """Mean average precisions, and that of each class at IoU 0.5."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    columns = {"mAP@0.5": detection["map@0.5"], "mAP@0.3:0.7": detection["map@0.3:0.7"]}
+    columns |= {f"AP {name}": value for name, value in detection["per_class"].items()}
+    table.add_column("detection")
+    for name in columns:
+        table.add_column(name, justify="right")
+    table.add_row("found and named", *(show(value) for value in columns.values()))
+    return table
+
+
+def explain_choice(result: dict[str, Any]) -> str:
+    """Says which thresholds were used and on whom they were chosen."""
+    if result["selection"] != STRICT:
+        chosen = "selected on test data: compare only with papers that do the same"
+    elif result.get("split") == VALIDATION and "chosen_on" not in result:
+        chosen = "chosen on these very subjects: not a result to report"
+    else:
+        chosen = f"chosen on {result.get('chosen_on', 'validation')} subjects, never on these"
+    # An infinite threshold: none found an expression of that type, so none is predicted.
+    both = [
+        f"{kind} {'none' if value is None or math.isinf(value) else f'{value:.3f}'}"
+        for kind, value in result["threshold"].items()
+    ]
+    return f"score thresholds {', '.join(both)}, {chosen}; protocol {result['protocol']}, IoU >= 0.5"
+
+
+def render_card(result: dict[str, Any], folder: str, files: Sequence[str], next_command: str = "") -> RenderableType:
+    """Lays the card out.
+
+    Args:
+        result: as :func:`.result.result_of` gives it, or any dictionary of numbers for a task without detections.
+        folder: the run folder.
+        files: what lies in it; those of :data:`FILES` are explained.
+        next_command: what the user may want to type next.
+    """
+    parts: list[RenderableType] = []
+    if "spotting" in result:
+        parts += [Text(explain_subjects(result)), Text(explain_choice(result), style="dim"), ""]
+        parts += [spotting_table(result["spotting"]), "", detection_table(result["detection"])]
+    else:
+        if result.get("intervals") == "truth":
+            parts += [Text(explain_subjects(result)), Text(GIVEN, style="dim"), ""]
+        parts.append(_plain_table(flatten(result.get("scores", {}))))
+    parts += ["", f"files in [bold]{folder}[/bold]", _file_table(files)]
+    if next_command:
+        parts += ["", f"next: [bold]{next_command}[/bold]"]
+    whose = "validation" if result.get("split") == VALIDATION else "held-out"
+    title = f"result on {whose} subjects" if "spotting" in result else "result"
+    return Panel(Group(*parts), title=title, title_align="left", border_style="green", padding=(1, 2))
+
+
+def _plain_table(numbers: dict[str, float]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for name, value in numbers.items():
+        table.add_row(name, str(value) if isinstance(value, int) else show(value))
+    return table
+
+
+def _file_table(files: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), show_header=False)
+    for name, meaning in FILES.items():
+        if name in files:
+            table.add_row(name, Text(meaning, style="dim"))
+    return table
+
+
+def print_card(
+    result: dict[str, Any], folder: str, files: Sequence[str], next_command: str = "", console: Console | None = None
+) -> None:
+    """Prints the card on stdout; it is the command's result."""
+    (console or Console()).print(render_card(result, folder, files, next_command))

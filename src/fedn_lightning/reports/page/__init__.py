@@ -1,1 +1,0 @@
-"""Self-contained HTML pages: one skeleton and style, and the sections of `fedn report`."""

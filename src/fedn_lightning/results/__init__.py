@@ -1,0 +1,29 @@
+"""Tables of predictions and truths on disk: this project's CSV and the two challenge formats.
+
+Files count frames inclusively, first frame 1; tables are 0-based and half open. The format is told by the header:
+
+- `fedn`: `subject, video, onset, offset, type` and, where known, `emotion, score, emotion_score`;
+- `megc`: `vid, pred_onset, pred_offset, type` with types `me` and `mae` (spotting challenges 2022-23);
+- `str`: `subject, video, onset, offset, emotion` (spot-then-recognise challenge; micro-expressions only).
+
+Further columns are not looked at. Rows are read in blocks, so that a million of them need seconds and no data frame.
+"""
+
+from fedn_lightning.results.names import CHALLENGE_COLUMNS, NOT_ANALYSED, ChallengeFormat, Format, Names
+from fedn_lightning.results.reading import EventFile, SetAside, read_events, read_videos
+from fedn_lightning.results.run_tables import RunTables, find_run, read_run_tables
+
+__all__ = [
+    "CHALLENGE_COLUMNS",
+    "NOT_ANALYSED",
+    "ChallengeFormat",
+    "EventFile",
+    "Format",
+    "Names",
+    "RunTables",
+    "SetAside",
+    "find_run",
+    "read_events",
+    "read_run_tables",
+    "read_videos",
+]

@@ -1,0 +1,315 @@
+"""Reads predictions, truths and video lists."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fedn_lightning.errors import PredictionFileError
+from fedn_lightning.events import NO_EMOTION, EventTable, FloatArray, to_half_open
+from fedn_lightning.results.names import CHALLENGE_COLUMNS, SCORES, TYPES, Format, Names
+
+_BLOCK = 20_000
+
+
+class Table:
+    """A CSV file as a header and blocks of rows, its troubles turned into sentences.
+
+    Attributes:
+        path: the file.
+        header: column names, stripped, lower case.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        self.header: list[str] = []
+
+    def __enter__(self) -> Table:
+        try:
+            self._stream = Path(self.path).open(newline="", encoding="utf-8-sig")
+        except OSError as error:
+            msg = f"{self.path} cannot be read: {error.strerror or error}."
+            raise PredictionFileError(msg) from error
+        self._reader = csv.reader(self._stream)
+        self.header = [name.strip().lower() for name in next(self._rows(), ([], 0))[0]]
+        if not self.header:
+            self._stream.close()
+            msg = f"{self.path} is empty; its first row must name the columns."
+            raise PredictionFileError(msg)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def blocks(self) -> Iterator[tuple[list[list[str]], list[int]]]:
+        """Blocks of rows with their row numbers; blank rows are passed over."""
+        rows = self._rows()
+        while block := list(itertools.islice(rows, _BLOCK)):
+            yield [row for row, _ in block], [line for _, line in block]
+
+    def _rows(self) -> Iterator[tuple[list[str], int]]:
+        try:
+            for row in self._reader:
+                if row:
+                    yield row, self._reader.line_num
+        except (csv.Error, UnicodeDecodeError) as error:
+            msg = f"{self.path}, after row {self._reader.line_num}: this is not CSV text in UTF-8 ({error})."
+            raise PredictionFileError(msg) from error
+
+
+def require(header: Sequence[str], required: Sequence[str], path: str) -> dict[str, int]:
+    """Positions of the required columns.
+
+    Raises:
+        PredictionFileError: if one is missing.
+    """
+    missing = [name for name in required if name not in header]
+    if missing:
+        hint = " Separate columns by commas." if len(header) == 1 and len(header[0]) > 20 else ""
+        msg = f"{path} lacks the column {', '.join(missing)}; its first row has {', '.join(header)}.{hint}"
+        raise PredictionFileError(msg)
+    return {name: header.index(name) for name in required}
+
+
+def same_width(row: Sequence[str], width: int) -> None:
+    """Refuses a row that is not as wide as the header.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    if len(row) != width:
+        msg = f"it has {len(row)} cells, the first row has {width}"
+        raise ValueError(msg)
+
+
+def number(text: str, column: str) -> float:
+    """A finite number.
+
+    Raises:
+        ValueError: with the reason, naming the column.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        msg = f"the {column} {text!r} is not a number"
+        raise ValueError(msg)
+    return value
+
+
+_ALIASES = {"vid": "video", "pred_onset": "onset", "pred_offset": "offset"}
+_OPTIONAL = ("emotion", *SCORES)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A row that could not be used: 1-based row of the file (the header is row 1) and the reason."""
+
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """What a file held.
+
+    Attributes:
+        path: the file.
+        format: as the header told.
+        events: the usable rows, in order.
+        set_aside: the others; empty unless read leniently.
+        duplicates: number of rows that repeat an earlier row exactly; they are kept.
+        has_emotion: whether there is an emotion column.
+    """
+
+    path: str
+    format: Format
+    events: EventTable
+    set_aside: tuple[SetAside, ...]
+    duplicates: int
+    has_emotion: bool
+
+
+def read_events(path: str | Path, names: Names, *, truth: bool = False, lenient: bool = False) -> EventFile:
+    """Reads predictions or truths.
+
+    Args:
+        path: a CSV file, UTF-8.
+        names: gains the names that occur. Read a video list first, then the truths, then the predictions: a file
+            without subjects finds its videos among those already named.
+        truth: whether the rows are truths; a score column is then not looked at.
+        lenient: set unusable rows aside instead of refusing the file.
+
+    Raises:
+        PredictionFileError: if the file cannot be read, a column is missing, or (unless lenient) a row cannot be used:
+            the message names file and row.
+    """
+    with Table(path) as table:
+        layout = _Layout.of(table.header, str(path), truth)
+        blocks: list[FloatArray] = []
+        aside: list[SetAside] = []
+        for rows, lines in table.blocks():
+            good, bad = _parse(rows, lines, layout, names)
+            if bad and not lenient:
+                msg = f"{path}, row {bad[0].row}: {bad[0].reason}. Mend the row, or set such rows aside with --lenient."
+                raise PredictionFileError(msg)
+            blocks.append(good)
+            aside += bad
+    grid = np.concatenate(blocks) if blocks else np.empty((0, len(EventTable.COLUMNS)))
+    return EventFile(
+        path=str(path),
+        format=layout.format,
+        events=EventTable.from_rows(grid),
+        set_aside=tuple(aside),
+        duplicates=count_duplicates(grid),
+        has_emotion="emotion" in layout.columns,
+    )
+
+
+def read_videos(path: str | Path, names: Names) -> float:
+    """Reads the list of all videos (`subject, video, n_frames, fps`) and closes the names.
+
+    Args:
+        path: a CSV file.
+        names: gains every video of the list.
+
+    Returns:
+        Duration of all videos in minutes.
+
+    Raises:
+        PredictionFileError: if the file or a row cannot be used.
+    """
+    minutes = 0.0
+    with Table(path) as table:
+        place = require(table.header, ("subject", "video", "n_frames", "fps"), str(path))
+        for row, line in itertools.chain.from_iterable(zip(*block, strict=True) for block in table.blocks()):
+            try:
+                same_width(row, len(table.header))
+                n_frames, fps = (number(row[place[key]], key) for key in ("n_frames", "fps"))
+                if n_frames <= 0 or fps <= 0:
+                    msg = f"n_frames and fps must be positive, got {n_frames:g} and {fps:g}"
+                    raise ValueError(msg)
+                key = (row[place["subject"]].strip(), row[place["video"]].strip())
+                if key in names.videos:
+                    msg = f"video {key[1]!r} of subject {key[0]!r} is listed twice"
+                    raise ValueError(msg)
+            except ValueError as error:
+                msg = f"{path}, row {line}: {error}."
+                raise PredictionFileError(msg) from error
+            names.add(key)
+            names.lengths[key] = (round(n_frames), fps)
+            minutes += n_frames / fps / 60
+    names.closed_by = str(path)
+    return minutes
+
+
+def count_duplicates(grid: FloatArray) -> int:
+    """Number of rows of `(N, K)` that repeat another row exactly.
+
+    >>> count_duplicates(np.array([[1.0, 2.0], [3.0, 2.0], [1.0, 2.0], [1.0, 2.0]]))
+    2
+    """
+    ordered = grid[np.lexsort(grid.T)]
+    return int((ordered[1:] == ordered[:-1]).all(axis=1).sum())
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where a file's columns are."""
+
+    format: Format
+    columns: dict[str, int]
+    width: int
+
+    @classmethod
+    def of(cls, header: Sequence[str], path: str, truth: bool) -> _Layout:
+        file_format: Format = "fedn"
+        required: tuple[str, ...] = ("subject", "video", "onset", "offset", "type")
+        if "vid" in header:
+            file_format, required = "megc", CHALLENGE_COLUMNS["megc"]
+        elif "type" not in header and sorted(header) == sorted(CHALLENGE_COLUMNS["str"]):
+            file_format, required = "str", CHALLENGE_COLUMNS["str"]
+        place = require(header, required, path)
+        place |= {name: header.index(name) for name in _OPTIONAL if name in header}
+        if truth:
+            place = {name: at for name, at in place.items() if name not in SCORES}
+        return cls(file_format, {_ALIASES.get(name, name): at for name, at in place.items()}, len(header))
+
+
+def _parse(rows: list[list[str]], lines: list[int], layout: _Layout, names: Names) -> tuple[FloatArray, list[SetAside]]:
+    """A block of rows as `(N, 8)` numbers, and the rows that are none."""
+    fast = _parse_block(rows, layout, names)
+    if fast is not None:
+        return fast, []
+    good: list[FloatArray] = []
+    bad: list[SetAside] = []
+    for row, line in zip(rows, lines, strict=True):
+        try:
+            good.append(_parse_row(row, layout, names))
+        except ValueError as error:
+            bad.append(SetAside(line, str(error)))
+    return np.array(good, np.float64).reshape(-1, len(EventTable.COLUMNS)), bad
+
+
+def _parse_block(rows: list[list[str]], layout: _Layout, names: Names) -> FloatArray | None:
+    """A block column by column; None if anything is amiss, so that :func:`_parse_row` can say what."""
+    if any(len(row) != layout.width for row in rows):
+        return None
+    columns = {name: [row[at] for row in rows] for name, at in layout.columns.items()}
+    try:
+        numbers = {
+            name: np.array(columns[name], np.float64) for name in ("onset", "offset", *SCORES) if name in columns
+        }
+        kinds = {name: TYPES[name.strip().lower()] for name in set(columns.get("type", ()))}
+        finite = all(np.isfinite(column).all() for column in numbers.values())
+        if not finite or (numbers["offset"] < numbers["onset"]).any():
+            return None
+        # Names come last: a row that is set aside must not leave its video behind.
+        keys = list(zip(columns.get("subject", [None] * len(rows)), columns["video"], strict=True))
+        known = {key: names.video(*key) for key in sorted(set(keys), key=str)}
+    except (ValueError, KeyError):
+        return None
+    emotions = {name: names.emotion(name) for name in sorted(set(columns.get("emotion", ())))}
+    one = np.ones(len(rows))
+    start, end = to_half_open(0, 0)  # what is added to an onset and to an offset
+    return np.stack(
+        [
+            *np.array([known[key] for key in keys], np.float64).T,
+            numbers["onset"] + start,
+            numbers["offset"] + end,
+            np.array([kinds[name] for name in columns["type"]]) if "type" in columns else one * TYPES["micro"],
+            np.array([emotions[name] for name in columns["emotion"]]) if "emotion" in columns else one * NO_EMOTION,
+            numbers.get("score", one),
+            numbers.get("emotion_score", one),
+        ],
+        axis=1,
+    )
+
+
+def _parse_row(row: Sequence[str], layout: _Layout, names: Names) -> FloatArray:
+    """One row as 8 numbers.
+
+    Raises:
+        ValueError: with the reason, if it is none.
+    """
+    same_width(row, layout.width)
+    cell = {name: row[at] for name, at in layout.columns.items()}
+    onset, offset = number(cell["onset"], "onset"), number(cell["offset"], "offset")
+    if offset < onset:
+        msg = f"the offset {offset:g} is before the onset {onset:g}"
+        raise ValueError(msg)
+    kind = cell.get("type", "micro").strip().lower()
+    if kind not in TYPES:
+        msg = f"the type {cell['type']!r} is not known; write macro or micro"
+        raise ValueError(msg)
+    scores = [number(cell[name], name) if name in cell else 1.0 for name in SCORES]
+    place = names.video(cell.get("subject"), cell["video"])
+    emotion = names.emotion(cell.get("emotion", ""))
+    return np.array([*place, *to_half_open(onset, offset), TYPES[kind], emotion, *scores])

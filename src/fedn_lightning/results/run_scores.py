@@ -1,0 +1,212 @@
+"""A finished run, or the pooled folds of leave-one-subject-out, read back from its folder and scored."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning import datasets as corpora
+from fedn_lightning.datasets.base import GENERATED
+from fedn_lightning.errors import FednError, PredictionFileError
+from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, IntArray, Video
+from fedn_lightning.results import Names, RunTables, find_run, read_run_tables
+from fedn_lightning.results.report import Report
+from fedn_lightning.results.run_folder import read_config, read_environment, resolve
+from fedn_lightning.results.scoring import count_emotions, score_published, score_strict
+
+NEEDED = ("predictions.csv", "truth.csv", "videos.csv")
+"""Without these there is nothing to show; whatever else is missing is said on the page."""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run has left.
+
+    Attributes:
+        folder: where its tables lie.
+        pooled: whether these are the folds of leave-one-subject-out together.
+        videos: all that were looked at; the position is the `video` index of the tables.
+        n_frames: of each video.
+        emotions: class names in the order of the `emotion` index.
+        truths: annotated expressions.
+        claimed: what the network claims, at the thresholds it had chosen.
+        proposals: every proposal.
+        strict: scores and 95 % intervals of what it claims.
+        published: pooled folds once more with thresholds selected on test data; None for a single run.
+        confusion: `(C, C + 1)` of the spotted expressions, the last column without an emotion.
+        thresholds: (macro, micro) by the name of the fold, or of the run.
+        homes: by subject the folder of the run that looked at it, with its checkpoints.
+        result: content of `result.json`.
+        config: of the run, or of the first fold.
+        environment: of the run, or of the first fold, by the words of `env.txt`.
+        corpus: the corpus as it lies on disk now; None if it is not there.
+        generated: whether the faces are generated; None if that cannot be told.
+        notes: sentences about what is missing.
+    """
+
+    folder: Path
+    pooled: bool
+    videos: tuple[Video, ...]
+    n_frames: tuple[int, ...]
+    emotions: tuple[str, ...]
+    truths: EventTable
+    claimed: EventTable
+    proposals: EventTable
+    strict: Report
+    published: Report | None
+    confusion: IntArray
+    thresholds: Mapping[str, tuple[float, float]]
+    homes: Mapping[str, Path]
+    result: Mapping[str, Any]
+    config: Mapping[str, Any]
+    environment: Mapping[str, str]
+    corpus: Corpus | None
+    generated: bool | None
+    notes: tuple[str, ...]
+
+    @property
+    def given(self) -> bool:
+        """Whether the intervals were given to a recogniser, so that nothing was spotted."""
+        return self.result.get("intervals") == "truth"
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The data module's arguments."""
+        arguments: Mapping[str, Any] = (self.config.get("data") or {}).get("init_args") or {}
+        return arguments
+
+
+def read_run(folder: str | Path, draws: int = 1000) -> RunFiles:
+    """Reads and scores a run.
+
+    Args:
+        folder: of a run, of a fold, of pooled folds, or of an experiment with one pooled result.
+        draws: of subjects, for the intervals.
+
+    Raises:
+        PredictionFileError: if there is no run, more than one, or a table of it cannot be read.
+    """
+    home = find_run(Path(folder), NEEDED)
+    notes: list[str] = []
+    result = _read_json(home / "result.json", notes)
+    pooled = "strict" in result
+    tables = _read_tables(home, notes)
+    names, truths, claimed, proposals = tables.names, tables.truths, tables.claimed, tables.proposals
+    homes = _homes(home, names, result if pooled else {})
+    run = _first(homes)
+    config, environment = _read_config(run, notes), read_environment(run)
+    corpus, generated = _read_corpus(config, environment, notes)
+    videos = _videos(names, corpus, str(_corpus_settings(config).get("dataset", "")))
+    return RunFiles(
+        folder=home,
+        pooled=pooled,
+        videos=videos,
+        n_frames=tuple(names.lengths[key][0] for key in names.videos),
+        emotions=tuple(names.emotions),
+        truths=_from_first_frame(truths.events, videos),
+        claimed=_from_first_frame(claimed.events, videos),
+        proposals=_from_first_frame(proposals.events, videos),
+        strict=score_strict(tables, draws, str(result.get("chosen_on", "validation"))),
+        published=score_published(tables, draws) if pooled else None,
+        confusion=count_emotions(claimed.events, truths.events, len(names.emotions)),
+        thresholds=_thresholds(result, home),
+        homes=homes,
+        result=result,
+        config=config,
+        environment=environment,
+        corpus=corpus,
+        generated=generated,
+        notes=tuple(notes),
+    )
+
+
+def _read_json(path: Path, notes: list[str]) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        notes.append(f"{path.name} is not there or cannot be read, so the thresholds of this run are not known.")
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _read_tables(home: Path, notes: list[str]) -> RunTables:
+    if (home / "proposals.csv").is_file():
+        return read_run_tables(home)
+    notes.append(
+        "proposals.csv is not there: mAP, operating curves and confidences are those of predictions.csv alone, "
+        "so of what lies above the thresholds."
+    )
+    return read_run_tables(home, proposals="predictions.csv")
+
+
+def _homes(home: Path, names: Names, pooled: Mapping[str, Any]) -> dict[str, Path]:
+    """The run folder of each subject."""
+    if not pooled:
+        return dict.fromkeys(names.subjects, home)
+    seed = home.parent / f"seed{pooled.get('seed', 0)}"
+    return {subject: seed / fold for fold in pooled.get("folds", ()) for subject in str(fold).split("+")}
+
+
+def _first(homes: Mapping[str, Path]) -> Path:
+    return next(iter(homes.values()), Path())
+
+
+def _read_config(run: Path, notes: list[str]) -> dict[str, Any]:
+    config = read_config(run)
+    if not config:
+        notes.append(f"{run / 'config.yaml'} is not there or cannot be read, so corpus and crops cannot be found.")
+    return config
+
+
+def _corpus_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    settings: Mapping[str, Any] = ((config.get("data") or {}).get("init_args") or {}).get("corpus") or {}
+    return settings
+
+
+def _read_corpus(
+    config: Mapping[str, Any], environment: Mapping[str, str], notes: list[str]
+) -> tuple[Corpus | None, bool | None]:
+    """The corpus, which knows apexes and first frames, and whether its faces are generated."""
+    settings = _corpus_settings(config)
+    if not settings.get("root"):
+        return None, None
+    root = resolve(str(settings["root"]), environment)
+    generated = (root / GENERATED).is_file() if root.exists() else None
+    try:
+        return corpora.read(settings["dataset"], str(root), **(settings.get("policies") or {})), generated
+    except FednError as error:
+        why = str(error).split(". ")[0].rstrip(".")
+        notes.append(f"The corpus could not be read again, so apexes are not known: {why}.")
+        return None, generated
+
+
+def _videos(names: Names, corpus: Corpus | None, dataset: str) -> tuple[Video, ...]:
+    known = {video.key: video for video in corpus.videos} if corpus else {}
+    listed = [Video(dataset, *key, path="", fps=names.lengths[key][1]) for key in names.videos]
+    return tuple(replace(video, first_frame=known[video.key].first_frame) if video.key in known else video
+                 for video in listed)  # fmt: skip
+
+
+def _from_first_frame(table: EventTable, videos: Sequence[Video]) -> EventTable:
+    """Events of files, which are read as if every release counted from 1, from each video's own first frame."""
+    shift = [videos[index].first_frame - 1 for index in table.video.tolist()]
+    return replace(table, start=table.start - shift, end=table.end - shift)
+
+
+def _thresholds(result: Mapping[str, Any], home: Path) -> dict[str, tuple[float, float]]:
+    """Thresholds by fold; JSON has no infinity, so null stands for a type that is never claimed."""
+    stored: Mapping[str, Any] = result.get("thresholds") or {}
+    if not stored and result.get("threshold"):
+        stored = {home.name: [result["threshold"].get(kind) for kind in EXPRESSION_TYPES]}
+    found: dict[str, tuple[float, float]] = {}
+    for fold, values in stored.items():
+        if len(values) != len(EXPRESSION_TYPES):
+            msg = f"{home / 'result.json'} gives {len(values)} thresholds for {fold}; it must be macro and micro."
+            raise PredictionFileError(msg)
+        macro, micro = (math.inf if value is None else float(value) for value in values)
+        found[fold] = (macro, micro)
+    return found

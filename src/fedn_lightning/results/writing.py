@@ -1,0 +1,168 @@
+"""The record of a test as CSV files that `fedn evaluate`, a spreadsheet or another program can read."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, Video, to_inclusive
+from fedn_lightning.metrics.functional.threshold import at_threshold
+from fedn_lightning.results import CHALLENGE_COLUMNS, ChallengeFormat
+from fedn_lightning.utils.files import write_atomically
+
+TRUTH_COLUMNS = ("subject", "video", "onset", "offset", "type", "emotion")
+PREDICTION_COLUMNS = (*TRUTH_COLUMNS, "score", "emotion_score")
+VIDEO_COLUMNS = ("subject", "video", "n_frames", "fps")
+
+
+def event_rows(record: DetectionRecord, table: EventTable) -> list[list[str]]:
+    """One row of text per event, in the order of :data:`PREDICTION_COLUMNS`.
+
+    Args:
+        record: names the videos and emotions.
+        table: the truths or predictions of the record, or some of them.
+
+    Returns:
+        Rows by video, onset and offset. Onset and offset are inclusive frames as the release counts them; an event
+        without an analysed emotion has an empty emotion.
+    """
+    rows = []
+    for index in sorted(range(len(table)), key=lambda i: (table.video[i], table.start[i], table.end[i])):
+        video = record.videos[int(table.video[index])]
+        onset, offset = to_inclusive(float(table.start[index]), float(table.end[index]), video.first_frame)
+        emotion = int(table.emotion[index])
+        rows.append(
+            [
+                video.subject,
+                video.name,
+                _number(onset),
+                _number(offset),
+                EXPRESSION_TYPES[int(table.type[index])],
+                record.emotions[emotion] if emotion >= 0 else "",
+                f"{table.score[index]:.9g}",
+                f"{table.emotion_score[index]:.9g}",
+            ]
+        )
+    return rows
+
+
+def _number(frame: float) -> str:
+    """A frame number without needless decimals; fractions are kept, since rounding would move the IoU.
+
+    >>> _number(12.0), _number(12.5)
+    ('12', '12.5')
+    """
+    return f"{frame:.4f}".rstrip("0").rstrip(".")
+
+
+def video_rows(record: DetectionRecord) -> list[list[str]]:
+    """One row per video looked at, in the order of :data:`VIDEO_COLUMNS`."""
+    return [
+        [video.subject, video.name, str(n_frames), f"{video.fps:g}"]
+        for video, n_frames in zip(record.videos, record.n_frames, strict=True)
+    ]
+
+
+def write_tables(record: DetectionRecord, folder: str | Path) -> list[Path]:
+    """Writes `predictions.csv`, `proposals.csv`, `videos.csv` and `truth.csv`.
+
+    `predictions.csv` holds what the network claims, the proposals from the record's thresholds on: score it as it is.
+    `proposals.csv` holds every proposal, which mAP and operating curves need.
+
+    Args:
+        record: videos, truths and proposals.
+        folder: where to write.
+
+    Returns:
+        The files.
+    """
+    folder = Path(folder)
+    claimed = at_threshold(record.predictions, record.threshold)
+    truths = [row[: len(TRUTH_COLUMNS)] for row in event_rows(record, record.truths)]
+    return [
+        write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, event_rows(record, claimed)),
+        write_csv(folder / "proposals.csv", PREDICTION_COLUMNS, event_rows(record, record.predictions)),
+        write_csv(folder / "videos.csv", VIDEO_COLUMNS, video_rows(record)),
+        write_csv(folder / "truth.csv", TRUTH_COLUMNS, truths),
+    ]
+
+
+def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
+    """Writes a CSV file with a header row, atomically."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(rows)
+
+    return write_atomically(path, write)
+
+
+MICRO = EXPRESSION_TYPES.index("micro")
+
+
+def write_challenge(path: str | Path, record: DetectionRecord, file_format: ChallengeFormat) -> Path:
+    """Writes what the network claims: the proposals from the record's threshold on, without their scores.
+
+    Args:
+        path: the CSV file; it appears whole or not at all.
+        record: videos and proposals.
+        file_format: `megc` for the spotting challenges of 2022-23 (`vid, pred_onset, pred_offset, type` with `me` and
+            `mae`), `str` for spot-then-recognise (`subject, video, onset, offset, emotion`), which knows
+            micro-expressions only: macro-expressions are left out there.
+
+    Returns:
+        `path`.
+    """
+    return write_csv(path, CHALLENGE_COLUMNS[file_format], _rows(record, file_format))
+
+
+def whole_frames(start: float, end: float, first_frame: int = 1) -> tuple[int, int]:
+    """Inclusive onset and offset in whole frames of the release: halves go up, an interval keeps at least one frame.
+
+    >>> whole_frames(0.0, 10.0), whole_frames(2.5, 2.75)
+    ((1, 10), (4, 4))
+    """
+    onset, offset = (math.floor(frame + 0.5) for frame in to_inclusive(start, end, first_frame))
+    return onset, max(onset, offset)
+
+
+def _rows(record: DetectionRecord, file_format: ChallengeFormat) -> Iterator[list[str]]:
+    claimed = at_threshold(record.predictions, record.threshold)
+    ambiguous = len({video.name for video in record.videos}) < len(record.videos)
+    for video_index, start, end, kind, emotion in zip(
+        claimed.video.tolist(),
+        claimed.start.tolist(),
+        claimed.end.tolist(),
+        claimed.type.tolist(),
+        claimed.emotion.tolist(),
+        strict=True,
+    ):
+        video = record.videos[video_index]
+        frames = [str(frame) for frame in whole_frames(start, end, video.first_frame)]
+        if file_format == "megc":
+            yield [_vid(video, ambiguous), *frames, "me" if kind == MICRO else "mae"]
+        elif kind == MICRO:
+            name = record.emotions[emotion] if emotion != NO_EMOTION else "others"
+            yield [video.subject, video.name, *frames, name]
+
+
+def _vid(video: Video, ambiguous: bool) -> str:
+    """The file has no subject: where video names repeat, as in CAS(ME)^3, the name must carry it."""
+    return f"{video.subject}_{video.name}" if ambiguous else video.name
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first row is its head.
+
+    >>> print(markdown_table([("a", "b"), ("1", "2")]))
+    | a | b |
+    | --- | ---: |
+    | 1 | 2 |
+    """
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    rule = "| " + " | ".join(["---"] + ["---:"] * (len(rows[0]) - 1)) + " |"
+    return "\n".join([head, rule, *body])

@@ -1,1 +1,0 @@
-"""Experiment tracking; the only place that talks to Weights & Biases."""

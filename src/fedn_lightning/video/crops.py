@@ -1,0 +1,340 @@
+"""Where the crop of a video lies: one pass shows its frames' times and its face, then the crop is placed."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.errors import FaceNotFoundError, StoreError
+from fedn_lightning.events import Video
+from fedn_lightning.video.alignment import Box, Face, box_transform, crop, eye_transform
+from fedn_lightning.video.faces import BOX_EYES, find_face, find_video_face
+from fedn_lightning.video.frame_source import Frames, FrameSource
+from fedn_lightning.video.landmarks import read_eyes
+from fedn_lightning.video.pyav import PyAVSource, Thinning, skim, survey
+from fedn_lightning.video.readers import FolderSource
+from fedn_lightning.video.store import ArrayWriter, CropSpec, fingerprint, spec_record, write_link
+from fedn_lightning.video.timing import frame_plan, stored_fps
+from fedn_lightning.video.tracking import TRACKED_FPS, HeadTracker, settled, smooth, transforms
+from fedn_lightning.video.workers import Tick
+
+FACE_PICTURES = 12
+"""Pictures (at least; at most twice as many) in which a video's face is looked for."""
+
+LEAST_TRACKED = 0.5
+"""Share of a video in which the head must have been followed."""
+
+LANDMARK_SECONDS = 0.4
+"""Standard deviation of the smoothing of landmarks, which jump more than a tracked head and move with expressions."""
+
+BATCH = 16
+"""Frames decoded at a time: 15 MB at 640x480."""
+
+
+@dataclass(frozen=True)
+class CropJob:
+    """One video to prepare; goes to a child process.
+
+    Attributes:
+        video: what to prepare.
+        root: folder of the store.
+        spec: how.
+        box: the face's box if it is given by hand.
+        near: roughly where the face is, where several are seen; the largest is taken otherwise.
+        landmarks: OpenFace's table if there is one.
+        reader: what may read windows from the video, `decord`, `pyav` or `folder`, under `spec.frames="video"`.
+        why: what decided that.
+    """
+
+    video: Video
+    root: str
+    spec: CropSpec
+    box: Box | None = None
+    landmarks: str = ""
+    reader: str = ""
+    why: str = ""
+    near: Box | None = None
+
+    @property
+    def searches(self) -> bool:
+        """Whether the face has to be looked for."""
+        return self.spec.align != "none" and self.box is None and not self.landmarks
+
+
+@dataclass(frozen=True)
+class Footage:
+    """What one pass through a video has shown.
+
+    Attributes:
+        times: seconds of each frame where they are uneven, else None.
+        numbers: frame numbers of `pictures`.
+        pictures: grey pictures spread over the video.
+        tracker: has followed the head, if that is wanted.
+    """
+
+    source: FrameSource
+    n_frames: int
+    fps: float
+    height: int
+    width: int
+    times: npt.NDArray[np.float64] | None
+    numbers: list[int]
+    pictures: list[Any]
+    tracker: HeadTracker | None
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where the crop lies: `(1, 2, 3)` for the whole video or `(n_frames, 2, 3)`, and what is known of the face."""
+
+    transforms: npt.NDArray[np.float64]
+    notes: dict[str, Any]
+
+
+def survey_footage(job: CropJob, clock: Clock, tick: Tick) -> Footage:
+    """Goes through a video once: counts, timestamps, pictures to find the face in, and the head's track."""
+    video = job.video
+    tracker = HeadTracker(job.spec.finder, job.near) if job.searches and job.spec.align == "track" else None
+    kept = Thinning(FACE_PICTURES if job.searches else 0)
+    stride = max(1, round(video.fps / TRACKED_FPS))
+
+    def watch(number: int, grey: Callable[[], Any]) -> None:
+        if kept.wants(number):
+            kept.add(number, grey())
+        if tracker and number % stride == 0:
+            started = time.perf_counter()
+            tracker.add(number, grey())
+            clock.add("track", started)
+        if number % 50 == 0:
+            tick(0)
+
+    source: FrameSource
+    if Path(video.path).is_dir():
+        source = FolderSource(video.path, video.fps, "error" if job.spec.gaps == "error" else "repeat")
+        if kept.least or tracker:
+            clock.time("survey", lambda: _watch_folder(source, watch))
+        n_frames, fps, size, times = source.n_frames, video.fps, (source.height, source.width), None
+    else:
+        source = PyAVSource(video.path)
+        seen = clock.time("survey", lambda: survey(video.path, watch=watch))
+        n_frames, fps, size = seen.n_frames, seen.fps, (seen.height, seen.width)
+        times = seen.times if seen.variable else None
+    return Footage(source, n_frames, fps, *size, times, kept.numbers, kept.items, tracker)
+
+
+def skim_footage(job: CropJob) -> Footage | None:
+    """The same footage of a file without decoding it all, where one crop does for the whole video.
+
+    Returns:
+        None if only a pass through the video can tell, see :func:`~fedn_lightning.video.pyav.skim`. The head's track
+        is never told.
+
+    Raises:
+        VideoError: if the file cannot be opened or breaks off.
+    """
+    path = job.video.path
+    seen = skim(path, FACE_PICTURES if job.searches else 0)
+    if seen is None:
+        return None
+    times = seen.times if seen.variable else None
+    size = seen.height, seen.width
+    return Footage(
+        PyAVSource(path), seen.n_frames, seen.fps, *size, times, list(seen.sampled), list(seen.samples), None
+    )
+
+
+def _watch_folder(source: FrameSource, watch: Callable[[int, Callable[[], Any]], None]) -> None:
+    """Shows every image of a folder to `watch`."""
+    number = 0
+    for batch in source.iterate(BATCH):
+        for image in batch:
+            watch(number, partial(cv2.cvtColor, image, cv2.COLOR_RGB2GRAY))
+            number += 1
+
+
+def place(job: CropJob, footage: Footage, clock: Clock) -> Placed:
+    """Decides where the crop lies."""
+    size, path = job.spec.crop_size, job.video.path
+    if job.spec.align == "none":
+        return Placed(box_transform(0, 0, footage.width, footage.height, size)[None], {"face": "whole picture"})
+    if job.box is not None:
+        x, y, width, height = job.box
+        left, right = ((x + fx * width, y + fy * height) for fx, fy in BOX_EYES)
+        return Placed(eye_transform(left, right, size)[None], {"face": "box given by hand"})
+    if job.landmarks:
+        return _place_by_eyes(job, footage)
+    if footage.tracker is None:
+        finder, near = job.spec.finder, job.near
+        face = clock.time("face", lambda: find_video_face(footage.pictures, footage.numbers, path, finder, near))
+        return Placed(eye_transform(face.left, face.right, size)[None], _face_notes(face))
+    return _follow(job, footage, footage.tracker, clock)
+
+
+def _place_by_eyes(job: CropJob, footage: Footage) -> Placed:
+    """Eyes from OpenFace: their median, or smoothed over time to be followed."""
+    eyes = read_eyes(job.landmarks, footage.n_frames)
+    if job.spec.align == "track":
+        sigma = LANDMARK_SECONDS * footage.fps
+        columns = [smooth(column, sigma) for column in eyes.reshape(-1, 4).T]
+        eyes = np.stack(columns, axis=1).reshape(-1, 2, 2)
+    else:
+        eyes = np.median(eyes, axis=0, keepdims=True)
+    placed = [eye_transform(left, right, job.spec.crop_size) for left, right in eyes]
+    return Placed(np.stack(placed), {"face": f"landmarks of {job.landmarks}"})
+
+
+def _follow(job: CropJob, footage: Footage, tracker: HeadTracker, clock: Clock) -> Placed:
+    """The crop that follows the head."""
+    track = tracker.track()
+    if track is None:
+        find_video_face(
+            footage.pictures, footage.numbers, job.video.path, job.spec.finder, job.near
+        )  # says that there is none, and where
+        msg = f"{job.video.path}: the face is not seen long enough to be followed. Set align: video."
+        raise FaceNotFoundError(msg)
+    if len(track.lost) > (1 - LEAST_TRACKED) * len(track.numbers):
+        msg = (
+            f"{job.video.path}: the head was lost in {len(track.lost)} of {len(track.numbers)} frames looked at, first "
+            f"in frame {track.lost[0]}. Set align: video."
+        )
+        raise FaceNotFoundError(msg)
+    faces = clock.time("face", lambda: [find_face(p, job.spec.finder, job.near) for p in footage.pictures])
+    track = settled(track, footage.numbers, faces)
+    lost = {"frames_tracked": len(track.numbers), "frames_lost": len(track.lost)}
+    placed = transforms(track, footage.n_frames, footage.fps, job.spec.crop_size)
+    return Placed(placed, {**_face_notes(track.reference), **lost})
+
+
+def _face_notes(face: Face) -> dict[str, Any]:
+    return {"face": "eyes seen" if face.eyes_seen else "eyes placed by the face's box"}
+
+
+class Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, phase: str, function: Callable[[], Any]) -> Any:
+        """Calls a function and books its time."""
+        started = time.perf_counter()
+        try:
+            return function()
+        finally:
+            self.add(phase, started)
+
+    def add(self, phase: str, started: float) -> None:
+        """Books the time since `started`."""
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started
+
+
+PACKAGES = ("fedn-lightning", "av", "numpy", "opencv-python-headless")
+
+
+def crop_video(job: CropJob, tick: Tick) -> dict[str, Any]:
+    """Prepares one video, in whatever process.
+
+    Args:
+        job: what to do.
+        tick: told of the frames written; 0 while the video is surveyed, as a sign of life.
+
+    Returns:
+        `frames` decoded, and `phases`: seconds by phase.
+
+    Raises:
+        VideoError: if the video cannot be decoded, or shows no face.
+        StoreError: if the store cannot be written.
+    """
+    cv2.setNumThreads(1)
+    clock, video = Clock(), job.video
+    source_print = fingerprint(video.path)
+    footage = survey_footage(job, clock, tick)
+    placed = place(job, footage, clock)
+    record = _record(job, footage, placed, source_print)
+    try:
+        if job.spec.frames == "video":
+            plan = frame_plan(footage.n_frames, footage.fps, record["fps"], footage.times)
+            write_link(Path(job.root), record, placed.transforms, len(plan))
+            tick(footage.n_frames)
+        else:
+            with ArrayWriter(Path(job.root), video.key, job.spec.crop_size) as writer:
+                _write(footage, record["fps"], placed, writer, clock, tick)
+                writer.commit(record)
+    except OSError as error:
+        full = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
+        msg = f"{job.root}: {full}, so {video.key} could not be stored. Free some room and run the command again."
+        raise StoreError(msg) from None
+    seconds = dict(clock.seconds)
+    # Tracking happens while surveying.
+    seconds["survey"] = seconds.get("survey", 0.0) - seconds.get("track", 0.0)
+    return {"frames": footage.n_frames, "phases": seconds}
+
+
+def _write(footage: Footage, fps: float, placed: Placed, writer: ArrayWriter, clock: Clock, tick: Tick) -> None:
+    """Decodes, crops and writes every frame that the store shows, as often as it shows it."""
+    plan = frame_plan(footage.n_frames, footage.fps, fps, footage.times)
+    shown = np.bincount(plan, minlength=footage.n_frames)
+    batches = footage.source.iterate(BATCH)
+    number = 0
+    while (batch := clock.time("decode", lambda: next(batches, None))) is not None:
+        started = time.perf_counter()
+        crops = crop_batch(batch, number, shown, placed.transforms, writer.size)
+        clock.add("crop", started)
+        started = time.perf_counter()
+        writer.write(crops)
+        clock.add("write", started)
+        number += len(batch)
+        tick(len(batch))
+
+
+def crop_batch(
+    batch: Frames, first: int, shown: npt.NDArray[np.int64], placed: npt.NDArray[np.float64], size: int
+) -> Frames:
+    """The crops of some consecutive frames of a video.
+
+    Args:
+        batch: `(T, H, W, 3)` uint8 RGB.
+        first: number of its first frame.
+        shown: `(n_frames,)` int, how often each frame of the video is shown.
+        placed: `(1, 2, 3)` float64 for the whole video or `(n_frames, 2, 3)`, source to crop pixels.
+        size: side of the crop in pixels.
+
+    Returns:
+        `(N, size, size, 3)` uint8; `N` is how often the frames are shown together.
+    """
+    times = shown[first : first + len(batch)]
+    out = np.empty((times.sum(), size, size, 3), np.uint8)
+    position = 0
+    for number, (image, count) in enumerate(zip(batch, times, strict=True), start=first):
+        if count:
+            out[position : position + count] = crop(image, placed[min(number, len(placed) - 1)], size)
+            position += count
+    return out
+
+
+def _record(job: CropJob, footage: Footage, placed: Placed, source: dict[str, Any]) -> dict[str, Any]:
+    """The record of the video for the store."""
+    return {
+        "key": job.video.key,
+        "source": source,
+        "spec": spec_record(job.spec),
+        "fps": stored_fps(footage.fps, job.spec.fps, variable=footage.times is not None),
+        "source_fps": footage.fps,
+        "source_n_frames": footage.n_frames,
+        "missing": footage.source.missing.tolist() if isinstance(footage.source, FolderSource) else [],
+        "source_times": None if footage.times is None else footage.times.tolist(),
+        "transform": np.median(placed.transforms, axis=0).tolist(),
+        **placed.notes,
+        **({"reader": job.reader, "why": job.why} if job.reader else {}),
+        "versions": {package: version(package) for package in PACKAGES},
+    }

@@ -1,0 +1,165 @@
+"""Finds faces by mediapipe's face mesh: steadier and faster than the cascades, but an optional extra.
+
+mediapipe 0.10.21 is the last version whose package holds its models. It declares versions of numpy and protobuf that
+the rest of this project has left behind; with protobuf 6.33 it works all the same:
+
+    pip install --no-deps mediapipe==0.10.21 absl-py attrs flatbuffers "protobuf>=6.31,<6.34"
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.errors import ConfigError, FaceNotFoundError
+from fedn_lightning.utils.validation import as_number
+from fedn_lightning.video.alignment import Face
+
+EYE_CORNERS = ((33, 133), (362, 263))
+"""Mesh points at the two corners of the eye on the left of the picture, and of the one on its right."""
+
+INSTALL = 'pip install --no-deps mediapipe==0.10.21 absl-py attrs flatbuffers "protobuf>=6.31,<6.34"'
+
+
+def find_face_mesh(grey: npt.NDArray[np.uint8]) -> Face | None:
+    """The face of a picture.
+
+    Args:
+        grey: `(H, W)` uint8.
+
+    Returns:
+        The face in the picture's own pixels, the eyes midway between their corners; None if there is none.
+
+    Raises:
+        ConfigError: if mediapipe is not installed or cannot run.
+    """
+    found = _mesh().process(np.repeat(grey[..., None], 3, axis=2)).multi_face_landmarks
+    if not found:
+        return None
+    height, width = grey.shape
+    # Relative coordinates count from the picture's edge, pixels from their centres.
+    points = np.array([(p.x * width - 0.5, p.y * height - 0.5) for p in found[0].landmark])
+    left, right = (points[list(corners)].mean(axis=0) for corners in EYE_CORNERS)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return Face((*low, *(high - low)), tuple(left), tuple(right), eyes_seen=True)
+
+
+def check_installed() -> None:
+    """Refuses to start without mediapipe.
+
+    Raises:
+        ConfigError: saying how to install it.
+    """
+    _mesh()
+
+
+@cache
+def _mesh() -> Any:
+    """The network, made once in each process."""
+    try:
+        # By name, so that type checkers need not know an optional package.
+        return import_module("mediapipe").solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1)
+    except (ImportError, AttributeError) as error:
+        msg = f"finder: mesh needs mediapipe, which cannot run here ({error}). Install it by: {INSTALL}"
+        raise ConfigError(msg) from None
+
+
+EYES = (range(36, 42), range(42, 48))
+"""Landmarks around the eye on the left of the picture, and around the one on its right."""
+
+LEAST_CONFIDENCE = 0.7
+"""Rows of which OpenFace is less sure are left out."""
+
+
+def table_of(folder: str | Path, key: str) -> Path | None:
+    """The table of a video, `<subject>/<video>.csv` or `<video>.csv` in `folder`; None if there is none."""
+    candidates = (Path(folder) / f"{key}.csv", Path(folder) / f"{key.partition('/')[2]}.csv")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_eyes(path: str | Path, n_frames: int) -> npt.NDArray[np.float64]:
+    """Eye centres in every frame.
+
+    Args:
+        path: a table with the columns `frame` (from 1), `confidence`, `x_0` ... `x_67`, `y_0` ... `y_67` (pixels).
+        n_frames: frames of the video; frames without a sure row are interpolated.
+
+    Returns:
+        `(n_frames, 2, 2)` float64: x and y of the eye on the left of the picture, and of the one on its right.
+
+    Raises:
+        FaceNotFoundError: if the table cannot be read, or is sure of no frame.
+    """
+    rows: dict[int, list[float]] = {}
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file, skipinitialspace=True)  # OpenFace puts a blank after each comma
+            for row in table:
+                if float(row["confidence"]) >= LEAST_CONFIDENCE:
+                    rows[int(float(row["frame"])) - 1] = _centres(row)
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        msg = f"{path} cannot be read as OpenFace's table of landmarks ({type(error).__name__}: {error})."
+        raise FaceNotFoundError(msg) from None
+    frames = np.array(sorted(frame for frame in rows if 0 <= frame < n_frames))
+    if not len(frames):
+        msg = f"{path}: OpenFace is sure of no frame of the video (confidence {LEAST_CONFIDENCE} or more)."
+        raise FaceNotFoundError(msg)
+    values = np.array([rows[frame] for frame in frames])
+    columns = [np.interp(np.arange(n_frames), frames, column) for column in values.T]
+    return np.stack(columns, axis=1).reshape(n_frames, 2, 2)
+
+
+def _centres(row: dict[str, str]) -> list[float]:
+    """X and y of both eyes' centres."""
+    return [float(np.mean([float(row[f"{axis}_{i}"]) for i in eye])) for eye in EYES for axis in "xy"]
+
+
+COLUMNS = ("video", "x", "y", "width", "height")
+
+
+def read_boxes(path: str, keys: Sequence[str]) -> dict[str, tuple[float, float, float, float]]:
+    """Reads a CSV table with the columns `video, x, y, width, height`, in source pixels.
+
+    Args:
+        path: the table.
+        keys: keys of the corpus's videos; a `video` is one of them, or its part after the slash where that is unique.
+
+    Returns:
+        `(x, y, width, height)` by video key.
+
+    Raises:
+        ConfigError: naming the row, if the table or a row of it cannot be used.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            if not set(COLUMNS) <= set(table.fieldnames or []):
+                msg = f"{path} must have the columns {', '.join(COLUMNS)}."
+                raise ConfigError(msg)
+            return dict(_box(path, number, row, keys) for number, row in enumerate(table, start=2))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"{path} cannot be read as a CSV table: {error}."
+        raise ConfigError(msg) from None
+
+
+def _box(
+    path: str, number: int, row: dict[str, str], keys: Sequence[str]
+) -> tuple[str, tuple[float, float, float, float]]:
+    """One row."""
+    name = (row["video"] or "").strip()
+    matches = [key for key in keys if name in (key, key.partition("/")[2])]
+    if len(matches) != 1:
+        msg = f"{path}, row {number}: {name!r} names {len(matches)} videos of the corpus; write subject/video."
+        raise ConfigError(msg)
+    x, y, width, height = (as_number(row[column]) for column in COLUMNS[1:])
+    if x is None or y is None or width is None or height is None or min(width, height) <= 0:
+        msg = f"{path}, row {number}: x, y, width and height must be numbers, the last two above 0."
+        raise ConfigError(msg)
+    return matches[0], (x, y, width, height)

@@ -1,0 +1,1 @@
+"""A face and its pictures: identity, muscles, skin, hair, and the renderer."""

@@ -1,0 +1,192 @@
+"""The sizes in which the corpus can be generated, and CAS(ME)^2's own facts that all of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Literal, get_args
+
+import numpy as np
+
+from fedn_lightning.errors import ConfigError
+
+PresetName = Literal["tiny", "standard", "casme2"]
+
+FPS: Final = 30
+"""Frames per second of CAS(ME)^2 and of every generated video."""
+FRAME_HEIGHT: Final = 480
+FRAME_WIDTH: Final = 640
+
+MATERIALS: Final[dict[str, str]] = {
+    "0101": "disgust1",
+    "0102": "disgust2",
+    "0401": "anger1",
+    "0402": "anger2",
+    "0502": "happy1",
+    "0503": "happy2",
+    "0505": "happy3",
+    "0507": "happy4",
+    "0508": "happy5",
+}
+"""Code of an elicitation video and its name in the annotation (the release's naming rule 2)."""
+
+TITLES: Final[dict[str, str]] = {
+    "0101": "disgustingteeth",
+    "0102": "spoiledfood",
+    "0401": "queuejumper",
+    "0402": "brokenpromise",
+    "0502": "funnyerrors",
+    "0503": "funnypets",
+    "0505": "babylaughs",
+    "0507": "clumsywaiter",
+    "0508": "dancinggrandpa",
+}
+"""Title that follows the code in a file name; invented, but for the two that tell the layout's quirks."""
+
+EXPERT_COUNTS: Final[dict[str, int]] = {"negative": 126, "positive": 124, "others": 82, "surprise": 25}
+"""Expert emotions in CAS(ME)^2; a preset has them in the same proportions."""
+AGREEING: Final = (246, 275)
+"""Rows whose self-report agrees in valence with the expert, of those whose expert emotion is not `others`."""
+
+_CASME2_SUBJECTS: Final = (15, 16, *range(19, 28), *range(29, 39), 40)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One size of the generated corpus.
+
+    Attributes:
+        name: how the user calls it.
+        key: its place in every random stream's address: no two presets show the same people.
+        folders: number in each subject's folder name (`s15`), in the order of the subject numbers 1, 2, ...
+        n_videos: long videos in all, shared among the subjects as evenly as possible.
+        macros: macro-expressions in all.
+        micros: micro-expressions in all.
+        shortest: frames of the shortest video.
+        longest: frames of the longest video.
+        mean_frames: mean length of a video in frames.
+        evenness: shape of the gamma law of how expressions spread over videos; large is even.
+        unannotated: (folder, code) of videos without expressions and without annotation rows.
+        stray: (folder, code) of the video that lies under the subject folder in :attr:`stray_under`.
+        stray_under: number in that folder's name.
+    """
+
+    name: PresetName
+    key: int
+    folders: tuple[int, ...]
+    n_videos: int
+    macros: int
+    micros: int
+    shortest: int
+    longest: int
+    mean_frames: int
+    evenness: float
+    unannotated: tuple[tuple[int, str], ...]
+    stray: tuple[int, str] = (23, "0502")
+    stray_under: int = 19
+
+
+PRESETS: Final[dict[str, Preset]] = {
+    "tiny": Preset(
+        name="tiny",
+        key=0,
+        folders=(15, 16, 19, 23),
+        n_videos=8,
+        macros=16,
+        micros=11,
+        shortest=600,
+        longest=600,
+        mean_frames=600,
+        evenness=400.0,
+        unannotated=((15, "0508"),),
+    ),
+    "standard": Preset(
+        name="standard",
+        key=1,
+        folders=_CASME2_SUBJECTS[:10],
+        n_videos=40,
+        macros=240,
+        micros=80,
+        shortest=1800,
+        longest=1800,
+        mean_frames=1800,
+        evenness=30.0,
+        unannotated=((15, "0508"),),
+    ),
+    "casme2": Preset(
+        name="casme2",
+        key=2,
+        folders=_CASME2_SUBJECTS,
+        n_videos=97,
+        macros=300,
+        micros=57,
+        shortest=659,
+        longest=4374,
+        mean_frames=2598,
+        evenness=2.0,
+        unannotated=((15, "0508"), (23, "0503")),
+    ),
+}
+"""All presets by name."""
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if name not in PRESETS:
+        msg = f"There is no preset {name!r}; choose one of {', '.join(get_args(PresetName))}."
+        raise ConfigError(msg)
+    return PRESETS[name]
+
+
+CORPUS: Final = 1
+"""Namespace of the people in the generated corpora; their addresses begin with the preset's key."""
+STILLS: Final = 2
+"""Namespace of the people on the still images, who occur in no corpus."""
+
+
+class Draw(IntEnum):
+    """What a stream is for; the first part of its address."""
+
+    IDENTITY = 0
+    CASTING = 1
+    HABITS = 2
+    ACTS = 3
+    DISTRACTORS = 4
+    ANNOTATION = 5
+    NOISE = 6
+    SITTING = 7
+
+
+def stream(namespace: int, seed: int, draw: Draw, *address: int) -> np.random.Generator:
+    """A generator of its own for one address, e.g. the distractors of one video.
+
+    Args:
+        namespace: :data:`CORPUS` or :data:`STILLS`.
+        seed: the user's seed, not negative.
+        draw: what the numbers are for.
+        address: whose they are, as small non-negative numbers.
+
+    Returns:
+        A generator that is independent of every other address's.
+    """
+    return np.random.default_rng(_sequence(namespace, seed, draw, *address))
+
+
+def identity_seed(namespace: int, seed: int, *address: int) -> int:
+    """Seed of one person, a 64-bit number whose top byte is the namespace.
+
+    The top byte makes it impossible, rather than unlikely, that a person of the still images occurs in a corpus.
+
+    >>> identity_seed(STILLS, 0, 4) >> 56
+    2
+    """
+    state = _sequence(namespace, seed, Draw.IDENTITY, *address).generate_state(1, np.uint64)
+    return namespace << 56 | int(state[0]) >> 8
+
+
+def _sequence(namespace: int, seed: int, draw: Draw, *address: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence(seed, spawn_key=(namespace, int(draw), *address))

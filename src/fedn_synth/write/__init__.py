@@ -1,0 +1,1 @@
+"""Writes a generated corpus: videos, workbook, the hidden ground truth, still images, contact sheets."""

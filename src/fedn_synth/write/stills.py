@@ -1,0 +1,252 @@
+"""Writes still images of generated people who occur in no corpus, in AffectNet's layout, to pre-train the encoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.video.alignment import Transform, eye_transform
+from fedn_synth.face.anatomy import LANDMARK_INDEX
+from fedn_synth.face.muscles import AU_INDEX
+from fedn_synth.face.tracks import Performance
+from fedn_synth.plan import presets as seeds
+from fedn_synth.plan.corpus_plan import Part
+from fedn_synth.plan.distractors import ORDINARY
+from fedn_synth.plan.expressions import draw_gains
+from fedn_synth.plan.presets import Draw
+from fedn_synth.write.corpus import LICENCE, VERSION, Report, claim, finish, run_all
+from fedn_synth.write.encode import STILL_QUALITY, encode_jpeg
+
+# The one import against the flow corpora -> video: the stills have to show what the detector's crops will show.
+
+STILLS_NAME: Final = "stills"
+"""`stills.json` says what a set of stills is and holds; it is written when everything else is there."""
+
+CLASSES: Final = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+"""Emotions in the order of AffectNet's class numbers 0 to 7."""
+VALENCE_SIGN: Final = (0, 1, -1, 0, -1, -1, -1, -1)
+"""Sign of the valence of each class; surprise is neither pleasant nor unpleasant."""
+
+MAX_SHIFT: Final = 0.06
+"""A crop is off by up to this share of its side, as after a detector's error and head sway."""
+MAX_ZOOM: Final = 0.08
+MAX_ROLL: Final = 6.0
+"""Degrees by which a crop is turned at most."""
+VALIDATION_SHARE: Final = 0.1
+"""Share of the people who are seen in `val_set` only."""
+
+_MICRO_LIKE: Final = 0.35  # share of the expressions that are as faint, partial or one-sided as a micro-expression
+_FAINT: Final = (0.10, 0.35)
+_PLAIN: Final = (0.25, 1.00)
+
+
+@dataclass(frozen=True, slots=True)
+class StillsJob:
+    """What to write: everything that the files depend on.
+
+    Attributes:
+        seed: not negative.
+        identities: number of people.
+        per_identity: stills of each.
+        size: side of the square images in pixels.
+        version: of the generator.
+    """
+
+    seed: int = 0
+    identities: int = 600
+    per_identity: int = 20
+    size: int = 160
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What one person shows on their stills.
+
+    Attributes:
+        performance: `N` frames, each a still of its own.
+        expression: `(N,)` int64, index into :data:`CLASSES`.
+        valence: `(N,)` float32, -1 to 1.
+        arousal: `(N,)` float32, 0 to 1: the peak intensity of the expression.
+    """
+
+    performance: Performance
+    expression: npt.NDArray[np.int64]
+    valence: npt.NDArray[np.float32]
+    arousal: npt.NDArray[np.float32]
+
+
+def write_stills(out: Path, job: StillsJob, jobs: int | None = None) -> dict[str, Any]:
+    """Writes a set of stills, or completes an interrupted one.
+
+    `train_set` and `val_set` hold `images/<id>.jpg` and, in `annotations/`, `<id>_exp.npy` (class number, int64),
+    `<id>_val.npy` and `<id>_aro.npy` (valence and arousal, float64). No person is in both.
+
+    Args:
+        out: folder to write to: new, empty, or begun by the same job.
+        job: what to write.
+        jobs: number of processes; None takes one per core. The files do not depend on it.
+
+    Returns:
+        The content of `stills.json`.
+
+    Raises:
+        ConfigError: if a number of the job cannot work, or the folder holds something else.
+    """
+    _check(job)
+    claim(out, STILLS_NAME, asdict(job))
+    for split in ("train_set", "val_set"):
+        for kind in ("images", "annotations"):
+            (out / split / kind).mkdir(parents=True, exist_ok=True)
+    missing = [person for person in range(job.identities) if not _is_complete(out, job, person)]
+    run_all(
+        partial(write_sitting, out, job),
+        missing,
+        title=f"Photographing {job.identities} people",
+        total=job.identities * job.per_identity,
+        done=(job.identities - len(missing)) * job.per_identity,
+        jobs=jobs,
+    )
+    n_val = n_validation(job.identities)
+    contents = {
+        **asdict(job),
+        "licence": LICENCE,
+        "classes": CLASSES,
+        "n_train": (job.identities - n_val) * job.per_identity,
+        "n_val": n_val * job.per_identity,
+    }
+    finish(out, STILLS_NAME, contents)
+    return contents
+
+
+def n_validation(identities: int) -> int:
+    """How many people belong to the validation set: the last ones.
+
+    >>> n_validation(600)
+    60
+    """
+    return max(1, round(identities * VALIDATION_SHARE))
+
+
+def write_sitting(out: Path, job: StillsJob, person: int, report: Report) -> None:
+    """Writes all stills of one person.
+
+    Args:
+        out: folder of the set.
+        job: what is being written.
+        person: number of the person, from 0.
+        report: told how many stills were written.
+    """
+    from fedn_synth.face.identity import Identity
+    from fedn_synth.face.renderer import FaceRenderer
+
+    rng = seeds.stream(seeds.STILLS, job.seed, Draw.SITTING, person)
+    sitting = pose_for_stills(job.per_identity, rng)
+    renderer = FaceRenderer(Identity.sample(seeds.identity_seed(seeds.STILLS, job.seed, person)))
+    images, annotations = (_split(out, job, person) / kind for kind in ("images", "annotations"))
+    for still in range(job.per_identity):
+        name = _name(job, person, still)
+        transform = draw_crop(renderer.landmarks(sitting.performance, still), job.size, rng)
+        image = renderer.render_crop(sitting.performance, still, int(rng.integers(2**31)), job.size, transform)
+        np.save(annotations / f"{name}_exp.npy", sitting.expression[still])
+        np.save(annotations / f"{name}_val.npy", sitting.valence[still])
+        np.save(annotations / f"{name}_aro.npy", sitting.arousal[still])
+        # The image comes last and at once: where it exists, the still is complete.
+        partial_file = images / f".{name}.partial"
+        partial_file.write_bytes(encode_jpeg(image, STILL_QUALITY, full_colour=True))
+        partial_file.replace(images / f"{name}.jpg")
+    report(job.per_identity)
+
+
+def pose_for_stills(n: int, rng: np.random.Generator) -> Sitting:
+    """Draws what one person shows: independent moments, all classes being equally likely.
+
+    Args:
+        n: number of stills.
+        rng: source of randomness.
+
+    Returns:
+        The sitting, with every distractor of the corpora at work.
+    """
+    performance = Performance.neutral(n)
+    _distract(performance, rng)
+    expression = rng.integers(0, len(CLASSES), n)
+    arousal = np.zeros(n)
+    for still in np.flatnonzero(expression):
+        faint = rng.random() < _MICRO_LIKE
+        arousal[still] = rng.uniform(*(_FAINT if faint else _PLAIN))
+        emotion = CLASSES[expression[still]]
+        part = Part("micro" if faint else "macro", emotion, expert="", self_report="")
+        for code, sides in draw_gains(part, float(arousal[still]), rng).items():
+            performance.action_units[still, AU_INDEX[code]] = sides
+    valence = np.array(VALENCE_SIGN)[expression] * arousal
+    return Sitting(performance, expression, valence.astype(np.float32), arousal.astype(np.float32))
+
+
+def draw_crop(landmarks: npt.NDArray[np.float32], size: int, rng: np.random.Generator) -> Transform:
+    """The canonical crop of one still, as an imperfect eye detector would give it.
+
+    Args:
+        landmarks: `(K, 2)` px, in the order of :data:`.anatomy.LANDMARKS`.
+        size: side of the crop.
+        rng: source of the imperfection.
+
+    Returns:
+        `(2, 3)` float64: source to crop pixels.
+    """
+    # The person's right eye is the left one of the picture. An eye's centre is the middle of its corners.
+    eyes = [
+        (landmarks[LANDMARK_INDEX[f"eye_outer_{side}"]] + landmarks[LANDMARK_INDEX[f"eye_inner_{side}"]]) / 2
+        for side in ("right", "left")
+    ]
+    zoom = 1 + rng.uniform(-MAX_ZOOM, MAX_ZOOM)
+    roll = math.radians(rng.uniform(-MAX_ROLL, MAX_ROLL))
+    shift = rng.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * size
+    turn = zoom * np.array([[math.cos(roll), -math.sin(roll)], [math.sin(roll), math.cos(roll)]])
+    middle = np.full(2, size / 2)
+    exact = eye_transform(eyes[0], eyes[1], size)
+    return np.column_stack([turn @ exact[:, :2], turn @ (exact[:, 2] - middle) + middle + shift])
+
+
+def _distract(performance: Performance, rng: np.random.Generator) -> None:
+    """Fills in a random moment of every distractor of :mod:`.distractors`, frame by frame."""
+    n = len(performance)
+    limits = np.array([ORDINARY.max_shift] * 2 + [ORDINARY.max_turn] * 3 + [0.03])
+    performance.blink[:] = np.where(rng.random(n) < 0.18, rng.uniform(0, 1, n), 0)
+    away = rng.random((n, 1)) < 0.1
+    performance.gaze[:] = np.clip(rng.normal(0, 1, (n, 2)) * np.where(away, (0.6, 0.4), (0.22, 0.13)), -0.9, 0.9)
+    performance.speech[:] = np.where(rng.random((n, 1)) < 0.12, rng.uniform(0, 0.45, (n, 2)), 0)
+    performance.swallow[:] = np.where(rng.random(n) < 0.08, rng.uniform(0, 1, n), 0)
+    performance.pose[:] = np.tanh(rng.normal(0, 0.5, (n, 6))) * limits
+    performance.pose[:, 5] += 1
+    performance.light[:, 0] = 1 + rng.uniform(-1.7, 1.7, n) * (ORDINARY.gain + ORDINARY.drift)
+    performance.light[:, 1] = rng.uniform(-1.7, 1.7, n) * ORDINARY.gradient
+    performance.light[:, 2] = rng.uniform(-1.7, 1.7, n) * ORDINARY.warmth
+
+
+def _check(job: StillsJob) -> None:
+    least = {"seed": 0, "identities": 2, "per_identity": 1, "size": 32}
+    for key, value in least.items():
+        if getattr(job, key) < value:
+            msg = f"--{key.replace('_', '-')} must be at least {value}, got {getattr(job, key)}."
+            raise ConfigError(msg)
+
+
+def _split(out: Path, job: StillsJob, person: int) -> Path:
+    return out / ("val_set" if person >= job.identities - n_validation(job.identities) else "train_set")
+
+
+def _name(job: StillsJob, person: int, still: int) -> str:
+    return str(person * job.per_identity + still)
+
+
+def _is_complete(out: Path, job: StillsJob, person: int) -> bool:
+    images = _split(out, job, person) / "images"
+    return all((images / f"{_name(job, person, still)}.jpg").exists() for still in range(job.per_identity))

@@ -1,0 +1,174 @@
+"""Writes CAS(ME)^2's annotation workbook: three sheets without header rows, which readers open by position."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from fedn_synth.plan import presets as seeds
+from fedn_synth.plan.corpus_plan import Scene
+from fedn_synth.plan.expressions import Act
+from fedn_synth.plan.presets import MATERIALS, Draw, Preset
+
+ZERO_OFFSETS: Final = 44 / 300
+"""Share of macro-expressions whose offset the annotation does not know and writes as 0."""
+ZERO_APEXES: Final = 1 / 300
+"""Share of macro-expressions with apex 0."""
+LATE_APEXES: Final = 3 / 357
+"""Share of expressions whose apex lies after the offset."""
+UNTIDY_LABELS: Final = 4 / 357
+"""Share of rows with a label in stray case, and as many with a stray space: our own choice, a reader must bear it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationRow:
+    """One row of the workbook's first sheet, in its column order. Frames count from 1, onset and offset inclusive.
+
+    Attributes:
+        subject: subject number from 1, not the number in the folder name.
+        material: elicitation video and running number, e.g. `anger1_1`.
+        onset: first frame of visible movement.
+        apex: frame of greatest intensity.
+        offset: last frame of visible movement, or 0 where it is unknown.
+        action_units: a number for a single unit, else text such as `4+10+14`.
+        expert: the expert's emotion.
+        type: `macro-expression` or `micro-expression`.
+        self_report: the emotion the person reports.
+    """
+
+    subject: int
+    material: str
+    onset: int
+    apex: int
+    offset: int
+    action_units: int | str
+    expert: str
+    type: str
+    self_report: str
+
+
+def annotate(
+    scenes: Sequence[Scene], acts: Mapping[int, Sequence[Act]], preset: Preset, seed: int
+) -> tuple[AnnotationRow, ...]:
+    """Writes down the acts of a corpus as its release would.
+
+    Args:
+        scenes: all videos.
+        acts: the expressions by :attr:`Scene.index`.
+        preset: the corpus' preset.
+        seed: the corpus' seed.
+
+    Returns:
+        A row for every act, by video and onset, some of them with one of the release's oddities. Overlapping
+        expressions, themselves an oddity, get no other one.
+    """
+    rows, overlapping = [], []
+    for scene in scenes:
+        for number, act in enumerate(acts[scene.index]):
+            rows.append(_faithful_row(scene, act, number + 1))
+            overlapping.append(bool(scene.overlaps & {number, number + 1}))
+    return tuple(_spoil(rows, overlapping, seeds.stream(seeds.CORPUS, seed, Draw.ANNOTATION, preset.key)))
+
+
+def _faithful_row(scene: Scene, act: Act, number: int) -> AnnotationRow:
+    units = act.action_units
+    return AnnotationRow(
+        subject=scene.subject,
+        material=f"{scene.material}_{number}",
+        onset=act.start + 1,
+        apex=act.apex + 1,
+        offset=act.end,
+        action_units=int(units) if units.isdigit() else units,
+        expert=act.part.expert,
+        type=f"{act.part.type}-expression",
+        self_report=act.part.self_report,
+    )
+
+
+def _spoil(rows: list[AnnotationRow], overlapping: Sequence[bool], rng: np.random.Generator) -> list[AnnotationRow]:
+    """Adds the oddities, every row bearing one at most."""
+    macros = sum(row.type.startswith("macro") for row in rows)
+    free = [int(i) for i in rng.permutation(len(rows)) if not overlapping[i]]
+
+    def take(number: float, fits: str = "") -> list[int]:
+        """The next rows without an oddity: at least one, so that every preset shows each oddity."""
+        taken = [i for i in free if f"{rows[i].type} {rows[i].self_report}".find(fits) >= 0][: max(1, round(number))]
+        free[:] = [i for i in free if i not in taken]
+        return taken
+
+    for i in take(1, "happiness"):
+        rows[i] = replace(rows[i], self_report="happyiness")
+    for i in take(macros * ZERO_OFFSETS, "macro"):
+        rows[i] = replace(rows[i], offset=0)
+    for i in take(macros * ZERO_APEXES, "macro"):
+        rows[i] = replace(rows[i], apex=0)
+    for i in take(len(rows) * LATE_APEXES):
+        rows[i] = replace(rows[i], apex=rows[i].offset + int(rng.integers(1, 5)))
+    for i in take(len(rows) * UNTIDY_LABELS):
+        rows[i] = replace(rows[i], self_report=rows[i].self_report.capitalize(), expert=rows[i].expert.capitalize())
+    for i in take(len(rows) * UNTIDY_LABELS):
+        rows[i] = replace(rows[i], self_report=f"{rows[i].self_report} ", expert=f" {rows[i].expert}")
+    return rows
+
+
+WORKBOOK_NAME: Final = "CAS(ME)^2code_final.xlsx"
+"""File name of the annotation in the release."""
+
+_DATE: Final = datetime(2000, 1, 1)  # any fixed one: equal corpora are equal files
+
+
+def write_workbook(path: Path, rows: Sequence[AnnotationRow], scenes: Sequence[Scene]) -> None:
+    """Writes the three sheets.
+
+    Sheet 0 holds the annotation rows; sheet 1 (naming rule 1) `folder number, folder name, subject number`, once for
+    every video, so that rows repeat; sheet 2 (naming rule 2) the elicitation code, as text with its leading zero, and
+    its name. Equal arguments give equal bytes.
+
+    Args:
+        path: the file to write; it appears at once or not at all.
+        rows: annotation rows.
+        scenes: all videos.
+    """
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.properties.created = book.properties.modified = _DATE
+    book.properties.creator = "fedn data synth"
+    annotation = book.active
+    annotation.title = "Sheet1"
+    for row in rows:
+        annotation.append(astuple(row))
+    subjects = book.create_sheet("naming rule1")
+    for scene in scenes:
+        subjects.append([scene.folder, f"s{scene.folder}", scene.subject])
+    materials = book.create_sheet("naming rule2")
+    for code, material in MATERIALS.items():
+        materials.append([code, material])
+    partial = path.with_name(f".{path.name}.partial")
+    book.save(partial)
+    _forget_time(partial)
+    partial.replace(path)
+
+
+def _forget_time(path: Path) -> None:
+    """Rewrites a zipped file with one fixed date: openpyxl stamps the members with the time of writing."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    stamp = _DATE.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            if name == "docProps/core.xml":  # openpyxl sets `modified` anew when saving
+                content = _set_modified(content, stamp)
+            archive.writestr(zipfile.ZipInfo(name, _DATE.timetuple()[:6]), content, zipfile.ZIP_DEFLATED)
+
+
+def _set_modified(content: bytes, stamp: bytes) -> bytes:
+    head, _, rest = content.partition(b"<dcterms:modified")
+    tag, _, tail = rest.partition(b">")
+    return head + b"<dcterms:modified" + tag + b">" + stamp + tail[tail.index(b"<") :]

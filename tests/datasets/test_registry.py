@@ -1,0 +1,53 @@
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from fedn_lightning.datasets import READERS, read
+from fedn_lightning.datasets.base import PUBLISHED
+from lookalikes.movies import numbered, write_movie
+
+ROOT = Path(__file__).parents[2]
+
+
+def reader(name):
+    module, function = READERS[name].split(":")
+    return getattr(importlib.import_module(module), function)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_has_the_common_policies_with_the_documented_defaults(name):
+    defaults = {key: p.default for key, p in inspect.signature(reader(name)).parameters.items()}
+    common = {key: defaults[key] for key in ("offset_policy", "type_source", "unusable_rows")}
+    assert common == {"offset_policy": "apex", "type_source": "label", "unusable_rows": "error"}
+    assert defaults["root"] is inspect.Parameter.empty
+
+
+def test_the_page_on_layouts_names_every_reader_and_true_policies():
+    page = (ROOT / "data" / "README.md").read_text()
+    sections = re.split(r"^## ", page, flags=re.MULTILINE)
+    assert all(f"`{name}`" in sections[0] for name in READERS)
+    headings = {"casme2": "CAS(ME)^2", "casme3": "CAS(ME)^3", "samm_lv": "SAMM"}
+    for name, heading in headings.items():
+        section = next(s for s in sections if s.startswith(heading))
+        listed = re.findall(r"^\| `(\w+)` \| `(\w+)`", section, re.MULTILINE)
+        assert listed, name
+        parameters = inspect.signature(reader(name)).parameters
+        assert {policy: str(parameters[policy].default) for policy, _ in listed} == dict(listed)
+
+
+def test_the_page_on_own_data_shows_a_table_that_is_read(tmp_path):
+    table = re.search(r"```csv\n(.*?)```", (ROOT / "docs" / "own_data.md").read_text(), re.DOTALL).group(1)
+    (tmp_path / "annotations.csv").write_text(table)
+    write_movie(tmp_path / "videos" / "anna" / "interview 1.mp4", map(numbered, range(450)))
+    corpus = read("csv", str(tmp_path))
+    assert [(e.start, e.end, e.type, e.emotion) for e in corpus.expressions] == [
+        (119, 150, "macro", "happiness"),
+        (409, 421, "micro", "surprise"),
+    ]
+
+
+def test_published_counts_are_of_readers():
+    assert set(PUBLISHED) < set(READERS)

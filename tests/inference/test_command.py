@@ -1,0 +1,93 @@
+"""`fedn predict` as typed: many videos, one of them broken; finished ones are left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedn_lightning.cli.main import main
+from fedn_lightning.errors import VideoError
+from fedn_lightning.inference import detector as module
+from fedn_lightning.inference.batch import find_videos, names_of
+from lookalikes.movies import write_movie
+
+
+@pytest.fixture
+def home(films, trained, tmp_path, monkeypatch) -> Path:
+    """A folder with a good video, a broken one and one without a face; the checkpoint lies beside it."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "a.mp4").symlink_to(films / "fifty.mp4")
+    (folder / "b.mp4").write_text("not a video")
+    write_movie(folder / "c.mp4", (np.full((120, 160, 3), 90, np.uint8) for _ in range(30)))
+    (tmp_path / "best.ckpt").symlink_to(trained.path)
+    return folder
+
+
+def test_a_folder_goes_on_after_a_broken_video_and_a_second_run_skips_what_is_done(home, capsys, monkeypatch):
+    words = ["predict", "videos", "--ckpt", "best.ckpt", "--out", "videos/found", "--format", "json"]
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert "a.mp4: " in said.out
+    assert "written: videos/found/a" in said.out
+    assert "1 of 3 videos done, 0 finished before, 2 failed" in said.err
+    assert "fedn: error: videos/b.mp4 cannot be opened as a video" in said.err
+    assert "fedn: error: videos/c.mp4: no face was found" in said.err
+    assert "Traceback" not in said.err
+    folder = home / "found" / "a"
+    assert {path.name for path in folder.iterdir()} == {"events.json", "timeline.png", "prediction.json"}
+    assert json.loads((folder / "events.json").read_text())["n_frames"] == 200
+    assert not (home / "found" / "b").exists()
+
+    written = (folder / "events.json").stat().st_mtime_ns
+    monkeypatch.setattr(module, "load", lambda *args: pytest.fail("the checkpoint was not needed"))
+    assert main(["predict", "videos/a.mp4", *words[2:]]) == 0
+    assert "finished before" in capsys.readouterr().out
+    assert (folder / "events.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nothing.mp4"], "There is no video nothing.mp4"),
+        (["none*.mp4"], r"none*.mp4 matches no video (.avi"),
+        (["."], ". holds no video"),
+        (["a.mp4", "--face", "0"], "--face 0 must be largest, all, or the number"),
+        (["a.mp4", "--ckpt", "none.ckpt"], "There is no checkpoint none.ckpt (--ckpt)"),
+    ],
+)
+def test_a_mistake_ends_in_a_sentence(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("best.ckpt").write_text("unread")
+    if "a.mp4" in words:
+        Path("a.mp4").write_text("unread")
+    assert main(["predict", "--ckpt", "best.ckpt", *words]) in (1, 2)
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_what_is_no_checkpoint(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("best.ckpt").write_text("not a checkpoint")
+    Path("a.mp4").write_text("unread")
+    assert main(["predict", "a.mp4", "--ckpt", "best.ckpt"]) == 2
+    assert "best.ckpt cannot be read as a checkpoint" in capsys.readouterr().err
+
+
+def test_inputs_are_found_once_and_named_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("x/a.mp4", "x/y/a.mp4", "x/b.avi", "x/out/a/annotated.mp4", "x/note.txt", "x/.hidden.mp4"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("")
+    found = find_videos(["x", "x/*.avi", "x/a.mp4"], "x/out")
+    assert [str(path) for path in found] == ["x/a.mp4", "x/b.avi", "x/y/a.mp4"]
+    assert names_of(found) == ["x_a.mp4", "b", "y_a.mp4"]
+    Path("frames").mkdir()
+    Path("frames/img1.jpg").write_text("")
+    with pytest.raises(VideoError, match="frames holds images, no video"):
+        find_videos(["frames"], "out")

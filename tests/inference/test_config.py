@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from fedn_lightning.errors import CheckpointError, ConfigError
+from fedn_lightning.inference.config import load
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def changed(trained, tmp_path):
+    """Writes the checkpoint with a change."""
+
+    def write(change):
+        content = torch.load(trained.path, weights_only=True)
+        change(content)
+        torch.save(content, tmp_path / "changed.ckpt")
+        return tmp_path / "changed.ckpt"
+
+    return write
+
+
+def test_a_checkpoint_tells_all_that_a_test_used(trained):
+    recipe, encoder, network = load(trained.path, None, CPU)
+    assert (recipe.crop.crop_size, recipe.crop.fps, recipe.crop.align, recipe.crop.finder) == (
+        32,
+        30.0,
+        "video",
+        "cascade",
+    )
+    assert (recipe.window, recipe.stride, recipe.emotions) == (64, 16, ("negative", "positive", "surprise"))
+    assert recipe.notes == ()
+    assert not any(module.training for module in (encoder, network))
+
+
+def test_what_an_older_checkpoint_does_not_say_is_told_not_guessed(changed):
+    path = changed(lambda content: content["fedn"].pop("alignment"))
+    (note,) = load(path, None, CPU)[0].notes
+    assert "does not say how faces were aligned" in note
+    assert "--align track" in note
+    told = load(path, "track", CPU)[0]
+    assert (told.crop.align, told.notes) == ("track", ())
+
+
+def test_another_alignment_and_another_finder_are_told(changed):
+    path = changed(lambda content: content["fedn"]["alignment"].update(finder="openface"))
+    recipe = load(path, "track", CPU)[0]
+    assert recipe.crop.finder == "cascade"
+    assert [note.split(";")[0] for note in recipe.notes] == [
+        "Faces are aligned by track",
+        "The checkpoint was trained on faces placed by OpenFace's landmarks",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content.pop("fedn"), "holds no detector"),
+        (
+            lambda content: content["fedn"].update(task="RecognitionTask"),
+            r"no detector of DetectionTask, but a checkpoint of RecognitionTask, a recogniser, .*: fedn two-step\.",
+        ),
+        (lambda content: content["fedn"].update(task="FlowTask"), "of FlowTask, the classical baseline, .*: fedn test"),
+        (lambda content: content["fedn"].update(task="MyTask"), r"but a checkpoint of MyTask\."),
+        (lambda content: content["fedn"].pop("windows"), r"lacks or mistakes .*windows"),
+        (lambda content: content["fedn"]["model"]["network"].update(colour="red"), r"lacks or mistakes .*colour"),
+        (lambda content: content["state_dict"].popitem(), "lacks or mistakes"),
+    ],
+)
+def test_what_is_no_detector_is_told_in_a_sentence(changed, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        load(changed(change), None, CPU)
+
+
+def test_an_alignment_that_is_none(trained):
+    with pytest.raises(ConfigError, match="align is 'sideways'"):
+        load(trained.path, "sideways", CPU)

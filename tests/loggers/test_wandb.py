@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.loggers import CSVLogger
+from offline_runs import artifacts, inspect, offline_run
+
+from fedn_lightning.cli import fit as train
+from fedn_lightning.cli.main import main
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.loggers import wandb as tracking
+from fedn_lightning.loggers.wandb import Identity, WandbSettings, config_hash, identify, resolve_mode, wandb_session
+
+CONFIG = {
+    "experiment": "toy",
+    "seed_everything": 3,
+    "run_dir": "runs/a",
+    "model": {"lr": 0.1},
+    "data": {"init_args": {"test_subject": ["05"], "width": 4}},
+}
+
+
+def folders() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key.startswith("WANDB_") and key.endswith("_DIR")}
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    return tmp_path
+
+
+def test_a_fit_can_be_read_back_without_a_server(offline: Path, conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "CLASS_MODULES", ("toys",))
+    assert main(["fit", "--config", str(conf / "toy.yaml"), "--trainer.max_epochs", "5"]) == 0
+    run = inspect(offline_run(Path("runs/toy/05")))
+    assert (run["state"], run["name"], run["project"]) == ("finished", "toy", "fedn-lightning")
+    assert run["config"]["data"]["init_args"]["test_subject"] == ["05"]  # the whole nested configuration
+    summary = run["summary"]
+    assert summary["test/spotting/overall/f1"] == pytest.approx(2 / 3)
+    assert {"train/loss", "val/loss", "lr-SGD", "epoch", "trainer/global_step"} <= summary.keys()
+    assert summary["val/f1"]["max"] > 0.5
+    assert summary["val/timeline"]["_type"] == "image-file"
+    assert {path.name for path in offline.iterdir()} == {"runs"}
+    assert tracking.run_of([]) is None
+
+
+def test_scores_alone_leave_out_what_lies_in_the_videos(
+    offline: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "CLASS_MODULES", ("toys",))
+    words = ["--trainer.max_epochs", "1", "--wandb.events", "false", "--wandb.checkpoints", "false"]
+    assert main(["fit", "--config", str(conf / "toy.yaml"), *words]) == 0
+    run = offline_run(Path("runs/toy/05"))
+    summary = inspect(run)["summary"]
+    assert summary["test/spotting/overall/f1"] == pytest.approx(2 / 3)
+    assert not [key for key in summary if "timeline" in key or "events" in key or "confusion" in key]
+    assert [entry["path"] for entry in artifacts(run)["model-toy-seed3"]["manifest"]["contents"]] == ["checkpoint.json"]
+    assert "predictions-toy-seed3" not in artifacts(run)
+
+
+def test_a_run_of_a_sweep_has_the_id_that_the_sweep_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = identify(WandbSettings(), CONFIG, "toy", "fit").id
+    monkeypatch.setenv("WANDB_RUN_ID", "abc12345")
+    assert identify(WandbSettings(), CONFIG, "toy", "fit").id == own
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    assert identify(WandbSettings(), CONFIG, "toy", "fit").id == "abc12345"
+
+
+def test_the_run_ends_also_when_an_exception_passes(offline: Path) -> None:
+    import wandb
+
+    before = folders()
+    identity = Identity("abc", "group", "fit", "name")
+
+    def fail() -> None:
+        with wandb_session(offline, "offline"):
+            assert os.environ["WANDB_DATA_DIR"] == str(offline / "wandb" / "data")
+            tracking.start(WandbSettings(), identity, offline, "offline")
+            assert (wandb.run.id, wandb.run.group, wandb.run.job_type) == ("abc", "group", "fit")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert wandb.run is None
+    assert inspect(offline_run(offline))["exit_code"] == 1
+    assert folders() == before
+
+
+def test_the_user_folders_win(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_CACHE_DIR", "/mine")
+    with wandb_session(offline, "disabled"):
+        assert os.environ["WANDB_CACHE_DIR"] == "/mine"
+    assert os.environ["WANDB_CACHE_DIR"] == "/mine"
+
+
+def test_online_leaves_the_login_where_it_is(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_CONFIG_DIR", raising=False)
+    with wandb_session(offline, "online"):
+        assert "WANDB_CONFIG_DIR" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("variable", "configured", "mode"),
+    [("", "offline", "offline"), ("disabled", "online", "disabled"), ("dryrun", "online", "offline")],
+)
+def test_the_environment_decides_the_mode(
+    variable: str, configured: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", variable)
+    assert resolve_mode(configured) == mode
+
+
+def test_an_unknown_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "maybe")
+    with pytest.raises(ConfigError, match='WANDB_MODE is "maybe"; it must be one of offline, online, disabled'):
+        resolve_mode("offline")
+
+
+def test_folds_and_seeds_share_a_hash_and_nothing_else_does() -> None:
+    fold = {**CONFIG, "data": {"init_args": {"test_subject": ["06"], "width": 4}}}
+    assert config_hash(fold) == config_hash(CONFIG) == config_hash({**CONFIG, "seed_everything": 4, "run_dir": "b"})
+    assert config_hash({**CONFIG, "model": {"lr": 0.2}}) != config_hash(CONFIG)
+
+
+def test_identity_is_deterministic_and_tells_runs_apart() -> None:
+    first = identify(WandbSettings(), CONFIG, "toy", "fit")
+    assert first == identify(WandbSettings(), dict(reversed(CONFIG.items())), "toy", "fit")
+    assert first.group.startswith("toy-")
+    assert first.group.endswith("-seed3")
+    assert first.job_type == "fit"
+    other = identify(WandbSettings(), {**CONFIG, "run_dir": "runs/b"}, "toy", "fit")
+    assert other.group == first.group
+    assert other.id != first.id
+    named = identify(WandbSettings(group="g", job_type="fold", name="s15"), CONFIG, "toy", "fit")
+    assert (named.group, named.job_type, named.name) == ("g", "fold", "s15")
+
+
+def test_without_a_run_nothing_is_logged(tmp_path: Path) -> None:
+    loggers = [CSVLogger(tmp_path)]
+    tracking.log_timeline(loggers, "x", tmp_path / "missing.png", 0)
+    tracking.log_config(loggers, {})
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,191 @@
+"""The network against naive formulations of its parts."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from fedn_lightning.errors import CheckpointError, ConfigError
+from fedn_lightning.models.attention import SegmentAttention, SegmentMean, WindowAttention, gather_segments
+from fedn_lightning.models.encoder import FrameEncoder, encode_in_chunks, fingerprint, load_encoder
+from fedn_lightning.models.fedn import FEDN, NetworkConfig
+from fedn_lightning.models.head import TemporalPyramid
+
+SMALL = NetworkConfig(dim=16, channels=16, segment_heads=2, head_heads=2)
+
+
+def naive_segments(frames: torch.Tensor, length: int, stride: int) -> torch.Tensor:
+    batch, count, dim = frames.shape
+    out = torch.empty(batch, count // stride, length, dim)
+    for s in range(count // stride):
+        for i in range(length):
+            frame = s * stride - (length - stride) // 2 + i
+            out[:, s, i] = frames[:, min(max(frame, 0), count - 1)]
+    return out
+
+
+@pytest.mark.parametrize(("length", "stride"), [(8, 2), (4, 2), (5, 1), (3, 3), (8, 4)])
+def test_segments_repeat_the_edges(length, stride):
+    frames = torch.randn(2, 24, 3)
+    assert torch.equal(gather_segments(frames, length, stride), naive_segments(frames, length, stride))
+
+
+def test_segment_attention_equals_the_formula_computed_frame_by_frame():
+    torch.manual_seed(0)
+    attention = SegmentAttention(12, 7, heads=3, length=8, stride=2)
+    frames = torch.randn(2, 16, 12)
+    reference = nn.MultiheadAttention(12, 3, batch_first=True)
+    with torch.no_grad():
+        reference.in_proj_weight.copy_(attention.query_key_value.weight)
+        reference.in_proj_bias.copy_(attention.query_key_value.bias)
+        reference.out_proj.weight.copy_(attention.project.weight)
+        reference.out_proj.bias.copy_(attention.project.bias)
+    segments = naive_segments(frames, 8, 2).flatten(0, 1)
+    overall = reference(segments, segments, segments)[0].mean(1, keepdim=True).expand(-1, 8, -1)
+    both = torch.cat([segments, overall], dim=-1)
+    score = both @ torch.cat([attention.score_frame.weight, attention.score_global.weight], 1).T
+    value = both @ torch.cat([attention.value_frame.weight, attention.value_global.weight], 1).T
+    weights = score.softmax(1)
+    expected = (weights * (value + attention.value_frame.bias)).sum(1).view(2, 8, 7)
+    result, given = attention.attend(frames)
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(given, weights.view(2, 8, 8), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("segment_attention", "gate"), [(True, "scaled_softmax"), (False, "none")])
+def test_the_network_tells_what_its_own_forward_weighs_with(segment_attention, gate):
+    torch.manual_seed(0)
+    config = dataclasses.replace(SMALL, segment_attention=segment_attention, window_gate=gate)
+    network, features = FEDN(12, 3, config).eval(), torch.randn(2, 64, 12)
+    given, fed = {}, {}
+    network.segments.register_forward_hook(lambda _, inputs, output: fed.update(frames=inputs[0], segments=output))
+    network.window.register_forward_hook(lambda _, inputs, output: given.update(gated=output))
+    network(features)
+    attention = network.attention(features)
+    assert attention.segments.shape == (2, 32, 8)
+    torch.testing.assert_close(attention.segments, network.segments.attend(fed["frames"])[1])
+    torch.testing.assert_close(attention.segments.sum(2), torch.ones(2, 32))
+    torch.testing.assert_close(fed["segments"].transpose(1, 2) * attention.window, given["gated"])
+
+
+def test_segment_mean_is_the_mean_of_the_frames_of_a_segment():
+    mean = SegmentMean(4, 4)
+    frames = torch.randn(1, 16, 4)
+    torch.testing.assert_close(mean(frames), mean.value(naive_segments(frames, 8, 2).mean(2)))
+
+
+def test_scaled_gate_has_mean_one_and_the_literal_gate_sums_to_one():
+    segments = torch.randn(3, 8, 20)
+    scaled = WindowAttention(8, gate="scaled_softmax")
+    literal = WindowAttention(8, gate="softmax")
+    literal.load_state_dict(scaled.state_dict())
+    torch.testing.assert_close(scaled.weights(segments).mean(2), torch.ones(3, 8))
+    torch.testing.assert_close(literal.weights(segments).sum(2), torch.ones(3, 8))
+    torch.testing.assert_close(scaled(segments), 20 * literal(segments))
+
+
+def test_no_window_attention_is_the_identity():
+    segments = torch.randn(1, 4, 6)
+    assert torch.equal(WindowAttention(4, gate="none")(segments), segments)
+
+
+def test_pyramid_halves_the_time_at_every_level():
+    levels = TemporalPyramid(8, 16, levels=4)(torch.randn(2, 8, 64))
+    assert [tuple(level.shape) for level in levels] == [(2, 16, 16), (2, 16, 8), (2, 16, 4), (2, 16, 2)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"segment_attention": False},
+        {"window_gate": "none"},
+        {"window_gate": "softmax"},
+        {"decoupled": False},
+        {"ratios": ()},
+        {"levels": 1},
+        {"frame_norm": "none"},
+        {"head_heads": 0},
+    ],
+)
+@pytest.mark.parametrize("emotions", [3, 0])
+def test_every_variant_predicts_for_every_slot_and_trains_every_parameter(change, emotions):
+    network = FEDN(10, emotions, dataclasses.replace(SMALL, **change))
+    output = network(torch.randn(2, 128, 10))
+    count = len(network.slots(128))
+    assert count == (16 + 8 + 4 + 2 if network.config.levels == 4 else 16) * (len(network.config.ratios) + 1)
+    assert output.regression.shape == (2, count, 2)
+    assert output.confidence.shape == (2, count, 2)
+    assert output.emotion.shape == (2, count, emotions)
+    sum(part.square().sum() for part in output).backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None]
+    assert without == []
+
+
+def test_a_window_is_scored_alone_whatever_else_is_in_the_batch():
+    network = FEDN(10, 3, SMALL).eval()
+    features = torch.randn(3, 128, 10)
+    torch.testing.assert_close(network(features).confidence[1:2], network(features[1:2]).confidence)
+
+
+def test_what_forward_returns_has_one_form_in_training_and_evaluation():
+    network = FEDN(10, 3, SMALL)
+    features = torch.randn(1, 128, 10)
+    shapes = [[part.shape for part in network.train(mode)(features)] for mode in (True, False)]
+    assert shapes[0] == shapes[1]
+
+
+def test_untrained_confidence_is_the_prior():
+    confidence = FEDN(10, 3, SMALL)(torch.randn(1, 128, 10)).confidence.sigmoid()
+    assert 0.003 < confidence.mean().item() < 0.03
+
+
+def test_wrong_sizes_are_told_by_their_config_key():
+    with pytest.raises(ConfigError, match=r"model\.network\.segment_heads = 3 must divide 16"):
+        FEDN(10, 3, dataclasses.replace(SMALL, segment_heads=3))
+    with pytest.raises(ConfigError, match=r"data\.window = 100 frames must be a multiple of 64"):
+        FEDN(10, 3, SMALL).slots(100)
+
+
+def test_resnet18_has_the_parameters_of_torchvision():
+    weights = FrameEncoder().state_dict()
+    assert (
+        sum(p.numel() for p in FrameEncoder().parameters()) == 11_176_512
+    )  # torchvision's resnet18 without its fc layer
+    for name in ("conv1.weight", "bn1.running_var", "layer1.1.conv2.weight", "layer4.0.downsample.1.running_mean"):
+        assert name in weights
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model_state_dict"])
+@pytest.mark.parametrize("prefix", ["", "module.", "module.encoder."])
+def test_public_checkpoints_load_whatever_wraps_them(tmp_path, wrapper, prefix):
+    source, target = FrameEncoder(10, 8), FrameEncoder(10, 8)
+    content = {prefix + name: value for name, value in source.state_dict().items()}
+    content[prefix + "fc.weight"] = torch.zeros(8, 64)
+    torch.save(content if wrapper is None else {wrapper: content, "epoch": 3}, tmp_path / "encoder.pth")
+    assert fingerprint(source) != fingerprint(target)
+    load_encoder(target, str(tmp_path / "encoder.pth"))
+    assert fingerprint(source) == fingerprint(target)
+
+
+def test_bad_encoder_checkpoints_end_in_a_sentence(tmp_path):
+    encoder = FrameEncoder(10, 8)
+    with pytest.raises(CheckpointError, match="There is no checkpoint at"):
+        load_encoder(encoder, str(tmp_path / "none.pth"))
+    (tmp_path / "text.pth").write_text("not a checkpoint")
+    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
+        load_encoder(encoder, str(tmp_path / "text.pth"))
+    torch.save(FrameEncoder(10, 16).state_dict(), tmp_path / "wide.pth")
+    with pytest.raises(CheckpointError, match=r"conv1.weight is \(16, 3, 7, 7\) in the file and \(8, 3, 7, 7\)"):
+        load_encoder(encoder, str(tmp_path / "wide.pth"))
+    torch.save({"conv1.weight": encoder.conv1.weight.detach()}, tmp_path / "part.pth")
+    with pytest.raises(CheckpointError, match="is missing"):
+        load_encoder(encoder, str(tmp_path / "part.pth"))
+
+
+def test_chunked_encoding_equals_encoding_at_once():
+    encoder = FrameEncoder(10, 8, grid=2).eval()
+    frames = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
+    torch.testing.assert_close(encode_in_chunks(encoder, frames, 2), encoder(frames), atol=1e-4, rtol=1e-4)
+    assert encoder.feature_dim == 256

@@ -1,0 +1,69 @@
+"""From the head's output to the events of a video."""
+
+import numpy as np
+import torch
+
+from fedn_lightning.models.anchors import decode, level_ranges, make_slots
+from fedn_lightning.models.head import HeadOutput
+from fedn_lightning.models.postprocessing import InferenceConfig, confidence_curves, events_of_video, propose
+
+SLOTS = make_slots([4, 2], [8, 16], [1.0], level_ranges([8, 16]))
+
+
+def output(windows: int = 2, emotions: int = 3) -> HeadOutput:
+    torch.manual_seed(0)
+    return HeadOutput(*(torch.randn(windows, len(SLOTS), n) for n in (2, 2, emotions)))
+
+
+def test_proposals_are_the_surest_slots_of_each_window_in_frames_of_the_video():
+    out, start, speed = output(), torch.tensor([0.0, 100.0]).double(), torch.tensor([1.0, 2.0]).double()
+    rows = propose(out, SLOTS, torch.tensor([3, 4]), start, speed, per_window=5)
+    assert rows.shape == (10, 7)
+    assert rows[:, 0].tolist() == [3.0] * 5 + [4.0] * 5
+    sure = out.confidence[1].sigmoid().amax(-1)
+    best = int(sure.argmax())
+    np.testing.assert_allclose(rows[5, 1:3], decode(SLOTS, out.regression)[1, best] * 2 + 100, rtol=1e-5)
+    np.testing.assert_allclose(rows[5, 3:5], out.confidence[1, best].sigmoid(), rtol=1e-6)
+    assert rows[5, 5] == out.emotion[1, best].argmax()
+    np.testing.assert_allclose(rows[5, 6], out.emotion[1, best].max().sigmoid(), rtol=1e-6)
+
+
+def test_a_spotter_gives_no_emotion_and_never_more_than_all_slots():
+    where = (torch.tensor([0]), torch.zeros(1).double(), torch.ones(1).double())
+    rows = propose(output(1, emotions=0), SLOTS, *where, per_window=500)
+    assert len(rows) == len(SLOTS)
+    assert rows[:, 5].unique().tolist() == [-1.0]
+    assert rows[:, 6].unique().tolist() == [1.0]
+
+
+def test_windows_that_see_one_expression_give_one_event_of_each_type():
+    rows = np.array([[0, 10, 30, 0.9, 0.2, 1, 0.8], [0, 11, 31, 0.7, 0.3, 2, 0.9], [0, 60, 80, 0.5, 0.1, 0, 0.6]])
+    events = events_of_video(rows, 100, InferenceConfig())
+    assert events.type.tolist() == [0, 0, 1, 1]
+    assert events.score.tolist() == [0.9, 0.5, 0.3, 0.1]
+    assert events.start.tolist() == [10, 60, 11, 60]
+    assert events.emotion.tolist() == [1, 0, 2, 0]
+
+
+def test_events_are_cut_off_at_the_ends_of_the_video_and_vanish_outside():
+    rows = np.array([[0, -5, 10, 0.9, 0, 1, 1], [0, 95, 130, 0.8, 0, 1, 1], [0, 120, 130, 0.99, 0, 1, 1]])
+    events = events_of_video(rows, 100, InferenceConfig())
+    assert sorted(zip(events.start.tolist(), events.end.tolist(), strict=True)) == [
+        (0, 10),
+        (0, 10),
+        (95, 100),
+        (95, 100),
+    ]
+
+
+def test_a_video_without_proposals_has_no_events_and_a_flat_curve():
+    nothing = np.empty((0, 7))
+    assert len(events_of_video(nothing, 50, InferenceConfig())) == 0
+    assert not confidence_curves(nothing, 50).any()
+
+
+def test_a_frames_curve_is_its_surest_proposal():
+    rows = np.array([[0, 2, 6, 0.3, 0.1, 0, 1], [0, 4, 8, 0.2, 0.5, 0, 1]])
+    curves = confidence_curves(rows, 10)
+    assert curves[:, 0].tolist() == [0, 0, 0.3, 0.3, 0.3, 0.3, 0.2, 0.2, 0, 0]
+    assert curves[:, 1].tolist() == [0, 0, 0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 0, 0]

@@ -1,0 +1,115 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedn_lightning.events import EXPRESSION_TYPES, ExpressionType
+from fedn_synth.face.muscles import EMOTION_UNITS
+from fedn_synth.plan.corpus_plan import Part
+from fedn_synth.plan.expressions import (
+    MACRO_FRAMES,
+    MACRO_PEAK,
+    MICRO_FRAMES,
+    MICRO_PEAK,
+    VISIBLE,
+    Act,
+    draw_length,
+    perform,
+    rise_and_fall,
+)
+
+EMOTIONS = [emotion for emotion in EMOTION_UNITS if emotion != "contempt"]
+
+
+def acts_of(kind: ExpressionType, emotion: str, n: int) -> list[Act]:
+    rng = np.random.default_rng(0)
+    part = Part(kind, emotion, "", "")
+    return [perform(part, 100, draw_length(part, rng), float(rng.random()), rng) for _ in range(n)]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(0, 40), st.integers(1, 60), st.floats(0, 0.15))
+def test_movement_is_visible_from_onset_to_offset_and_nowhere_else(rise: int, hold: int, fall: int, sag: float) -> None:
+    offset = rise + hold + fall
+    t = np.arange(-100, offset + 100)
+    visible = rise_and_fall(t, 0, rise, rise + hold, offset, sag) >= VISIBLE * (1 - 1e-9)
+
+    assert t[visible].tolist() == list(range(offset + 1))
+
+
+def test_a_part_of_the_course_is_a_part_of_the_whole() -> None:
+    whole = rise_and_fall(np.arange(60), 3, 12, 30, 50, 0.15)
+
+    assert (whole[5:20] == rise_and_fall(np.arange(5, 20), 3, 12, 30, 50, 0.15)).all()
+
+
+def test_ramps_are_smooth() -> None:
+    curve = rise_and_fall(np.arange(-20, 80), 0, 12, 25, 50)
+
+    assert np.abs(np.diff(curve, 2)).max() < 0.04
+    assert curve.max() == 1
+
+
+@pytest.mark.parametrize(("kind", "emotion"), list(product(EXPRESSION_TYPES, EMOTIONS)))
+def test_an_act_is_visible_exactly_as_long_as_asked(kind: ExpressionType, emotion: str) -> None:
+    for act in acts_of(kind, emotion, 60):
+        peaks = act.intensities(200).max(axis=0)
+        track = act.intensities(act.end - act.start + 60, -30)
+        share = np.divide(track, peaks, out=np.zeros_like(track), where=peaks > 0).max(axis=(1, 2))
+        seen = np.flatnonzero(share >= VISIBLE * (1 - 1e-6)) + act.start - 30
+
+        assert (seen[0], seen[-1] + 1, len(seen)) == (act.start, act.end, act.end - act.start)
+        assert act.start < act.apex < act.end
+        assert track.max() == pytest.approx(act.peak)
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS)
+def test_macro_and_micro_expressions_keep_their_ranges(emotion: str) -> None:
+    for kind, frames, peaks in (("macro", MACRO_FRAMES, MACRO_PEAK), ("micro", MICRO_FRAMES, MICRO_PEAK)):
+        acts = acts_of(kind, emotion, 80)  # type: ignore[arg-type]
+        assert all(frames[0] <= act.end - act.start <= frames[1] for act in acts)
+        assert all(peaks[0] <= act.peak <= peaks[1] for act in acts)
+
+
+def test_macro_lengths_have_the_median_of_the_release() -> None:
+    rng = np.random.default_rng(1)
+    lengths = [draw_length(Part("macro", "happiness", "", ""), rng) for _ in range(2000)]
+
+    assert 33 <= np.median(lengths) <= 40
+    assert min(lengths) < 20
+    assert max(lengths) > 95
+
+
+def test_many_micro_expressions_are_partial_or_one_sided_and_no_macro_expression_is() -> None:
+    def partial(act: Act) -> bool:
+        return len(act.moves) < 5
+
+    def one_sided(act: Act) -> bool:
+        return all(min(move.left, move.right) < 0.4 * max(move.left, move.right) for move in act.moves)
+
+    micro, macro = acts_of("micro", "fear", 300), acts_of("macro", "fear", 300)
+
+    assert 0.25 < np.mean([partial(act) for act in micro]) < 0.45
+    assert 0.2 < np.mean([one_sided(act) for act in micro]) < 0.4
+    assert not any(partial(act) or one_sided(act) for act in macro)
+
+
+def test_strong_emotions_part_the_lips_and_weak_ones_do_not() -> None:
+    for act in acts_of("macro", "happiness", 100):
+        assert act.action_units == ("6+12+25" if act.peak >= 0.6 else "6+12")
+
+
+def test_onset_is_mostly_faster_than_offset_in_macro_expressions() -> None:
+    shares = [(act.apex - act.start) / (act.end - act.start) for act in acts_of("macro", "anger", 200)]
+
+    assert np.mean(shares) < 0.45
+
+
+def test_vivid_people_show_more() -> None:
+    rng = np.random.default_rng(2)
+    part = Part("macro", "surprise", "", "")
+    restrained, vivid = (np.mean([perform(part, 0, 40, e, rng).peak for _ in range(200)]) for e in (0.1, 0.9))
+
+    assert vivid > restrained + 0.15

@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.video.alignment import canonical_eyes
+from fedn_synth.face.anatomy import LANDMARK_INDEX, LANDMARKS
+from fedn_synth.face.muscles import EMOTION_UNITS
+from fedn_synth.write.stills import (
+    CLASSES,
+    MAX_SHIFT,
+    StillsJob,
+    draw_crop,
+    n_validation,
+    pose_for_stills,
+    write_stills,
+)
+
+JOB = StillsJob(seed=0, identities=4, per_identity=3, size=64)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def stills(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("stills") / "out"
+    write_stills(out, JOB, jobs=1)
+    return out
+
+
+def test_the_layout_is_affectnets(stills: Path) -> None:
+    names = set(files(stills))
+    train = {f"train_set/images/{i}.jpg" for i in range(9)}
+    val = {f"val_set/images/{i}.jpg" for i in range(9, 12)}
+    labels = {
+        image.replace("images", "annotations").replace(".jpg", f"_{kind}.npy")
+        for image in train | val
+        for kind in ("exp", "val", "aro")
+    }
+
+    assert names == train | val | labels | {"stills.json"}
+    assert cv2.imread(str(stills / "train_set/images/0.jpg")).shape == (64, 64, 3)
+    assert 0 <= int(np.load(stills / "train_set/annotations/0_exp.npy")) <= 7
+
+
+def test_the_number_of_processes_does_not_change_a_byte(stills: Path, tmp_path: Path) -> None:
+    write_stills(tmp_path, JOB, jobs=2)
+
+    assert files(tmp_path) == files(stills)
+
+
+def test_an_interrupted_run_is_taken_up(stills: Path, tmp_path: Path) -> None:
+    write_stills(tmp_path, JOB, jobs=1)
+    (tmp_path / "stills.json").rename(tmp_path / "stills.unfinished.json")
+    (tmp_path / "train_set/images/4.jpg").unlink()
+    kept = (tmp_path / "train_set/images/0.jpg").stat().st_mtime_ns
+
+    write_stills(tmp_path, JOB, jobs=1)
+
+    assert files(tmp_path) == files(stills)
+    assert (tmp_path / "train_set/images/0.jpg").stat().st_mtime_ns == kept
+
+
+def test_labels_and_faces_agree() -> None:
+    sitting = pose_for_stills(4000, np.random.default_rng(0))
+    peak = sitting.performance.action_units.max(axis=(1, 2))
+
+    assert np.bincount(sitting.expression, minlength=8).min() > 400
+    assert np.allclose(sitting.arousal, peak, atol=1e-6)
+    assert (peak[sitting.expression == 0] == 0).all()
+    assert peak[sitting.expression > 0].min() >= 0.1
+    assert peak.max() > 0.97
+    assert (np.abs(sitting.valence) <= sitting.arousal + 1e-6).all()
+    assert (sitting.valence[sitting.expression == 1] > 0).all()
+    assert (sitting.valence[sitting.expression == 6] < 0).all()
+
+
+def test_every_class_shows_its_own_units() -> None:
+    from fedn_synth.face.muscles import AU_CODES, STRONG_UNITS
+
+    sitting = pose_for_stills(1500, np.random.default_rng(1))
+    for number, emotion in enumerate(CLASSES[1:], start=1):
+        moved = sitting.performance.action_units[sitting.expression == number].any(axis=(0, 2))
+        known = {code for units in EMOTION_UNITS[emotion] for code in units} | set(STRONG_UNITS.get(emotion, ()))
+        assert {code for code, seen in zip(AU_CODES, moved, strict=True) if seen} == known
+
+
+def test_every_distractor_is_at_work() -> None:
+    performance = pose_for_stills(2000, np.random.default_rng(2)).performance
+
+    for name in ("blink", "swallow"):
+        assert 0.03 < (getattr(performance, name) > 0).mean() < 0.3
+    assert 0.05 < (performance.speech[:, 0] > 0).mean() < 0.3
+    assert performance.gaze.std() > 0.1
+    assert np.abs(performance.pose[:, 2:5]).max() > 3
+    assert performance.light[:, 0].std() > 0.02
+
+
+def test_eyes_land_near_their_canonical_places() -> None:
+    landmarks = np.zeros((len(LANDMARKS), 2), np.float32)
+    for name, x in (
+        ("eye_outer_right", 250),
+        ("eye_inner_right", 290),
+        ("eye_inner_left", 340),
+        ("eye_outer_left", 380),
+    ):
+        landmarks[LANDMARK_INDEX[name]] = (x, 200)
+    rng = np.random.default_rng(3)
+    seen = np.stack([np.array([[270, 200, 1], [360, 200, 1]]) @ draw_crop(landmarks, 160, rng).T for _ in range(300)])
+    off = seen - canonical_eyes(160)
+
+    assert np.abs(off.mean(axis=0)).max() < 3
+    assert np.abs(off.mean(axis=1)).max() < 160 * MAX_SHIFT + 8
+    assert off.std() > 3
+
+
+def test_no_person_is_in_both_sets() -> None:
+    assert n_validation(600) == 60
+    assert n_validation(2) == 1
+
+
+def test_numbers_that_cannot_work_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--identities must be at least 2, got 1"):
+        write_stills(tmp_path / "out", StillsJob(identities=1))
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+from error_runs import write_generated_truth
+
+from fedn_lightning.errors import AnnotationError
+from fedn_synth.write.truth import EXPRESSIONS_FILE, FOLDER, read_distractors, read_expressions
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    plays = write_generated_truth(tmp_path)
+    acts = read_expressions(tmp_path / FOLDER)
+    for scene, play in plays:
+        key = f"s{scene.folder}", scene.stem
+        assert read_distractors(tmp_path / FOLDER, *key) == play.distractors
+        found = [(act.start, act.end, act.emotion, act.peak) for act in acts.get(key, [])]
+        assert found == [(act.start, act.end, act.part.emotion, round(act.peak, 4)) for act in play.acts]
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match=r"expressions\.csv cannot be read: No such file"):
+        read_expressions(tmp_path)
+    (tmp_path / EXPRESSIONS_FILE).write_text("subject,video,start,end,peak,emotion\ns15,a,12,3x,0.5,anger\n")
+    with pytest.raises(AnnotationError, match="row 2, is not a row of a generated corpus"):
+        read_expressions(tmp_path)
+    with pytest.raises(AnnotationError, match=r"a\.npz is missing or damaged"):
+        read_distractors(tmp_path, "s15", "a")
+    (tmp_path / "s15").mkdir()
+    (tmp_path / "s15" / "a.npz").write_bytes(b"PK half a file")
+    with pytest.raises(AnnotationError, match=r"a\.npz is missing or damaged"):
+        read_distractors(tmp_path, "s15", "a")
