@@ -37,6 +37,7 @@ class Conditions:
         gradient: spread of the constant light gradient across the picture.
         warmth: spread of the constant colour temperature.
         drift: slow change of the light, standard deviation of the gain.
+        turn: greatest yaw and pitch in degrees of a head that looks about; 0 for one that only sways.
     """
 
     rate: float = 1.0
@@ -46,6 +47,7 @@ class Conditions:
     gradient: float = 0.15
     warmth: float = 0.15
     drift: float = 0.02
+    turn: float = 0.0
 
 
 ORDINARY: Final = Conditions()

@@ -1,0 +1,1 @@
+"""Generated faces as heads of a three-dimensional mesh."""

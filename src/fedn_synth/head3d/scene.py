@@ -1,0 +1,60 @@
+"""What does not move: the wall behind a head and the clothes below it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fedn_synth.face.identity import Identity
+from fedn_synth.head3d.atlas import SCALE, load_atlas
+from fedn_synth.head3d.mesh import Float32Array
+from fedn_synth.head3d.sheet import noise
+
+Uint8Array = npt.NDArray[np.uint8]
+
+
+def paint_wall(person: Identity, height: int, width: int, rng: np.random.Generator) -> Float32Array:
+    """`(height, width, 3)` float32 RGB: a wall out of focus, plain or with dim shapes."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    x, y = x / width - 0.5, y / height - 0.5
+    wall = np.empty((height, width, 3), np.float32)
+    wall[:] = person.outfit.wall
+    wall *= (1 + 0.35 * person.outfit.light_side * x - rng.uniform(0.05, 0.3) * y - 0.25 * (x**2 + y**2))[..., None]
+    shapes = np.zeros((height, width, 3), np.float32)
+    kind = rng.integers(3)
+    for _ in range(int(rng.integers(2, 7)) if kind else 0):
+        colour = np.array(person.outfit.wall) * rng.uniform(-0.4, 0.35) + rng.normal(0, 10, 3)
+        left, top = rng.uniform(-0.1, 0.9) * width, rng.uniform(-0.2, 0.8) * height
+        size = rng.uniform(0.1, 0.5, 2) * (width, height) if kind == 1 else (rng.uniform(8, 60), height)
+        corner = (int(left), int(top)), (int(left + size[0]), int(top + size[1]))
+        cv2.rectangle(shapes, *corner, tuple(float(c) for c in colour), -1)
+    wall += cv2.GaussianBlur(shapes, (0, 0), rng.uniform(2, 14))
+    grain = cv2.GaussianBlur(rng.standard_normal((height, width)).astype(np.float32), (0, 0), 1.5)
+    return np.asarray(wall + 2.5 * rng.uniform(0, 1) * grain[..., None], np.float32)
+
+
+def dress(sheet: Uint8Array, person: Identity, rng: np.random.Generator) -> None:
+    """Paints clothes over the skin of neck and shoulders, in place."""
+    atlas = load_atlas()
+    away = np.hypot(atlas.x, 1.15 * (atlas.z + 0.85))
+    front = np.exp(-((atlas.x / 0.5) ** 2)) * (atlas.z > -0.9)
+    deep = {"crew": -1.62, "v": -1.62, "collar": -1.5}[person.outfit.neckline] + rng.uniform(-0.06, 0.06)
+    v_shape = 0.8 if person.outfit.neckline == "v" else 0.0
+    dip = v_shape * np.clip(0.45 - np.abs(atlas.x), 0, None) * (atlas.z > -0.9)
+    inside = np.maximum(
+        (deep - dip - 0.12 * front - atlas.y) * SCALE,
+        (away - rng.uniform(0.7, 0.8)) * SCALE * (atlas.y < -1.42) - 9.0 * (atlas.y >= -1.42),
+    )
+    mask = np.clip(inside / 3 + 0.5, 0, 1)[..., None] * (atlas.y < -1.3)[..., None]
+    cloth = np.empty((*atlas.x.shape, 3), np.float32)
+    cloth[:] = person.outfit.clothes
+    weave = noise(rng, 0.8)
+    value = 1 + 0.06 * weave + 0.08 * noise(rng, 18)
+    if rng.random() < 0.3:
+        value *= 1 + 0.22 * np.sign(np.sin(atlas.y * rng.uniform(30, 80)))
+    value *= 0.75 + 0.25 * np.clip(inside / 14, 0, 1)
+    painted = sheet.astype(np.float32)
+    painted[..., :3] += mask * (cloth * value[..., None] - painted[..., :3])
+    painted[..., 3] *= 1 - 0.9 * mask[..., 0]
+    sheet[:] = np.clip(painted, 0, 255)

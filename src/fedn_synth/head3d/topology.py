@@ -1,0 +1,191 @@
+"""What every head shares: which triangles are drawn, the rims of eyes and mouth, landmarks, and how the neck bends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from fedn_synth.face.anatomy import LANDMARKS
+from fedn_synth.head3d.atlas import load_atlas
+from fedn_synth.head3d.mesh import Float32Array, IntArray, Mesh, edge_loop, load_mesh
+
+LOWEST: Final = -2.15
+"""Height (dm over the eyes) below which the body lies outside every picture."""
+
+NECK: Final = (-1.75, -1.15)
+"""Heights (dm over the eyes) between which the turn of the head fades out."""
+
+SHOULDER: Final = (1.05, 0.75)
+"""Distances (dm) from the middle between which it fades out on the way to the shoulders."""
+
+LEFT_RIM: Final = (7747, 7748)
+"""An edge of the rim of the person's left eye, where the lid meets the eyeball."""
+LEFT_LASHES: Final = (6786, 6787)
+"""An edge of the front border of that lid."""
+LIP_RIM: Final = (5360, 515)
+"""An edge of the line on which the lips meet."""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Arrays shared by all heads; vertices are numbers in :attr:`.mesh.Mesh.vertices`.
+
+    Attributes:
+        triangles: `(T, 3)` of the head, clockwise on the picture.
+        chest: `(C, 3)` triangles that never move.
+        neighbours: `(E, 2)` pairs of triangles that share an edge.
+        normals: `(V, T)` sparse, sums the normals of the triangles (head, then chest) around a
+            vertex and smooths them a little.
+        rims: rim of the person's left and right eye, from the inner corner over the upper lid.
+        lashes: borders of the lids, likewise.
+        upper_lip: the line on which the lips meet, from the person's right corner to the left along the upper lip.
+        lower_lip: the same back along the lower lip.
+        turning: `(V, 1)` 1 for the head to 0 for the chest: how much of the head's turn a vertex takes part in.
+        landmarks: a vertex for every name of :data:`~.anatomy.LANDMARKS` but the eyes' centres, which are -1.
+    """
+
+    triangles: IntArray
+    chest: IntArray
+    neighbours: IntArray
+    normals: sparse.csr_matrix
+    rims: tuple[IntArray, IntArray]
+    lashes: tuple[IntArray, IntArray]
+    upper_lip: IntArray
+    lower_lip: IntArray
+    turning: Float32Array
+    landmarks: IntArray
+
+
+@lru_cache(maxsize=1)
+def load_topology() -> Topology:
+    """Works it out once a process."""
+    mesh, reference = load_mesh(), load_atlas().reference
+    rims = tuple(_both_sides(mesh, reference, LEFT_RIM))
+    lashes = tuple(_both_sides(mesh, reference, LEFT_LASHES))
+    upper, lower = _lips(mesh, reference)
+    triangles = _drawn(mesh, reference, np.concatenate([*rims, upper, lower]))
+    turning = _ramp(reference[:, 1:2], *NECK) * _ramp(np.abs(reference[:, :1]), *SHOULDER)
+    turning = np.where(reference[:, 1:2] > NECK[1], 1, turning).astype(np.float32)
+    moves = (turning[triangles, 0] > 0).any(axis=1)
+    chest, triangles = triangles[~moves], triangles[moves]
+    return Topology(
+        triangles=triangles,
+        chest=chest,
+        neighbours=_neighbours(triangles),
+        normals=_normal_matrix(np.concatenate([triangles, chest]), len(reference)),
+        rims=(rims[0], rims[1]),
+        lashes=(lashes[0], lashes[1]),
+        upper_lip=upper,
+        lower_lip=lower,
+        turning=turning,
+        landmarks=_landmarks(reference, mesh, (rims[0], rims[1]), upper, lower),
+    )
+
+
+def _ramp(value: Float32Array, low: float, high: float) -> Float32Array:
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def mirrored(mesh: Mesh, vertices: IntArray) -> IntArray:
+    """The vertices at the same places on the other side of the base mesh."""
+    skin = np.unique(mesh.triangles)
+    _, at = cKDTree(mesh.vertices[skin]).query(mesh.vertices[vertices] * np.array([-1, 1, 1], np.float32))
+    return np.asarray(skin[at], np.int64)
+
+
+def _both_sides(mesh: Mesh, reference: Float32Array, edge: tuple[int, int]) -> tuple[IntArray, IntArray]:
+    left = _ordered(edge_loop(mesh, *edge), reference, side=1)
+    return left, mirrored(mesh, left)
+
+
+def _ordered(loop: IntArray, reference: Float32Array, side: int) -> IntArray:
+    """The loop from its vertex of least `side * x`, going over its upper half first."""
+    loop = np.roll(loop, -int(np.argmin(side * reference[loop, 0])))
+    quarter = len(loop) // 4
+    if reference[loop[quarter], 1] < reference[loop[-quarter], 1]:
+        loop = np.roll(loop[::-1], 1)
+    return loop
+
+
+def _lips(mesh: Mesh, reference: Float32Array) -> tuple[IntArray, IntArray]:
+    """The two halves of the rim of the mouth; the lower one is what the jaw takes along."""
+    loop = edge_loop(mesh, *LIP_RIM)
+    loop = np.roll(loop, -int(np.argmin(reference[loop, 0])))
+    corner = int(np.argmax(reference[loop, 0]))
+    first, second = loop[:corner], loop[corner:]
+    sinks = mesh.target("jawOpen")[:, 1]
+    if sinks[first].mean() < sinks[second].mean():
+        loop = np.roll(loop[::-1], 1)
+        corner = len(loop) - corner
+        first, second = loop[:corner], loop[corner:]
+    return first, second
+
+
+def _drawn(mesh: Mesh, reference: Float32Array, rims: IntArray) -> IntArray:
+    """The triangles outside the sockets of the eyes and the inside of the mouth, turned clockwise."""
+    edges = np.concatenate([mesh.triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
+    edges = edges[~np.isin(edges, rims).any(axis=1)]
+    size = len(reference)
+    graph = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(size, size))
+    _, part = connected_components(graph, directed=False)
+    outside = np.bincount(part).argmax()
+    hidden = (part != outside) & ~np.isin(np.arange(size), rims)
+    triangles = mesh.triangles[~hidden[mesh.triangles].any(axis=1)]
+    low = (reference[triangles, 1] < LOWEST).all(axis=1)
+    return np.asarray(triangles[~low][:, [0, 2, 1]], np.int64)
+
+
+def _neighbours(triangles: IntArray) -> IntArray:
+    edges = np.sort(np.concatenate([triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))]), axis=1)
+    owner = np.tile(np.arange(len(triangles)), 3)
+    order = np.lexsort((edges[:, 1], edges[:, 0]))
+    edges, owner = edges[order], owner[order]
+    same = np.flatnonzero((edges[1:] == edges[:-1]).all(axis=1))
+    return np.stack([owner[same], owner[same + 1]], axis=1)
+
+
+def _normal_matrix(triangles: IntArray, size: int) -> sparse.csr_matrix:
+    owner = np.repeat(np.arange(len(triangles)), 3)
+    gather = sparse.csr_matrix((np.ones(len(owner), np.float32), (triangles.ravel(), owner)), (size, len(triangles)))
+    edges = np.concatenate([triangles[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))])
+    links = sparse.csr_matrix((np.ones(len(edges), np.float32), (edges[:, 0], edges[:, 1])), (size, size))
+    links = links + links.T
+    degree = np.asarray(links.sum(axis=1)).ravel()
+    mean = sparse.diags((1 / np.maximum(degree, 1)).astype(np.float32)) @ links
+    smooth = 0.5 * sparse.identity(size, dtype=np.float32) + 0.5 * mean
+    return sparse.csr_matrix(smooth @ gather, dtype=np.float32)
+
+
+def _landmarks(
+    reference: Float32Array, mesh: Mesh, rims: tuple[IntArray, IntArray], upper: IntArray, lower: IntArray
+) -> IntArray:
+    """A vertex for every landmark."""
+    found: dict[str, int] = {}
+    release = {"brow_outer": 6982, "brow_middle": 6996, "cheek": 11765}
+    skin = np.unique(mesh.triangles)
+    wing = skin[np.argmin(np.linalg.norm(reference[skin] - np.array([0.17, -0.4, 0.22]), axis=1))]
+    local = {name: int(mesh.index[number]) for name, number in release.items()} | {"nose_wing": int(wing)}
+    left = np.array(list(local.values()), np.int64)
+    for name, ours, theirs in zip(local, left, mirrored(mesh, left), strict=True):
+        found[f"{name}_left"], found[f"{name}_right"] = int(ours), int(theirs)
+    inner = int(mesh.index[208])
+    found["brow_inner_right"], found["brow_inner_left"] = inner, int(mirrored(mesh, np.array([inner]))[0])
+    for side, rim in zip(("left", "right"), rims, strict=True):
+        half = len(rim) // 2
+        found[f"eye_inner_{side}"], found[f"eye_outer_{side}"] = int(rim[0]), int(rim[half])
+        found[f"upper_lid_{side}"], found[f"lower_lid_{side}"] = int(rim[half // 2]), int(rim[-(half // 2)])
+        found[f"eye_centre_{side}"] = -1
+    found["mouth_corner_right"], found["mouth_corner_left"] = int(upper[0]), int(lower[0])
+    found["upper_lip_edge"], found["lower_lip_edge"] = (
+        int(lip[np.argmin(np.abs(reference[lip, 0]))]) for lip in (upper, lower)
+    )
+    points = {"nose_tip": 5054, "upper_lip": 362, "lower_lip": 492, "chin": 5225}
+    found |= {name: int(mesh.index[number]) for name, number in points.items()}
+    return np.array([found[name] for name in LANDMARKS], np.int64)
