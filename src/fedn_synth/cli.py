@@ -19,6 +19,7 @@ def synth(argv: list[str]) -> int:
         0; errors are raised as :class:`~fedn_lightning.errors.FednError`.
     """
     from fedn_synth.plan.presets import PRESETS
+    from fedn_synth.renderers import Faces
     from fedn_synth.write.encode import Form
 
     parser = argparse.ArgumentParser(
@@ -32,10 +33,13 @@ def synth(argv: list[str]) -> int:
     parser.add_argument("--as", dest="form", choices=get_args(Form), default="video", help="form of the videos")
     parser.add_argument("--jobs", type=int, default=None, help="number of processes (default: one per core)")
     parser.add_argument("--hard", action="store_true", help="stronger distractors, other light, stronger compression")
+    parser.add_argument("--faces", choices=get_args(Faces), default="2d", help="painted flat or heads of a mesh")
+    parser.add_argument("--pose", type=float, default=0, help="degrees by which heads of --faces 3d turn at most")
     options = parser.parse_args(argv)
     from fedn_synth.write.corpus import Job, write_corpus
 
-    corpus = write_corpus(options.out, Job(options.preset, options.seed, options.form, options.hard), options.jobs)
+    job = Job(options.preset, options.seed, options.form, options.hard, faces=options.faces, pose=options.pose)
+    corpus = write_corpus(options.out, job, options.jobs)
     print(
         f"{options.out}: {corpus['n_subjects']} subjects, {corpus['n_videos']} videos, {corpus['n_frames']} frames, "
         f"{corpus['n_macro']} macro- and {corpus['n_micro']} micro-expressions. {corpus['licence']}"
@@ -52,6 +56,8 @@ def stills(argv: list[str]) -> int:
     Returns:
         0; errors are raised as :class:`~fedn_lightning.errors.FednError`.
     """
+    from fedn_synth.renderers import Faces
+
     parser = argparse.ArgumentParser(
         prog="fedn data stills",
         description="Photographs generated people who occur in no generated corpus, showing the eight classes of "
@@ -62,11 +68,14 @@ def stills(argv: list[str]) -> int:
     parser.add_argument("--identities", type=int, default=600, help="number of people (default: 600)")
     parser.add_argument("--per-identity", type=int, default=20, help="stills of each (default: 20)")
     parser.add_argument("--size", type=int, default=160, help="side of the stills in pixels (default: 160)")
+    parser.add_argument("--faces", choices=get_args(Faces), default="2d", help="painted flat or heads of a mesh")
+    parser.add_argument("--pose", type=float, default=0, help="degrees by which heads of --faces 3d turn at most")
     parser.add_argument("--jobs", type=int, default=None, help="number of processes (default: one per core)")
     options = parser.parse_args(argv)
     from fedn_synth.write.stills import StillsJob, write_stills
 
-    job = StillsJob(options.seed, options.identities, options.per_identity, options.size)
+    sizes = options.identities, options.per_identity, options.size
+    job = StillsJob(options.seed, *sizes, faces=options.faces, pose=options.pose)
     stills = write_stills(options.out, job, options.jobs)
     print(
         f"{options.out}: {stills['n_train']} stills to train on, {stills['n_val']} of other people to validate on. "
@@ -85,6 +94,7 @@ def faces_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", required=True, help="picture to write; .png or .jpg")
     parser.add_argument("--seed", type=int, default=0, help="which people are drawn (default: 0)")
     parser.add_argument("--identities", type=int, default=6, help="how many people are drawn (default: 6)")
+    parser.add_argument("--faces", choices=("2d", "3d"), default="2d", help="painted flat or heads of a mesh")
     return parser
 
 
@@ -111,9 +121,12 @@ def faces(argv: list[str]) -> int:
 
     import cv2
 
+    from fedn_synth.plan.distractors import ORDINARY
+    from fedn_synth.renderers import check_faces
     from fedn_synth.write.contact_sheet import contact_sheet
 
-    sheet = contact_sheet(options.seed, options.identities)
+    check_faces(options.faces, 0, ORDINARY)
+    sheet = contact_sheet(options.seed, options.identities, options.faces)
     out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(out), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     print(f"{options.identities} people, {sheet.shape[1]} x {sheet.shape[0]} px: {out}")

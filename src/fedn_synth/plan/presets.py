@@ -146,6 +146,8 @@ CORPUS: Final = 1
 """Namespace of the people in the generated corpora; their addresses begin with the preset's key."""
 STILLS: Final = 2
 """Namespace of the people on the still images, who occur in no corpus."""
+SOLID: Final = 2
+"""Added to a namespace for the people with three-dimensional heads, who are others than the flat ones."""
 
 
 class Draw(IntEnum):
@@ -159,6 +161,7 @@ class Draw(IntEnum):
     ANNOTATION = 5
     NOISE = 6
     SITTING = 7
+    TURNS = 8
 
 
 def stream(namespace: int, seed: int, draw: Draw, *address: int) -> np.random.Generator:

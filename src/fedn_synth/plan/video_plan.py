@@ -14,6 +14,7 @@ from fedn_synth.plan.corpus_plan import Scene
 from fedn_synth.plan.distractors import Conditions, Distractor
 from fedn_synth.plan.expressions import Act, draw_length, perform
 from fedn_synth.plan.presets import Draw, Preset
+from fedn_synth.plan.turns import turns
 
 GAP: Final = 12
 """Frames at least between two expressions that do not overlap, and before the first and after the last."""
@@ -122,6 +123,11 @@ def write_screenplay(scene: Scene, preset: Preset, seed: int, conditions: Condit
     swallow, swallows = distractors.swallows(n, conditions.rate, rng)
     pose, movements = distractors.head(n, conditions, rng)
     light = distractors.light(n, conditions, rng)
+    if conditions.turn:
+        looking = seeds.stream(seeds.CORPUS, seed, Draw.TURNS, preset.key, scene.index)
+        turned, more = turns(n, conditions.turn - conditions.max_turn, looking)
+        pose[:, 3:5] += turned
+        movements = [*movements, *more]
     tracks = [_perform_all(acts, n), closure, gaze, speech, swallow, pose, light]
     events = sorted([*blinks, *shifts, *bursts, *swallows, *movements], key=lambda e: (e.start, e.end, e.kind))
     return Screenplay(acts, tuple(events), Performance(*(track.astype(np.float32) for track in tracks)))

@@ -10,8 +10,8 @@ import numpy as np
 from fedn_synth.face.canvas import Uint8Array
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.muscles import AU_INDEX, EMOTION_UNITS, LEFT, STRONG_UNITS, UNILATERAL_EMOTIONS, action_unit_label
-from fedn_synth.face.renderer import FaceRenderer
 from fedn_synth.face.tracks import Performance
+from fedn_synth.renderers import Faces, Renderer, make_renderer
 
 CELL: Final = (300, 260)
 """Height and width of one face on the sheet in px."""
@@ -23,6 +23,9 @@ MACRO_INTENSITY: Final = 0.85
 MICRO_INTENSITY: Final = 0.3
 DIFFERENCE_GAIN: Final = 8
 """By which the difference of apex and onset is multiplied, so that a micro-expression can be seen."""
+
+YAWS: Final = (0, 15, 30)
+"""Degrees by which heads are shown turned."""
 
 SHOWN_EMOTIONS: Final = tuple(emotion for emotion in EMOTION_UNITS if emotion != "others")
 MICRO_EMOTIONS: Final = ("happiness", "disgust", "surprise", "anger")
@@ -48,23 +51,29 @@ def show_emotion(emotion: str, intensity: float) -> tuple[Performance, str]:
     return play, action_unit_label(units)
 
 
-def contact_sheet(seed: int, n_identities: int = 6) -> Uint8Array:
+def contact_sheet(seed: int, n_identities: int = 6, faces: Faces = "2d") -> Uint8Array:
     """Draws the sheet.
 
     Args:
         seed: the people on it are functions of it alone.
         n_identities: rows of the first block; the second shows the first four of them.
+        faces: kind of the faces; for `3d` a third block shows heads that turn.
 
     Returns:
         `(height, width, 3)` uint8 RGB: a block with neutral and the apex of every emotion in columns, then a block
         with onset, apex and eightfold difference of micro-expressions.
     """
-    people = [FaceRenderer(Identity.sample(np.random.SeedSequence([seed, row]))) for row in range(n_identities)]
+    people = [make_renderer(faces, Identity.sample(np.random.SeedSequence([seed, row]))) for row in range(n_identities)]
     macro = _stack([_emotion_heading(), *(_emotion_row(person) for person in people)])
     shown = list(zip(MICRO_EMOTIONS, people, strict=False))
     micro = _stack([_micro_row(person, emotion) for emotion, person in shown])
     title = f"Micro-expressions at intensity {MICRO_INTENSITY}: onset, apex, difference x {DIFFERENCE_GAIN}"
-    return _stack([macro, _banner(title, macro.shape[1]), micro])
+    blocks = [macro, _banner(title, macro.shape[1]), micro]
+    if faces == "3d":
+        turned = [_turned_row(person, emotion) for person, emotion in zip(people, MICRO_EMOTIONS, strict=False)]
+        names = [f"neutral, yaw {yaw}" for yaw in YAWS] + [f"emotion, yaw {yaw}" for yaw in (*YAWS, -30)]
+        blocks += [np.concatenate([_banner(name, CELL[1]) for name in names], axis=1), *turned]
+    return _stack(blocks)
 
 
 def _cell(picture: Uint8Array) -> Uint8Array:
@@ -99,7 +108,7 @@ def _emotion_heading() -> Uint8Array:
     return np.concatenate([_banner(name, CELL[1]) for name in names], axis=1)
 
 
-def _emotion_row(person: FaceRenderer) -> Uint8Array:
+def _emotion_row(person: Renderer) -> Uint8Array:
     """Neutral and the apex of every emotion."""
     cells = [_cell(person.render(Performance.neutral(1), 0, 0))]
     for emotion in SHOWN_EMOTIONS:
@@ -108,7 +117,7 @@ def _emotion_row(person: FaceRenderer) -> Uint8Array:
     return np.concatenate(cells, axis=1)
 
 
-def _micro_row(person: FaceRenderer, emotion: str) -> Uint8Array:
+def _micro_row(person: Renderer, emotion: str) -> Uint8Array:
     """Onset, apex and their difference, with noise as in a video."""
     play, units = show_emotion(emotion, MICRO_INTENSITY)
     onset, apex = (person.render(play, frame, 0) for frame in (0, 1))
@@ -117,3 +126,15 @@ def _micro_row(person: FaceRenderer, emotion: str) -> Uint8Array:
     cells = np.concatenate([_cell(onset), _cell(apex), _cell(np.clip(difference, 0, 255).astype(np.uint8))], axis=1)
     caption = f"{emotion} {units}, largest motion of a landmark {motion:.1f} px"
     return np.concatenate([_banner(caption, cells.shape[1]), cells])
+
+
+def _turned_row(person: Renderer, emotion: str) -> Uint8Array:
+    """Neutral and the apex of an emotion, turned by :data:`YAWS`; the last looks the other way, and down."""
+    play, _ = show_emotion(emotion, MACRO_INTENSITY)
+    cells = []
+    for frame in (0, 1):
+        for yaw in YAWS:
+            play.pose[frame, 3] = yaw
+            cells.append(_cell(person.render(play, frame, 0)))
+    play.pose[1, 3:5] = (-YAWS[-1], 10)
+    return np.concatenate([*cells, _cell(person.render(play, 1, 0))], axis=1)

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty
@@ -19,29 +19,31 @@ from fedn_lightning.utils.cores import available_cores
 from fedn_synth.face.tracks import Performance
 from fedn_synth.plan import presets as seeds
 from fedn_synth.plan.corpus_plan import Scene, cast
-from fedn_synth.plan.distractors import HARD, ORDINARY
+from fedn_synth.plan.distractors import HARD, ORDINARY, Conditions
 from fedn_synth.plan.presets import FPS, Draw, Preset, PresetName, find_preset
 from fedn_synth.plan.video_plan import plan_acts, write_screenplay
+from fedn_synth.renderers import Faces, check_faces, make_renderer
 from fedn_synth.write import encode, truth
 from fedn_synth.write.encode import Form, Image
 from fedn_synth.write.workbook import WORKBOOK_NAME, annotate, write_workbook
 
 
-def claim(out: Path, name: str, job: Mapping[str, Any]) -> None:
+def claim(out: Path, name: str, job: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
     """Marks a new or empty folder as a job's, or recognises it as the same job's.
 
     Args:
         out: the folder; made if missing.
         name: of the table that :func:`finish` writes: `corpus` for `corpus.json`.
         job: everything the files depend on; plain values.
+        defaults: values of settings that a job leaves out.
 
     Raises:
         ConfigError: if the folder holds anything else. Nothing is written then.
     """
     for path in (out / f"{name}.json", _unfinished(out, name)):
         if path.exists():
-            found = _read(path)
-            if any(found.get(key) != value for key, value in job.items()):
+            found = {**(defaults or {}), **_read(path)}
+            if any(found.get(key) != value for key, value in {**(defaults or {}), **job}.items()):
                 have, want = (", ".join(f"{key} {table.get(key)}" for key in job) for table in (found, job))
                 msg = f"{path} says: {have}. Asked for: {want}. Choose another folder for --out."
                 raise ConfigError(msg)
@@ -192,6 +194,9 @@ VERSION: Final = 1
 """Raised when the same preset and seed no longer give the same files."""
 LICENCE: Final = "Generated faces, not people. Free to use, share and change (Apache-2.0); no consent is needed."
 
+DEFAULTS: Final[dict[str, Any]] = {"faces": "2d", "pose": 0.0}
+"""Settings that are written down only where they differ from these."""
+
 _REPORT_EVERY: Final = 15  # frames
 
 
@@ -205,6 +210,8 @@ class Job:
         form: `video` files or folders of `frames`.
         hard: stronger distractors, other lighting and stronger compression; people and expressions stay the same.
         version: of the generator.
+        faces: `2d` flat painted faces or `3d` heads of a mesh.
+        pose: degrees of yaw and pitch up to which three-dimensional heads look about; 0 leaves the ordinary sway.
     """
 
     preset: PresetName
@@ -212,6 +219,18 @@ class Job:
     form: Form = "video"
     hard: bool = False
     version: int = VERSION
+    faces: Faces = "2d"
+    pose: float = 0.0
+
+    @property
+    def conditions(self) -> Conditions:
+        """Strength of all that is no expression."""
+        return replace(HARD if self.hard else ORDINARY, turn=self.pose)
+
+    @property
+    def people(self) -> int:
+        """Namespace of the people."""
+        return seeds.CORPUS + seeds.SOLID * (self.faces == "3d")
 
 
 def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]:
@@ -226,14 +245,16 @@ def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]
         The content of `corpus.json`.
 
     Raises:
-        ConfigError: if the preset does not exist, the seed is negative, or the folder holds something else.
+        ConfigError: if the preset does not exist, the seed is negative, the faces cannot be rendered, or the folder
+            holds something else.
     """
     preset = find_preset(job.preset)
     if job.seed < 0:
         msg = f"The seed must not be negative, got {job.seed}."
         raise ConfigError(msg)
+    check_faces(job.faces, job.pose, job.conditions)
     scenes = cast(preset, job.seed)
-    claim(out, CORPUS_NAME, asdict(job))
+    claim(out, CORPUS_NAME, settings(job), DEFAULTS)
     acts = {scene.index: plan_acts(scene, preset, job.seed) for scene in scenes}
     rows = annotate(scenes, acts, preset, job.seed)
     write_workbook(out / WORKBOOK_NAME, rows, scenes)
@@ -271,7 +292,7 @@ def write_scene(out: Path, job: Job, scene: Scene, report: Report) -> None:
         report: told how many frames were written.
     """
     preset = find_preset(job.preset)
-    play = write_screenplay(scene, preset, job.seed, HARD if job.hard else ORDINARY)
+    play = write_screenplay(scene, preset, job.seed, job.conditions)
     truth.write_video_truth(out / truth.FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", play)
     frames = render(scene, preset, job, play.performance, report)
     quality = encode.HARD_QUALITY if job.hard else encode.QUALITY
@@ -282,10 +303,9 @@ def write_scene(out: Path, job: Job, scene: Scene, report: Report) -> None:
 def render(scene: Scene, preset: Preset, job: Job, performance: Performance, report: Report) -> Iterator[Image]:
     """Yields the frames of a scene, `(480, 640, 3)` uint8 RGB each."""
     from fedn_synth.face.identity import Identity
-    from fedn_synth.face.renderer import FaceRenderer
 
-    person = Identity.sample(seeds.identity_seed(seeds.CORPUS, job.seed, preset.key, scene.subject))
-    renderer = FaceRenderer(person)
+    person = Identity.sample(seeds.identity_seed(job.people, job.seed, preset.key, scene.subject))
+    renderer = make_renderer(job.faces, person)
     rng = seeds.stream(seeds.CORPUS, job.seed, Draw.NOISE, preset.key, scene.index)
     noise_seeds = rng.integers(0, 2**31, len(performance))
     reported = 0
@@ -297,9 +317,14 @@ def render(scene: Scene, preset: Preset, job: Job, performance: Performance, rep
     report(len(performance) - reported)
 
 
+def settings(job: Any) -> dict[str, Any]:
+    """A job as plain values; what has the value of :data:`DEFAULTS` is left out, as before there was a choice."""
+    return {key: value for key, value in asdict(job).items() if key not in DEFAULTS or DEFAULTS[key] != value}
+
+
 def _contents(job: Job, preset: Preset, scenes: tuple[Scene, ...]) -> dict[str, Any]:
     return {
-        **asdict(job),
+        **settings(job),
         "licence": LICENCE,
         "fps": FPS,
         "n_subjects": len(preset.folders),

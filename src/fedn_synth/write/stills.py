@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,8 @@ from fedn_synth.plan.corpus_plan import Part
 from fedn_synth.plan.distractors import ORDINARY
 from fedn_synth.plan.expressions import draw_gains
 from fedn_synth.plan.presets import Draw
-from fedn_synth.write.corpus import LICENCE, VERSION, Report, claim, finish, run_all
+from fedn_synth.renderers import Faces, check_faces, make_renderer
+from fedn_synth.write.corpus import DEFAULTS, LICENCE, VERSION, Report, claim, finish, run_all, settings
 from fedn_synth.write.encode import STILL_QUALITY, encode_jpeg
 
 # The one import against the flow corpora -> video: the stills have to show what the detector's crops will show.
@@ -57,6 +58,8 @@ class StillsJob:
         per_identity: stills of each.
         size: side of the square images in pixels.
         version: of the generator.
+        faces: `2d` flat painted faces or `3d` heads of a mesh.
+        pose: greatest yaw and pitch in degrees; 0 leaves the ordinary sway.
     """
 
     seed: int = 0
@@ -64,6 +67,13 @@ class StillsJob:
     per_identity: int = 20
     size: int = 160
     version: int = VERSION
+    faces: Faces = "2d"
+    pose: float = 0.0
+
+    @property
+    def people(self) -> int:
+        """Namespace of the people."""
+        return seeds.STILLS + seeds.SOLID * (self.faces == "3d")
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,8 @@ def write_stills(out: Path, job: StillsJob, jobs: int | None = None) -> dict[str
         ConfigError: if a number of the job cannot work, or the folder holds something else.
     """
     _check(job)
-    claim(out, STILLS_NAME, asdict(job))
+    check_faces(job.faces, job.pose, ORDINARY)
+    claim(out, STILLS_NAME, settings(job), DEFAULTS)
     for split in ("train_set", "val_set"):
         for kind in ("images", "annotations"):
             (out / split / kind).mkdir(parents=True, exist_ok=True)
@@ -116,7 +127,7 @@ def write_stills(out: Path, job: StillsJob, jobs: int | None = None) -> dict[str
     )
     n_val = n_validation(job.identities)
     contents = {
-        **asdict(job),
+        **settings(job),
         "licence": LICENCE,
         "classes": CLASSES,
         "n_train": (job.identities - n_val) * job.per_identity,
@@ -145,11 +156,15 @@ def write_sitting(out: Path, job: StillsJob, person: int, report: Report) -> Non
         report: told how many stills were written.
     """
     from fedn_synth.face.identity import Identity
-    from fedn_synth.face.renderer import FaceRenderer
 
     rng = seeds.stream(seeds.STILLS, job.seed, Draw.SITTING, person)
     sitting = pose_for_stills(job.per_identity, rng)
-    renderer = FaceRenderer(Identity.sample(seeds.identity_seed(seeds.STILLS, job.seed, person)))
+    if job.pose:
+        looking = seeds.stream(seeds.STILLS, job.seed, Draw.TURNS, person)
+        sitting.performance.pose[:, 3:5] += looking.uniform(-1, 1, (job.per_identity, 2)) * (
+            job.pose - ORDINARY.max_turn
+        )
+    renderer = make_renderer(job.faces, Identity.sample(seeds.identity_seed(job.people, job.seed, person)))
     images, annotations = (_split(out, job, person) / kind for kind in ("images", "annotations"))
     for still in range(job.per_identity):
         name = _name(job, person, still)
