@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,8 @@ def test_the_slurm_trap_is_real(copied, monkeypatch: pytest.MonkeyPatch) -> None
     simulate_slurm(monkeypatch)
     words = [*copied.experiment.command(copied.fold("p1")), "--trainer.default_root_dir", "."]
     process = start_forked(words, Resources().environment(), Path("log.txt"), 0)
-    process.process.join()
+    while process.poll() is None:
+        time.sleep(0.05)
     assert process.poll() == 2
     assert "trained or validated on p1" in " ".join(Path("log.txt").read_text().split())
     assert not list(copied.folder("p1").glob("checkpoints/*.ckpt"))  # no epoch was trained

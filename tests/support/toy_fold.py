@@ -1,4 +1,4 @@
-"""A command `fedn toy` for folds that need no torch; it exists in a nursery that has imported this file."""
+"""A command `fedn toy` for folds that need no torch; it exists where this file was imported."""
 
 from __future__ import annotations
 
@@ -46,5 +46,4 @@ def tell() -> dict[str, object]:
         "folder": str(Path.cwd()),
         "leads": os.getpid() == os.getpgrp() == os.getsid(0),
         "standard": [str(Path(f"/proc/self/fd/{number}").readlink()) for number in range(3)],
-        "others": len(list(Path("/proc/self/fd").iterdir())),
     }
