@@ -126,6 +126,16 @@ def test_a_turned_video_is_shown_upright(movies, tmp_path):
     assert [(seen.height, seen.width) for seen in (survey(str(path)), skim(str(path)))] == [(112, 48)] * 2
 
 
+@pytest.mark.parametrize("name", [*FILES, "variable.mp4"])
+def test_pictures_are_those_that_pyav_converts_by_itself(movies, name):
+    with av.open(str(movies / name)) as container:
+        frame = next(container.decode(video=0))
+        expected = frame.to_ndarray(format="rgb24"), frame.to_ndarray(format="gray")
+    source = PyAVSource(str(movies / name))
+    assert np.array_equal(source.frames(0, 1)[0], expected[0])
+    assert np.array_equal(source.grey(0), expected[1])
+
+
 def test_sources_travel_to_other_processes(movies):
     for reader in ("decord", "pyav"):
         source = open_video(movies / "h264.mp4", reader=reader)

@@ -370,6 +370,7 @@ def _upright_size(frame: Any) -> tuple[int, int]:
 
 def _upright(frame: Any, layout: str) -> npt.NDArray[np.uint8]:
     """A frame as an array, turned as its rotation flag says (decord does so too)."""
-    image: npt.NDArray[np.uint8] = frame.to_ndarray(format=layout)
+    # Without threads=1 every frame would be converted by a scaler with a new pool of threads.
+    image: npt.NDArray[np.uint8] = frame.reformat(format=layout, threads=1).to_ndarray()
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
