@@ -6,26 +6,58 @@
 
 from __future__ import annotations
 
+import pkgutil
+import sys
 from typing import TYPE_CHECKING, Any
 
+from fedn_lightning.moved import MovedModules
+
 if TYPE_CHECKING:
+    from fedn_lightning.datamodules.detection import DetectionDataModule
     from fedn_lightning.inference.detections import Detections
     from fedn_lightning.inference.detector import Detector
+    from fedn_lightning.metrics.detection import DetectionMeanAP
+    from fedn_lightning.metrics.spotting import SpottingF1
+    from fedn_lightning.models.fedn import FEDN
+    from fedn_lightning.tasks.detection import DetectionTask
 
-__all__ = ["Detections", "Detector", "__version__"]
+sys.meta_path.insert(0, MovedModules())
 
-__version__ = "0.1.0"
+_PUBLIC = {
+    "Detector": "fedn_lightning.inference.detector",
+    "Detections": "fedn_lightning.inference.detections",
+    "FEDN": "fedn_lightning.models.fedn",
+    "DetectionTask": "fedn_lightning.tasks.detection",
+    "DetectionDataModule": "fedn_lightning.datamodules.detection",
+    "SpottingF1": "fedn_lightning.metrics.spotting",
+    "DetectionMeanAP": "fedn_lightning.metrics.detection",
+}
+"""Each public name and its module, imported when first asked for: `fedn --help` needs no torch."""
+
+__all__ = [
+    "FEDN",
+    "DetectionDataModule",
+    "DetectionMeanAP",
+    "DetectionTask",
+    "Detections",
+    "Detector",
+    "SpottingF1",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the Python API when it is first asked for: `fedn --help` must not wait for torch."""
-    if name == "Detector":
-        from fedn_lightning.inference.detector import Detector
+    """Imports a public name when it is first asked for."""
+    if name in _PUBLIC:
+        return pkgutil.resolve_name(f"{_PUBLIC[name]}:{name}")
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return Detector
-    if name == "Detections":
-        from fedn_lightning.inference.detections import Detections
-
-        return Detections
+        return version("fedn-lightning")
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that are not imported yet."""
+    return __all__

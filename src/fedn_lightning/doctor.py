@@ -22,7 +22,6 @@ import numpy.typing as npt
 import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
-from fedn_lightning import __version__
 from fedn_lightning.errors import VideoError
 from fedn_lightning.utils.cores import available_cores
 from fedn_lightning.video.readers import Reader, open_video
@@ -199,7 +198,7 @@ REPAIR = "pip install -c constraints.txt -e ."
 
 def packages() -> Section:
     """Versions of all that the project needs."""
-    found = [Finding(PROJECT, __version__)]
+    found = [Finding(PROJECT, metadata.version(PROJECT))]
     return Section("Packages", (*found, *(look(need) for need in requirements() if applies(need))))
 
 
@@ -467,15 +466,11 @@ def pyav(film: Path) -> Finding:
 
 def face_finder() -> Finding:
     """Looks for the face in a picture of a generated one, by OpenCV's cascades."""
-    from fedn_synth.face.identity import Identity
-    from fedn_synth.face.renderer import FaceRenderer
-    from fedn_synth.face.tracks import Performance
-
-    picture = FaceRenderer(Identity.sample(5)).render(Performance.neutral(1), 0, 0)
     try:
         from fedn_lightning.video.faces import find_faces
+        from fedn_lightning.video.sample_face import sample_face
 
-        faces = len(find_faces(picture.mean(axis=2).astype(np.uint8)))
+        faces = len(find_faces(sample_face().mean(axis=2).astype(np.uint8)))
     except (ImportError, AttributeError, RuntimeError) as error:  # errors of OpenCV are among these
         why = f"OpenCV's face cascade does not work ({error})"
         return Finding("face cascade", "does not work", f"{why}. Run: pip install 'opencv-python-headless<5'", True)

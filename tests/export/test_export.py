@@ -16,12 +16,12 @@ import torch
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import ExportError
 from fedn_lightning.export import onnx_files
-from fedn_lightning.export.onnx_files import moving_face
 from fedn_lightning.inference.config import load
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.models.postprocessing import events_of_video, propose
 from fedn_lightning.tasks.detection import DetectionTask
 from fedn_lightning.tasks.encoding import EncoderConfig
+from fedn_lightning.video.sample_face import moving_face
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 WINDOW, SIZE = 64, 48

@@ -14,8 +14,8 @@ import pytest
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EventTable
 from fedn_lightning.inference.detections import COLUMNS, Detections, FaceTrack
+from fedn_lightning.inference.timeline import MOST_ROWS, draw
 from fedn_lightning.inference.writers import Settings, finished, without_overlap, write_events, write_outputs
-from fedn_lightning.reports.detection_timeline import MOST_ROWS, draw
 from fedn_lightning.results import Names, read_events
 from lookalikes.movies import numbered, write_movie
 

@@ -13,7 +13,7 @@ from toys import make_record
 from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.functional.matching import match
 from fedn_lightning.reports.timeline import LANES, confidence_top, draw_timeline, save_timelines, summary
-from fedn_lightning.utils.colours import emotion_colours
+from fedn_lightning.utils.drawing import emotion_colours
 
 
 def bars(figure) -> dict[str, set[tuple[float, float]]]:

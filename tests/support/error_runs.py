@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fedn_lightning.datasets.generated_truth import FOLDER
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, Video
 from fedn_lightning.results.writing import write_tables
 from fedn_synth.plan.corpus_plan import Scene, cast
@@ -22,9 +23,9 @@ def write_generated_truth(root: Path, seed: int = 0) -> list[tuple[Scene, Screen
     preset = find_preset("tiny")
     plays = [(scene, write_screenplay(scene, preset, seed, ORDINARY)) for scene in cast(preset, seed)]
     acts = {scene.index: play.acts for scene, play in plays}
-    truth.write_expressions(root / truth.FOLDER, [scene for scene, _ in plays], acts)
+    truth.write_expressions(root / FOLDER, [scene for scene, _ in plays], acts)
     for scene, play in plays:
-        truth.write_video_truth(root / truth.FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", play)
+        truth.write_video_truth(root / FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", play)
     return plays
 
 

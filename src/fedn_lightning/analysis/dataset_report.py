@@ -18,7 +18,7 @@ from rich.table import Table
 from fedn_lightning.datamodules.emotions import NEGATIVE, POSITIVE
 from fedn_lightning.datasets.base import UNUSABLE
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, Expression, IntArray, Repair, to_inclusive
-from fedn_lightning.utils.colours import TYPE_COLOURS
+from fedn_lightning.utils.drawing import TYPE_COLOURS
 from fedn_lightning.utils.files import write_atomically
 
 VALENCES = ("negative", "positive", "surprise", "others")

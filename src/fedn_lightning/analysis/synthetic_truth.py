@@ -9,13 +9,18 @@ from typing import Any, Final
 
 import numpy as np
 
+from fedn_lightning.datasets.generated_truth import (
+    EXPRESSIONS_FILE,
+    FOLDER,
+    Distractor,
+    read_distractors,
+    read_expressions,
+)
 from fedn_lightning.errors import AnnotationError
 from fedn_lightning.events import EventTable, FloatArray, IntArray
 from fedn_lightning.results.run_folder import read_config, read_environment, resolve
-from fedn_synth.plan.distractors import Distractor, DistractorKind
-from fedn_synth.write.truth import EXPRESSIONS_FILE, FOLDER, read_distractors, read_expressions
 
-WHAT: Final[dict[DistractorKind, str]] = {
+WHAT: Final[dict[str, str]] = {
     "blink": "blink",
     "gaze": "gaze",
     "head": "head",

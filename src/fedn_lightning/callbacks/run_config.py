@@ -14,7 +14,6 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 
-from fedn_lightning import __version__
 from fedn_lightning.loggers.wandb import log_config
 from fedn_lightning.utils.files import write_text
 
@@ -61,7 +60,7 @@ def plain_config(parser: LightningArgumentParser, config: Any) -> dict[str, Any]
 def describe_environment() -> str:
     """What a run depends on besides its configuration: versions, machine, source commit, command line."""
     lines = {
-        "fedn-lightning": __version__,
+        "fedn-lightning": importlib.metadata.version("fedn-lightning"),
         "commit": source_commit() or "unknown",
         "command": " ".join(sys.argv),
         "folder": str(Path.cwd()),

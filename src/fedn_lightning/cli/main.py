@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fedn_lightning import __version__
 from fedn_lightning.errors import FednError
 
 
@@ -106,7 +105,9 @@ def _output_is_closed() -> bool:
 def _run(argv: list[str]) -> int:
     """Finds the command and runs it; errors of the user's making become a sentence."""
     if argv in (["--version"], ["version"]):
-        print(f"fedn-lightning {__version__}")
+        from importlib.metadata import version  # 20 ms
+
+        print(f"fedn-lightning {version('fedn-lightning')}")
         return 0
     if not argv:
         welcome()

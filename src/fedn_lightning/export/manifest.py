@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fedn_lightning import __version__
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.config import Recipe
 from fedn_lightning.models.encoder import FrameEncoder
@@ -42,7 +42,7 @@ def manifest(checkpoint: str | Path, recipe: Recipe, encoder: FrameEncoder, netw
     scores = zip(EXPRESSION_TYPES, recipe.threshold, strict=True)
     return {
         "format": FORMAT,
-        "fedn_lightning": __version__,
+        "fedn_lightning": version("fedn-lightning"),
         "checkpoint": {"file": Path(checkpoint).name, "sha256": _digest(checkpoint), "trained_on": recipe.dataset},
         "crop": _crop(recipe, encoder),
         "window": {

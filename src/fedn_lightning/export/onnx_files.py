@@ -23,38 +23,8 @@ from fedn_lightning.inference.config import Recipe, load
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN
 from fedn_lightning.utils.files import write_atomically, write_json
-from fedn_lightning.video.alignment import eye_transform
 from fedn_lightning.video.prepare import Align
-from fedn_synth.face.anatomy import LANDMARK_INDEX
-from fedn_synth.face.identity import Identity
-from fedn_synth.face.muscles import AU_INDEX
-from fedn_synth.face.renderer import FaceRenderer
-from fedn_synth.face.tracks import Performance
-
-
-def moving_face(size: int, n_frames: int, seed: int = 5) -> npt.NDArray[np.uint8]:
-    """Aligned crops of one smile.
-
-    Args:
-        size: side of the crops in pixels.
-        n_frames: how many.
-        seed: of the person.
-
-    Returns:
-        `(n_frames, size, size, 3)` uint8 RGB.
-    """
-    performance, renderer = Performance.neutral(n_frames), FaceRenderer(Identity.sample(seed))
-    rise = np.sin(np.linspace(0, np.pi, n_frames)) ** 2
-    for code in ("6", "12"):
-        performance.action_units[:, AU_INDEX[code]] = rise[:, None]
-    performance.blink[n_frames // 4] = 1
-    performance.pose[:, 3] = 4 * np.sin(np.linspace(0, 2 * np.pi, n_frames))
-    left, right = renderer.landmarks(performance, 0)[
-        [LANDMARK_INDEX[f"eye_centre_{side}"] for side in ("right", "left")]
-    ]
-    transform = eye_transform(left, right, size)
-    return np.stack([renderer.render_crop(performance, t, t, size, transform) for t in range(n_frames)])
-
+from fedn_lightning.video.sample_face import moving_face
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """What the optional extra `onnx` installs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -211,9 +212,9 @@ class Detections:
 
     def plot(self) -> Figure:
         """Draws the timeline: expressions in lanes, below them the confidence in each frame."""
-        from fedn_lightning.reports.detection_timeline import draw
-
-        return draw(self)
+        # By name: the picture is made from this class, so this module must not import the picture.
+        figure: Figure = pkgutil.resolve_name("fedn_lightning.inference.timeline:draw")(self)
+        return figure
 
     def _expressions(self, face: FaceTrack) -> Iterator[DetectedExpression]:
         table = at_threshold(face.proposals, self.threshold)

@@ -8,10 +8,10 @@ import mimetypes
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from fedn_lightning import __version__
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.decoding import FaceChoice
 from fedn_lightning.inference.detections import COLUMNS, DetectedExpression, Detections
@@ -78,11 +78,15 @@ def write_outputs(
     figure = detections.plot()
     files.append(write_atomically(folder / TIMELINE, lambda temporary: figure.savefig(temporary)))
     if settings.annotate:
-        from fedn_lightning.reports.annotated_video import write_annotated
+        from fedn_lightning.inference.annotated_video import write_annotated
 
         files.append(write_annotated(folder / ANNOTATED, detections, tick))
     recipe = _recipe(detections.video, settings)
-    summary = {"files": [file.name for file in files], "summary": detections.summary(), "version": __version__}
+    summary = {
+        "files": [file.name for file in files],
+        "summary": detections.summary(),
+        "version": version("fedn-lightning"),
+    }
     write_json(folder / RECORD, {**recipe, **summary, **_without_expressions(detections)})
     return files
 

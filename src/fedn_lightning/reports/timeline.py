@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,8 @@ from matplotlib.patches import Patch
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, IntArray
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.utils.colours import FAINT, INK, MISSED, TYPE_COLOURS, emotion_colours
+from fedn_lightning.utils.drawing import FAINT, INK, MISSED, ROW_SECONDS, TYPE_COLOURS, confidence_top, emotion_colours
 from fedn_lightning.utils.files import write_atomically
-
-ROW_SECONDS = 60.0
-"""A longer video is drawn in several rows, or half a second of micro-expression would be a hair's breadth."""
 
 HEADER = 0.98
 """Inches above the first row: video, counts, legend."""
@@ -130,21 +126,6 @@ def _draw_threshold(axis: Any, kind: str, threshold: float) -> None:
         f"{kind} threshold {threshold:.2g}", (place, threshold), xycoords=("axes fraction", "data"),
         xytext=(-3, 3), textcoords="offset points", ha="right", fontsize=8, color=TYPE_COLOURS[kind],
     )  # fmt: skip
-
-
-def confidence_top(record: DetectionRecord) -> float:
-    """Upper end of the confidence axis, one for all videos of a record so that their pictures compare.
-
-    It is 1 unless the network is never that sure: thresholds and curves near 0 would then lie on the axis.
-    """
-    peaks = [float(curve.max(initial=0.0)) for curve in record.curves]
-    return axis_top([*peaks, *record.threshold])
-
-
-def axis_top(reached: Sequence[float]) -> float:
-    """Upper end of a confidence axis that reaches some confidences and thresholds; infinite ones do not count."""
-    most = max((value for value in reached if np.isfinite(value)), default=1.0)
-    return next(top for top in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if most <= 0.9 * top or top == 1.0)
 
 
 def _clean(axis: Any, kept: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, Final, TypeVar
 
+from fedn_lightning.datasets.generated_truth import FOLDER
 from fedn_lightning.errors import ConfigError, FednError
 from fedn_lightning.utils.cores import available_cores
 from fedn_synth.face.tracks import Performance
@@ -258,7 +259,7 @@ def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]
     acts = {scene.index: plan_acts(scene, preset, job.seed) for scene in scenes}
     rows = annotate(scenes, acts, preset, job.seed)
     write_workbook(out / WORKBOOK_NAME, rows, scenes)
-    truth.write_expressions(out / truth.FOLDER, scenes, acts)
+    truth.write_expressions(out / FOLDER, scenes, acts)
     missing = [scene for scene in scenes if not video_path(out, scene, job.form).exists()]
     missing.sort(key=lambda scene: (-scene.n_frames, scene.index))
     for scene in missing:
@@ -293,7 +294,7 @@ def write_scene(out: Path, job: Job, scene: Scene, report: Report) -> None:
     """
     preset = find_preset(job.preset)
     play = write_screenplay(scene, preset, job.seed, job.conditions)
-    truth.write_video_truth(out / truth.FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", play)
+    truth.write_video_truth(out / FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", play)
     frames = render(scene, preset, job, play.performance, report)
     quality = encode.HARD_QUALITY if job.hard else encode.QUALITY
     # The video comes last: where it exists, its truth exists, and a resumed run leaves both alone.

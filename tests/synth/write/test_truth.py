@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from error_runs import write_generated_truth
 
+from fedn_lightning.datasets.generated_truth import EXPRESSIONS_FILE, FOLDER, read_distractors, read_expressions
 from fedn_lightning.errors import AnnotationError
-from fedn_synth.write.truth import EXPRESSIONS_FILE, FOLDER, read_distractors, read_expressions
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

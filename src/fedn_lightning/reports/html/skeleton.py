@@ -5,8 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from importlib import resources
-
-from fedn_lightning import __version__
+from importlib.metadata import version
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """The browser itself refuses whatever a page would load from elsewhere."""
@@ -53,7 +52,7 @@ def html_page(title: str, body: str, *, style: str = "", script: str = "") -> st
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         "<meta name='color-scheme' content='light dark'>"
         f"<title>{html.escape(title)}</title>\n<style>{rules}{style}</style></head>\n"
-        f"<body>\n{body}\n<footer>fedn-lightning {__version__}</footer>{tail}</body></html>\n"
+        f"<body>\n{body}\n<footer>fedn-lightning {version('fedn-lightning')}</footer>{tail}</body></html>\n"
     )
 
 

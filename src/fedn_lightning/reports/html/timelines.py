@@ -10,10 +10,10 @@ from fedn_lightning.metrics.functional.interval import interval_iou
 from fedn_lightning.metrics.functional.matching import UNMATCHED
 from fedn_lightning.reports.html.skeleton import Markup, missing, paragraph, section, table
 from fedn_lightning.reports.html.timeline_picture import VideoEvents, events_of, lane_names, picture, ticks
-from fedn_lightning.reports.timeline import axis_top, summary
+from fedn_lightning.reports.timeline import summary
 from fedn_lightning.results.run_scores import RunFiles
 from fedn_lightning.results.writing import whole_frames
-from fedn_lightning.utils.colours import FAINT, emotion_colours
+from fedn_lightning.utils.drawing import FAINT, axis_top, emotion_colours
 
 COLUMNS = ("what", "type", "emotion", "onset", "offset", "seconds", "confidence", "outcome")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,12 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from fedn_lightning.events import EXPRESSION_TYPES
+from fedn_lightning.inference.detections import DetectedExpression, Detections, FaceTrack
 from fedn_lightning.inference.people import timecode
-from fedn_lightning.reports.timeline import ROW_SECONDS, confidence_top
-from fedn_lightning.utils.colours import FAINT, INK, MISSED, TYPE_COLOURS, emotion_colours
-
-if TYPE_CHECKING:  # a result draws itself, so this room must not need it to exist first
-    from fedn_lightning.inference.detections import DetectedExpression, Detections, FaceTrack
+from fedn_lightning.utils.drawing import FAINT, INK, MISSED, ROW_SECONDS, TYPE_COLOURS, confidence_top, emotion_colours
 
 MOST_ROWS = 12
 """A longer video is drawn at a smaller scale: an hour in rows of a minute would be a picture of 130 MB."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.detections import DetectedExpression, Detections
 from fedn_lightning.inference.people import timecode
-from fedn_lightning.utils.colours import FAINT, MISSED, TYPE_COLOURS, emotion_colours
+from fedn_lightning.utils.drawing import FAINT, MISSED, TYPE_COLOURS, emotion_colours
 from fedn_lightning.utils.files import write_atomically
 from fedn_lightning.video.pyav import PyAVSource
 
