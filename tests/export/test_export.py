@@ -111,7 +111,8 @@ def test_the_manifest_tells_what_the_checkpoint_is(home: Path) -> None:
     assert set(about["difference_from_pytorch"]) == {
         "encoder.features", "detector.intervals", "detector.confidence", "detector.emotion",
     }  # fmt: skip
-    assert 0 < max(about["difference_from_pytorch"].values()) < 1e-3
+    # Intervals of an untrained network reach hundreds of frames; the export itself allows 1e-4 of an output's scale.
+    assert 0 < max(about["difference_from_pytorch"].values()) < 1e-2
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     acts = read_expressions(tmp_path / FOLDER)
     for scene, play in plays:
         key = f"s{scene.folder}", scene.stem
-        assert read_distractors(tmp_path / FOLDER, *key) == play.distractors
+        happened = [(event.kind, event.start, event.end) for event in play.distractors]
+        assert list(read_distractors(tmp_path / FOLDER, *key)) == happened
         found = [(act.start, act.end, act.emotion, act.peak) for act in acts.get(key, [])]
         assert found == [(act.start, act.end, act.part.emotion, round(act.peak, 4)) for act in play.acts]
 
