@@ -220,3 +220,43 @@ def test_the_command_imports_neither_torch_nor_pandas(files):
         "assert not {'torch', 'pandas', 'scipy', 'matplotlib', 'lightning'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+HEAD = "subject,video,onset,offset,type\n"
+
+
+def evaluate_texts(folder, predictions, truth, *options):
+    (folder / "P.csv").write_text(HEAD + predictions, encoding="utf-8")
+    (folder / "T.csv").write_text(HEAD + truth, encoding="utf-8")
+    return run(folder, *options)
+
+
+def test_files_of_different_videos_are_no_f1_of_zero(tmp_path, capsys):
+    assert evaluate_texts(tmp_path, "a,clip,1,9,micro\n", "b,other,1,9,micro\n") == 2
+    error = capsys.readouterr().err
+    assert "a/clip" in error
+    assert "b/other" in error
+
+
+@pytest.mark.parametrize(
+    ("here", "there"), [("7,base.mp4", "7,base"), ("07,base", "7,base"), ("7,Base", "7,base"), ("7,01", "7,1")]
+)
+def test_two_spellings_of_one_video_are_both_shown(tmp_path, capsys, here, there):
+    assert evaluate_texts(tmp_path, f"{here},1,9,micro\n", f"{there},1,9,micro\n") == 2
+    error = capsys.readouterr().err
+    assert all(repr(word) in error for word in [*here.split(","), *there.split(",")])
+
+
+def test_leniency_does_not_turn_another_spelling_into_a_miss(tmp_path, capsys):
+    assert evaluate_texts(tmp_path, "7,base.mp4,1,9,micro\n", "7,base,1,9,micro\n", "--lenient") == 2
+    assert "'base.mp4'" in capsys.readouterr().err
+
+
+def test_unicode_forms_of_a_name_meet(tmp_path, capsys):
+    assert evaluate_texts(tmp_path, "u\u0308,a,1,9,micro\n", "\u00fc,a,1,9,micro\n", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["spotting"]["overall"]["f1"] == 1
+
+
+def test_a_video_without_ground_truth_is_told(tmp_path, capsys):
+    assert evaluate_texts(tmp_path, "a,x,1,9,micro\na,y,1,9,micro\n", "a,x,1,9,micro\n") == 0
+    assert "a/y" in capsys.readouterr().err

@@ -81,3 +81,15 @@ def test_tables_that_are_none_are_explained(root):
     (root / "annotations.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(AnnotationError, match="cannot be read as a CSV table in UTF-8"):
         read("csv", str(root), fps="50")
+
+
+def test_names_in_two_forms_meet_or_both_are_shown(tmp_path):
+    for name in ("07/base", "u\u0308/first"):
+        write_movie(tmp_path / "videos" / f"{name}.mp4", map(numbered, range(40)), fps=25.0)
+    rows = "7,base.mp4,1,9,micro\n07,Base,11,19,micro\n\u00fc,first,1,9,macro\n"
+    (tmp_path / "annotations.csv").write_text("subject,video,onset,offset,type\n" + rows, encoding="utf-8")
+    corpus = read("csv", str(tmp_path))
+    assert [e.video_key for e in corpus.expressions] == ["07/base", "07/base", "\u00fc/first"]
+    write_movie(tmp_path / "videos" / "007" / "base.mp4", map(numbered, range(40)), fps=25.0)
+    with pytest.raises(AnnotationError, match=r"7/base.* could mean 007/base or 07/base"):
+        read("csv", str(tmp_path))

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from fedn_lightning.cli.identifiers import quote_arguments, quote_names
 from fedn_lightning.errors import ConfigError
 
 KEY = "base"
@@ -21,8 +22,9 @@ OPTIONS = ("--config", "-c")
 def with_bases(argv: Sequence[str]) -> list[str]:
     """Puts the base of each experiment file before it, so that the parser reads one over the other.
 
-    A file without a base stays as it is. One with a base is handed over as text, without the key: the configuration
-    that a run saves holds base and changes in one, and names no base.
+    A file without a base stays as it is, unless names of subjects in it must be put in quotes. One with a base is
+    handed over as text, without the key: the configuration that a run saves holds base and changes in one, and names
+    no base.
 
     Args:
         argv: words of a training command, e.g. `fit --config experiments/ablations/no_window_attention.yaml`.
@@ -35,7 +37,7 @@ def with_bases(argv: Sequence[str]) -> list[str]:
     """
     words: list[str] = []
     option = ""
-    for word in argv:
+    for word in quote_arguments(argv):
         name, equals, value = word.partition("=")
         if option or (equals and name in OPTIONS):
             for layer in layers(Path(value if equals and not option else word)):
@@ -60,23 +62,31 @@ def layers(path: Path) -> list[str]:
     found: list[str] = []
     trail: list[Path] = []
     while True:
-        content = _mapping(path)
+        text, content = _read(path)
         if KEY not in content:
-            return [str(path), *found]
+            return [text or str(path), *found]
         base = content.pop(KEY)
         found.insert(0, json.dumps(content))
         trail.append(path.resolve())
         path = _base_of(path, base, trail)
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    """The content of a file; empty if it cannot be read or is no mapping, which the parser tells."""
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    """A file's text where it must be read in place of the file, and its content.
+
+    The text is empty unless names of subjects had to be put in quotes. The content is empty if the file cannot be read
+    or is no mapping, which the parser tells.
+    """
     check_file(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        written = path.read_text(encoding="utf-8")
+        text = quote_names(written)
+        content = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return "", {}
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return "" if text == written else text, content if isinstance(content, dict) else {}
 
 
 def _base_of(path: Path, base: Any, trail: Sequence[Path]) -> Path:

@@ -141,6 +141,7 @@ def make_report(options: argparse.Namespace) -> Report:
     minutes = read_videos(options.videos, names) if options.videos else math.nan
     truths = read_events(options.truth, names, truth=True, lenient=options.lenient)
     predictions = read_events(options.predictions, names, lenient=options.lenient)
+    check_common_videos(predictions, truths, names)
     selection = select(options, predictions, truths, names)
     found, wanted, protocol = predictions.events, truths.events, PROTOCOLS[options.protocol]
     counted = at_threshold(found, selection.threshold)
@@ -161,6 +162,37 @@ def make_report(options: argparse.Namespace) -> Report:
         intervals=intervals,
         draws=options.bootstrap,
     )
+
+
+def check_common_videos(predictions: EventFile, truths: EventFile, names: Names) -> None:
+    """Refuses files of different videos, and tells which predicted videos have no ground truth.
+
+    A list of all videos vouches for both files; with it, any video may have no event.
+
+    Raises:
+        PredictionFileError: if both files have rows, and no video is in both.
+    """
+    found, wanted = set(predictions.events.video.tolist()), set(truths.events.video.tolist())
+    if names.closed_by is not None or not wanted:
+        return
+    keys = {index: "/".join(key) for key, index in names.videos.items()}
+    if not found and predictions.set_aside:
+        msg = f"No row of {predictions.path} can be used: {predictions.set_aside[0].reason}."
+        raise PredictionFileError(msg)
+    if found and not found & wanted:
+        msg = (
+            f"No video is in both files: {predictions.path} names {_few(keys, found)}, {truths.path} names "
+            f"{_few(keys, wanted)}. Write subjects and videos alike in both."
+        )
+        raise PredictionFileError(msg)
+    if extra := found - wanted:
+        note(f"{len(extra)} predicted videos have no row in {truths.path}: {_few(keys, extra)}")
+
+
+def _few(names: dict[int, str], chosen: set[int]) -> str:
+    """The first three names, and how many more there are."""
+    shown = sorted(names[index] for index in chosen)
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
 
 
 def _per_subject(
@@ -200,6 +232,7 @@ def _on_validation(options: argparse.Namespace, names: Names) -> tuple[Threshold
     path, truth_path = options.validation
     truths = read_events(truth_path, theirs, truth=True, lenient=options.lenient)
     predictions = read_events(path, theirs, lenient=options.lenient)
+    check_common_videos(predictions, truths, theirs)
     both = sorted(set(theirs.subjects) & set(names.subjects))
     if both:
         msg = (

@@ -10,6 +10,7 @@ import numpy as np
 
 from fedn_lightning.errors import SplitError
 from fedn_lightning.events import Corpus
+from fedn_lightning.utils.names import normal_form
 
 EVERYONE = "all"
 """Stands for all subjects of a corpus: a network trained elsewhere is tested on it."""
@@ -27,7 +28,7 @@ class SubjectSplit:
 def find_subject(given: str | int, subjects: Sequence[str]) -> str:
     """Finds the subject a user means; `15`, `"15"` and `s15` all mean `s15` where only it has that number.
 
-    YAML reads `07` as the number 7, so numbers are compared without leading zeros.
+    Spreadsheets drop leading zeros, so numbers are compared without them; composed and decomposed Unicode are equal.
 
     Raises:
         SplitError: if none or several subjects fit.
@@ -35,7 +36,7 @@ def find_subject(given: str | int, subjects: Sequence[str]) -> str:
     >>> find_subject(7, ["006", "007"])
     '007'
     """
-    word = str(given).strip()
+    word = normal_form(str(given))
     if word in subjects:
         return word
     digits = re.fullmatch(r"\D*0*(\d+)", word)
@@ -44,7 +45,8 @@ def find_subject(given: str | int, subjects: Sequence[str]) -> str:
         return fits[0]
     what = f"could be {' or '.join(fits)}" if fits else "is not in this corpus"
     msg = (
-        f"Subject {given!r} {what}; its subjects are {', '.join(subjects)}. Set data.test_subject or data.val_subject."
+        f"Subject {given!r} {what}; its subjects are {', '.join(subjects)}. Set data.test_subject or data.val_subject "
+        "to one of these names, in quotes."
     )
     raise SplitError(msg)
 

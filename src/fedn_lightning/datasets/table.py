@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fedn_lightning.datasets.base import MICRO_SECONDS, Annotation, Ledger, PastEnd, TypeSource, UnusableRows, to_corpus
 from fedn_lightning.datasets.layout import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
+from fedn_lightning.utils.names import normal_form, other_spellings
 from fedn_lightning.utils.validation import as_number
 from fedn_lightning.video.media import VIDEO_SUFFIXES, probe
 
@@ -71,8 +72,9 @@ def _videos(folder: Path, fps: float, first: int, ledger: Ledger) -> Iterator[Vi
     for path in sorted(folder.glob("*/*")):
         if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES):
             continue
-        name = path.name if path.is_dir() else path.stem
-        key = f"{path.parent.name}/{name}"
+        name = normal_form(path.name if path.is_dir() else path.stem)
+        subject = normal_form(path.parent.name)
+        key = f"{subject}/{name}"
         if key in claimed:
             ledger.unusable(str(path), 0, f"another path claims the same video, {key}", str(claimed[key]))
             continue
@@ -86,17 +88,19 @@ def _videos(folder: Path, fps: float, first: int, ledger: Ledger) -> Iterator[Vi
             ledger.unusable(str(path), 0, "the video cannot be opened", str(error))
             continue
         number = header.first_frame if path.is_dir() else first
-        yield Video("csv", path.parent.name, name, str(path), header.fps or fps, number, header.n_frames)
+        yield Video("csv", subject, name, str(path), header.fps or fps, number, header.n_frames)
 
 
 def _annotations(table: Path, videos: dict[str, Video], ledger: Ledger) -> Iterator[Annotation]:
     """The rows of the table."""
     for number, row in _rows(table):
         key = f"{row['subject']}/{row['video']}"
-        video = videos.get(key) or videos.get(f"{row['subject']}/{Path(row['video']).stem}")
+        video = find_video(key, videos)
         onset, offset, apex = (as_number(row.get(column, "")) for column in ("onset", "offset", "apex"))
         if video is None:
-            ledger.unusable(str(table), number, f"there is no usable video {key} below {VIDEOS}", _shown(row))
+            near = other_spellings(key, videos)
+            hint = f", which could mean {' or '.join(near)}" if near else ""
+            ledger.unusable(str(table), number, f"there is no usable video {key} below {VIDEOS}{hint}", _shown(row))
             continue
         kind = _type(row.get("type", ""), onset, offset, video.fps)
         if onset is None or kind is None or (row["offset"] and offset is None):
@@ -117,6 +121,19 @@ def _annotations(table: Path, videos: dict[str, Video], ledger: Ledger) -> Itera
         )
 
 
+def find_video(key: str, videos: Mapping[str, Video]) -> Video | None:
+    """The video that a row names, also with the suffix of its file or other leading zeros, if it is the only one.
+
+    Args:
+        key: `subject/video` as the table has it.
+        videos: by `subject/video`.
+    """
+    if key in videos:
+        return videos[key]
+    near = other_spellings(key, videos)
+    return videos[near[0]] if len(near) == 1 else None
+
+
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Each row's number in the file and its cells by column."""
     try:
@@ -131,7 +148,7 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
             for row in reader:
                 yield (
                     reader.line_num,
-                    {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)},
+                    {name: normal_form(cell or "") for name, cell in row.items() if isinstance(name, str)},
                 )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"{table} cannot be read as a CSV table in UTF-8: {error}."

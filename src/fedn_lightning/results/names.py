@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fedn_lightning.events import NO_EMOTION
+from fedn_lightning.utils.names import loose_form, normal_form, other_spellings
 
 ChallengeFormat = Literal["megc", "str"]
 """The spotting challenge's file, the spot-then-recognise challenge's."""
@@ -49,6 +50,7 @@ class Names:
     closed_by: str | None = None
     lengths: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
     _by_vid: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    _by_loose_form: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def video(self, subject: str | None, video: str) -> tuple[int, int]:
         """Indices of subject and video; new ones are added unless a video list has closed the names.
@@ -58,29 +60,46 @@ class Names:
             video: its name.
 
         Raises:
-            ValueError: with the reason, if the video is not listed or its name alone is ambiguous.
+            ValueError: with the reason, if the video is not listed, its name alone is ambiguous, or another name met
+                before could be another spelling of it.
         """
-        key = self._find(video) if subject is None else (subject.strip(), video.strip())
+        key = self._find(video) if subject is None else (normal_form(subject), normal_form(video))
         if not key[1]:
             msg = "the video has no name"
             raise ValueError(msg)
         if key not in self.videos:
+            self._check_spelling(key)
             if self.closed_by is not None:
                 msg = f"video {key[1]!r} of subject {key[0]!r} is not listed in {self.closed_by}"
                 raise ValueError(msg)
             self.add(key)
         return self.subjects[key[0]], self.videos[key]
 
+    def _check_spelling(self, key: tuple[str, str]) -> None:
+        """Refuses `base.mp4` beside `base`, or `07` beside `7`: scored as two videos, both would be misses."""
+        other = self._by_loose_form.get(loose_form("/".join(key)))
+        if other is not None and other != key:
+            msg = (
+                f"video {key[1]!r} of subject {key[0]!r} is spelt {other[1]!r} of subject {other[0]!r} elsewhere; "
+                "write one spelling in all files"
+            )
+            raise ValueError(msg)
+
     def add(self, key: tuple[str, str]) -> None:
         """Gives a new (subject, video) its indices."""
         subject, video = key
+        self._by_loose_form.setdefault(loose_form("/".join(key)), key)
         self.subjects.setdefault(subject, len(self.subjects))
         self.videos[key] = len(self.videos)
         for vid in {video, f"{subject}_{video}", f"{subject}/{video}"}:
             self._by_vid.setdefault(vid, []).append(key)
 
     def _find(self, vid: str) -> tuple[str, str]:
-        keys = self._by_vid.get(vid.strip(), [(vid.strip(), vid.strip())])
+        vid = normal_form(vid)
+        keys = self._by_vid.get(vid) or [(vid, vid)]
+        if vid not in self._by_vid and (near := other_spellings(vid, self._by_vid)):
+            msg = f"video {vid!r} is spelt {near[0]!r} elsewhere; write one spelling in all files"
+            raise ValueError(msg)
         if len(keys) > 1:
             subjects = ", ".join(sorted(subject for subject, _ in keys)[:3])
             msg = f"video {vid!r} exists for several subjects ({subjects} ...); write it as subject_video"

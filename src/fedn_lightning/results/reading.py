@@ -14,6 +14,7 @@ import numpy as np
 from fedn_lightning.errors import PredictionFileError
 from fedn_lightning.events import NO_EMOTION, EventTable, FloatArray, to_half_open
 from fedn_lightning.results.names import CHALLENGE_COLUMNS, SCORES, TYPES, Format, Names
+from fedn_lightning.utils.names import normal_form
 
 _BLOCK = 20_000
 
@@ -196,7 +197,7 @@ def read_videos(path: str | Path, names: Names) -> float:
                 if n_frames <= 0 or fps <= 0:
                     msg = f"n_frames and fps must be positive, got {n_frames:g} and {fps:g}"
                     raise ValueError(msg)
-                key = (row[place["subject"]].strip(), row[place["video"]].strip())
+                key = (normal_form(row[place["subject"]]), normal_form(row[place["video"]]))
                 if key in names.videos:
                     msg = f"video {key[1]!r} of subject {key[0]!r} is listed twice"
                     raise ValueError(msg)

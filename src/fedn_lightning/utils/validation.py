@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from fedn_lightning.errors import ConfigError
+from fedn_lightning.utils.names import normal_form
 
 
 def check_choice(key: str, value: str, choices: Iterable[str]) -> None:
@@ -21,7 +22,7 @@ def check_choice(key: str, value: str, choices: Iterable[str]) -> None:
 
 
 def as_text(cell: object) -> str:
-    """A cell as stripped text; a whole number loses the `.0` that spreadsheets give it.
+    """A cell as stripped text in composed Unicode; a whole number loses the `.0` that spreadsheets give it.
 
     >>> as_text(15.0), as_text(" 0101 "), as_text(None)
     ('15', '0101', '')
@@ -30,7 +31,7 @@ def as_text(cell: object) -> str:
         return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return str(cell).strip()
+    return normal_form(str(cell))
 
 
 def as_number(cell: object) -> float | None:

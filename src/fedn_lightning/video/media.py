@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from fedn_lightning.errors import VideoError
+from fedn_lightning.utils.names import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".webm", ".wmv")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
