@@ -102,21 +102,6 @@ def test_the_unfrozen_encoder_has_a_frozen_twin_of_the_same_budget() -> None:
     assert small["trainer.max_epochs"] < 15
 
 
-def table(text: str) -> list[dict[str, str]]:
-    """The rows of the first Markdown table that begins with a column `row`."""
-    lines = text[text.index("| row |") :].split("\n\n")[0].splitlines()
-    head, _, *body = ([cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines)
-    return [dict(zip(head, cells, strict=True)) for cells in body]
-
-
-def test_the_readme_shows_the_stored_table() -> None:
-    stored = {row["row"]: row for row in table((RESULTS / "study.md").read_text())}
-    shown = table((FOLDER.parents[1] / "README.md").read_text())
-    assert [row["row"] for row in shown] == list(stored)
-    for row in shown:
-        assert row == {column: stored[row["row"]][column] for column in row}
-
-
 def test_the_stored_table_is_that_of_the_stored_rows() -> None:
     rows = json.loads((RESULTS / "study.json").read_text())["rows"]
     assert list(rows) == [row.name for row in read_plan([str(FOLDER)]).rows]

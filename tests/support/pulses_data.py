@@ -68,8 +68,8 @@ def kill() -> None:
 
 
 def fill_disk() -> None:
-    """From here on no file may grow beyond 5 kB."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
+    """From here on no file may grow beyond 50 kB: less than a checkpoint, more than a log with the traceback."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
 
 FAULTS = {"kill": kill, "quota": fill_disk}
