@@ -41,7 +41,7 @@ def drive(jobs: int, unbooked: bool) -> int:
     with Progress(units, jobs, Console(stderr=True, width=200)) as progress:
 
         def book(unit: Unit) -> None:
-            booked.append(unbooked or try_to_book(unit, "results", 10, resources, progress.tell))
+            booked.append(unbooked or try_to_book(unit, "results", 10, resources, progress.log))
 
         failed = run_units(units, Slots(jobs), resources, book, progress, start=start_toy)
     return int(failed > 0 or not all(booked))

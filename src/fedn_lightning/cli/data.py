@@ -152,14 +152,11 @@ def _read(target: CorpusTarget) -> Corpus:
 
 def _decode(corpus: Corpus, cache: str | None, jobs: int) -> dict[str, Verification]:
     """Verifies every video, with a bar on stderr."""
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from fedn_lightning.utils.console import ProgressBar
     from fedn_lightning.video.verify import verify
 
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("decoding", total=sum(video.n_frames or 0 for video in corpus.videos) or None)
-        return verify(corpus.videos, cache, jobs, tick=lambda index, frames: bar.update(task, advance=frames))
+    with ProgressBar("decoding", sum(video.n_frames or 0 for video in corpus.videos) or None) as bar:
+        return verify(corpus.videos, cache, jobs, tick=lambda index, frames: bar.advance(frames))
 
 
 def _decoding_lines(decoded: dict[str, Verification]) -> list[str]:

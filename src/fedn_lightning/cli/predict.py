@@ -6,11 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 from fedn_lightning.errors import CheckpointError, ConfigError
-from fedn_lightning.utils.console import note
+from fedn_lightning.utils.console import ProgressBar, note
 
 if TYPE_CHECKING:
     from fedn_lightning.inference.batch import Outcome
@@ -75,13 +74,13 @@ def main(argv: Sequence[str]) -> int:
 
     threshold = None if words.threshold is None else (words.threshold[0], words.threshold[1])
     settings = Settings(digest(words.ckpt), words.format, words.annotate, face, words.align, threshold)
-    with _Bar() as bar:
+    with _Progress("", transient=True) as bar:
         outcomes = []
         for outcome in predict_all(
             lambda: _detector(words, settings), videos, words.out, settings, bar, words.overwrite
         ):
             outcomes.append(outcome)
-            bar.tell(outcome)
+            bar.log(outcome)
     return _conclude(outcomes)
 
 
@@ -117,45 +116,26 @@ def _conclude(outcomes: Sequence[Outcome]) -> int:
     return 1 if failed else 0
 
 
-class _Bar:
+class _Progress(ProgressBar):
     """A progress bar on stderr, and what was found on stdout."""
-
-    def __enter__(self) -> Self:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        # Redirected, what was found would go where the bar goes, also where standard output is a file.
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
-        self._bar.start()
-        self._task = self._bar.add_task("", total=None)
-        self._name, self._doing = "", ""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def start(self, video: Path) -> None:
         """A video begins."""
         self._name, self._doing = video.name, ""
-        self._bar.reset(self._task, total=None, description=f"{video.name}: looking for the face")
+        self.restart(f"{video.name}: looking for the face")
 
     def tick(self, doing: str, frames: int, total: int) -> None:
         """So many frames more of a total are done."""
         if doing != self._doing:
             self._doing = doing
-            self._bar.reset(self._task, total=total, description=f"{self._name}: {doing}")
-        self._bar.advance(self._task, frames)
+            self.restart(f"{self._name}: {doing}", total)
+        self.advance(frames)
 
-    def tell(self, outcome: Outcome) -> None:
+    def log(self, outcome: Outcome) -> None:
         """Prints what was found in a video."""
         if outcome.error:
             return
-        self._bar.stop()
-        print(
-            repr(outcome.detections) if outcome.detections is not None else f"{outcome.video.name}: {outcome.summary}"
-        )
-        print(f"  {'finished before' if outcome.reused else 'written'}: {outcome.folder}", flush=True)
-        self._bar.start()
+        found = outcome.detections
+        with self.hidden():
+            print(repr(found) if found is not None else f"{outcome.video.name}: {outcome.summary}")
+            print(f"  {'finished before' if outcome.reused else 'written'}: {outcome.folder}", flush=True)

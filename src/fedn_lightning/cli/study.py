@@ -157,14 +157,14 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
     with choose_start(parts, resources) as start, Progress(units, jobs) as progress:
 
         def book(unit: Unit) -> None:
-            booked.append(try_to_book(unit, options.results, options.bootstrap, resources, progress.tell))
+            booked.append(try_to_book(unit, options.results, options.bootstrap, resources, progress.log))
             if unit.row.name in plan.labels:
-                booked.append(try_to_cross(units, plan.labels, options.results, progress.tell))
+                booked.append(try_to_cross(units, plan.labels, options.results, progress.log))
 
         try:
             failed = run_units(units, Slots(jobs, devices), resources, book, progress, start)
         except KeyboardInterrupt:
-            progress.tell("fedn: type the same command again to go on from here")
+            progress.log("fedn: type the same command again to go on from here")
             raise
     return int(failed > 0 or not all(booked))
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
 from fedn_lightning.datamodules.transforms import AugmentConfig, ClipAugmenter
 from fedn_lightning.models.encoder import fingerprint, frozen_features
+from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_atomically
 from fedn_lightning.video.store import StoredVideo, content
 
@@ -65,17 +65,14 @@ class FeatureCache:
         augmenter = ClipAugmenter(self.augment) if variants > 1 else None
         was_training = self.encoder.training
         self.encoder.eval().to(self.device)
-        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        with Progress(TextColumn("frame features"), *columns) as progress:
-            bar = progress.add_task("", total=sum(v.n_frames for v, _ in missing))
+        with ProgressBar("frame features", sum(v.n_frames for v, _ in missing)) as bar:
             for video, variant in missing:
-                features = [
-                    self._encode(self._chunk(video, first, variant, augmenter))
-                    for first in range(0, video.n_frames, CHUNK)
-                ]
+                features = []
+                for first in range(0, video.n_frames, CHUNK):
+                    features.append(self._encode(self._chunk(video, first, variant, augmenter)))
+                    bar.advance(len(features[-1]))
                 write_atomically(self.path(video, variant), partial(np.save, arr=np.concatenate(features)))
                 video.close()
-                progress.advance(bar, video.n_frames)
         self.encoder.train(was_training)
 
     def _chunk(

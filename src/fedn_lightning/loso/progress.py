@@ -5,21 +5,19 @@ from __future__ import annotations
 import csv
 import math
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.status import read_status
 from fedn_lightning.loso.worker import Outcome
+from fedn_lightning.utils.console import LiveTable, clock
 
 DONE = ("finished", "already finished")
 STYLES = {"running": "bold", "finished": "green", "already finished": "green", "failed": "bold red", "waiting": "dim"}
@@ -116,41 +114,6 @@ class Watch:
         return view.fold.name, str(view.fold.seed), view.state, epoch, score, taken, note
 
 
-class LiveTable(ABC):
-    """A table that is drawn anew on a terminal, and stays away where there is none.
-
-    Args:
-        console: where; stderr by default.
-    """
-
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
-        self._live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self.refresh()
-            self._live.stop()
-
-    @abstractmethod
-    def table(self) -> Table:
-        """What is shown now."""
-
-    def refresh(self) -> None:
-        """Draws the table anew."""
-        if self._live:
-            self._live.update(self.table(), refresh=True)
-
-    def tell(self, text: str) -> None:
-        """Prints a line above the table."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
 class Display(LiveTable):
     """Shows a watch: a live table on a terminal, else a line for each fold that ends.
 
@@ -173,7 +136,7 @@ class Display(LiveTable):
         if self._live is None:
             done = sum(other.state in DONE for other in self.watch.ended.values())
             reason = f": {outcome.reason}" if outcome.reason else ""
-            self.tell(f"{outcome.fold} {outcome.state}{reason} [{done}/{len(self.watch.folds)}]")
+            self.log(f"{outcome.fold} {outcome.state}{reason} [{done}/{len(self.watch.folds)}]")
 
 
 def read_metrics(path: Path, monitor: str | None, mode: str) -> tuple[int, float]:
@@ -195,17 +158,6 @@ def read_metrics(path: Path, monitor: str | None, mode: str) -> tuple[int, float
     except (OSError, ValueError, csv.Error, TypeError):
         pass  # half a row: the next look will find it whole
     return epochs, best
-
-
-def clock(seconds: float) -> str:
-    """A duration for a reader.
-
-    >>> clock(59), clock(3725)
-    ('0:59', '1:02:05')
-    """
-    whole = int(seconds)
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 def _modified(path: Path) -> float:

@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fedn_lightning.loso.progress import DONE, LiveTable, View, Watch, clock
+from fedn_lightning.loso.progress import DONE, View, Watch
 from fedn_lightning.loso.status import problem
 from fedn_lightning.loso.worker import Outcome
 from fedn_lightning.study.plan import Task, Unit, trainings
+from fedn_lightning.utils.console import LiveTable, clock
 
 
 class Progress(LiveTable):
@@ -46,7 +47,7 @@ class Progress(LiveTable):
         left = self.left()
         ahead = f", about {clock(left)} left" if left else ""
         count = f"[{len(self.states)}/{len(self.todo)}{ahead}]"
-        self.tell(f"{task[0].name} {task[1]} {outcome.state}{reason} {count}")
+        self.log(f"{task[0].name} {task[1]} {outcome.state}{reason} {count}")
 
     def left(self) -> float:
         """Seconds until all trainings are done, by the mean of those that ended in this call; 0 before one has."""

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from fedn_lightning.errors import ConfigError, FednError, StoreError
 from fedn_lightning.events import Corpus, Video
+from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.locks import locked
 from fedn_lightning.utils.validation import check_choice
 from fedn_lightning.video.alignment import Box
@@ -249,11 +250,6 @@ def _bar(jobs: list[CropJob], doing: str = "preparing", *, show: bool) -> Iterat
     if not show or not jobs:
         yield lambda index, frames: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     total = sum(job.video.n_frames or 0 for job in jobs) or None
-    columns = (TextColumn(f"{doing} {{task.fields[video]}}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total, video="videos")
-        yield lambda index, frames: bar.update(task, advance=frames, video=jobs[index].video.key)
+    with ProgressBar(doing, total) as bar:
+        yield lambda index, frames: bar.advance(frames, f"{doing} {jobs[index].video.key}")

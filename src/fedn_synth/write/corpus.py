@@ -109,27 +109,19 @@ def run_all(
         ConfigError: if `jobs` is below 1.
         FednError: if a process was killed from outside.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from fedn_lightning.utils.console import ProgressBar
 
     if jobs is not None and jobs < 1:
         msg = f"--jobs must be at least 1, got {jobs}."
         raise ConfigError(msg)
     jobs = min(jobs or available_cores(), max(len(tasks), 1))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(title, total=total, completed=done)
-
-        def advance(units: int) -> None:
-            progress.advance(bar, units)
-
+    with ProgressBar(title, total, done=done, unit="images") as progress:
         if jobs > 1:
-            _run_in_processes(work, tasks, jobs, advance)
+            _run_in_processes(work, tasks, jobs, progress.advance)
         else:
             _use_one_thread()
             for task in tasks:
-                work(task, advance)
-        progress.update(bar, completed=total)
+                work(task, progress.advance)
 
 
 def _run_in_processes(work: Callable[[Task, Report], None], tasks: Sequence[Task], jobs: int, advance: Report) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fedn_lightning.baselines.flow.motion import CELLS, MotionConfig, measure
 from fedn_lightning.errors import StoreError
+from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_atomically
 from fedn_lightning.video.store import StoredVideo, content
 from fedn_lightning.video.workers import Tick, run
@@ -62,10 +62,8 @@ class MotionCache:
         missing = [(video, self.path(video), self.config) for video in videos if not self.path(video).is_file()]
         if not missing:
             return
-        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        with Progress(TextColumn("optical flow"), *columns) as progress:
-            bar = progress.add_task("", total=sum(video.n_frames for video, _, _ in missing))
-            for index, error in run(measure_video, missing, jobs, tick=lambda _, done: progress.advance(bar, done)):
+        with ProgressBar("optical flow", sum(video.n_frames for video, _, _ in missing)) as bar:
+            for index, error in run(measure_video, missing, jobs, tick=lambda _, done: bar.advance(done)):
                 if isinstance(error, Exception):
                     msg = f"The motion of {missing[index][0].key} could not be measured: {error}."
                     raise StoreError(msg) from error
