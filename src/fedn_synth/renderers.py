@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import ConfigError
 from fedn_synth.face.identity import Identity
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.plan.distractors import Conditions
 
 Faces = Literal["2d", "3d"]
@@ -23,15 +23,15 @@ class Renderer(Protocol):
 
     identity: Identity
 
-    def render(self, performance: Performance, frame: int, noise_seed: int) -> npt.NDArray[np.uint8]:
+    def render(self, tracks: FaceTracks, frame: int, noise_seed: int) -> npt.NDArray[np.uint8]:
         """One frame, `(height, width, 3)` uint8 RGB; the sensor's noise is a function of its seed and the frame."""
 
     def render_crop(
-        self, performance: Performance, frame: int, noise_seed: int, size: int, transform: npt.ArrayLike
+        self, tracks: FaceTracks, frame: int, noise_seed: int, size: int, transform: npt.ArrayLike
     ) -> npt.NDArray[np.uint8]:
         """What :meth:`render` shows, seen through a `(2, 3)` transform to a square of `size` px."""
 
-    def landmarks(self, performance: Performance, frame: int) -> npt.NDArray[np.float32]:
+    def landmarks(self, tracks: FaceTracks, frame: int) -> npt.NDArray[np.float32]:
         """Where the landmarks of :data:`~.face.anatomy.LANDMARKS` are seen in a frame, `(K, 2)` px."""
 
 

@@ -57,11 +57,11 @@ def test_intensities_and_true_ends_are_those_of_the_corpus(places, witness):
 def test_chance_is_the_share_of_clear_places_counted_one_by_one(places, witness):
     home, _ = places
     run = read_run_errors(home / "run", "run")
-    plays = {(f"s{scene.folder}", scene.stem): play for scene, play in write_generated_truth(home / "again")}
+    plans = {(f"s{scene.folder}", scene.stem): plan for scene, plan in write_generated_truth(home / "again")}
     for row in (0, len(run.predictions) - 1):
         video, length = run.predictions.video[row], run.predictions.end[row] - run.predictions.start[row]
         truths = run.truths[run.truths.video == video]
-        events, seen, clear = plays[run.videos[video]].distractors, np.zeros(4), 0
+        events, seen, clear = plans[run.videos[video]].distractors, np.zeros(4), 0
         alone = 0
         for start in range(int(600 - length) + 1):
             if all(start + length <= s or start >= e for s, e in zip(truths.start, truths.end, strict=True)):

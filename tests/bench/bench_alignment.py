@@ -18,7 +18,7 @@ from fedn_lightning.video.faces import find_face, find_video_face
 from fedn_lightning.video.tracking import HeadTracker, settled, transforms
 from fedn_synth.face.anatomy import LANDMARK_INDEX
 from fedn_synth.face.muscles import AU_INDEX
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.plan import distractors
 from lookalikes.faces import actor
 
@@ -30,28 +30,28 @@ LEAST_SWAY = 0.5  # pixels of the crop, root mean square
 
 def rigid(seed):
     """A head that moves and blinks, without an expression."""
-    performance = Performance.neutral(N)
+    tracks = FaceTracks.neutral(N)
     rng = np.random.default_rng(seed)
-    performance.pose[:] = distractors.head(N, distractors.ORDINARY, rng)[0]
-    performance.blink[60:66] = performance.blink[320:326] = 1
-    return performance
+    tracks.pose[:] = distractors.head(N, distractors.ORDINARY, rng)[0]
+    tracks.blink[60:66] = tracks.blink[320:326] = 1
+    return tracks
 
 
-def with_micro(performance):
+def with_micro(tracks):
     """The same head with half a second of a faint smile and frown."""
-    copy = performance[:]
+    copy = tracks[:]
     units = copy.action_units.copy()
     bump = 0.3 * np.sin(np.linspace(0, np.pi, LENGTH)) ** 2
     for unit in ("4", "12"):
         units[ONSET : ONSET + LENGTH, AU_INDEX[unit]] = bump[:, None]
-    return Performance(units, copy.blink, copy.gaze, copy.speech, copy.swallow, copy.pose, copy.light)
+    return FaceTracks(units, copy.blink, copy.gaze, copy.speech, copy.swallow, copy.pose, copy.light)
 
 
-def aligned(face, performance):
+def aligned(face, tracks):
     """Transforms of every frame by `align: video` and by `align: track`."""
     tracker, sampled = HeadTracker(), {}
     for frame in range(0, N, 2):
-        grey = cv2.cvtColor(face.render(performance, frame, 1), cv2.COLOR_RGB2GRAY)
+        grey = cv2.cvtColor(face.render(tracks, frame, 1), cv2.COLOR_RGB2GRAY)
         tracker.add(frame, grey)
         if frame % 30 == 0:
             sampled[frame] = grey

@@ -25,7 +25,7 @@ from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig
 from fedn_lightning.tasks.encoding import EncoderConfig
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from lookalikes.faces import actor
 from lookalikes.movies import write_movie
 
@@ -35,10 +35,10 @@ PICTURES = 60  # rendered once and shown to and fro: rendering is not what is ti
 
 def film(path, minutes):
     """Writes the video: a swaying face."""
-    performance = Performance.neutral(PICTURES)
-    performance.pose[:, 0] = 5 * np.sin(np.arange(PICTURES) / 15)
+    tracks = FaceTracks.neutral(PICTURES)
+    tracks.pose[:, 0] = 5 * np.sin(np.arange(PICTURES) / 15)
     face = actor()
-    pictures = [face.render(performance, i, 0) for i in range(PICTURES)]
+    pictures = [face.render(tracks, i, 0) for i in range(PICTURES)]
     order = [*range(PICTURES), *range(PICTURES - 2, 0, -1)]
     count = round(1800 * minutes)
     write_movie(path, (pictures[order[i % len(order)]] for i in range(count)), options={"preset": "veryfast"})

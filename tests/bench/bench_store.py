@@ -20,7 +20,7 @@ from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.readers import DecordSource, open_video
 from fedn_lightning.video.store import ClipStore
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from lookalikes.faces import actor
 from lookalikes.movies import write_movie
 
@@ -39,10 +39,10 @@ def line(what, value, unit, least=None):
 
 def film(path, seconds):
     """Writes the video: a swaying face with sensor noise."""
-    performance = Performance.neutral(PICTURES)
-    performance.pose[:, 0] = 5 * np.sin(np.arange(PICTURES) / 15)
+    tracks = FaceTracks.neutral(PICTURES)
+    tracks.pose[:, 0] = 5 * np.sin(np.arange(PICTURES) / 15)
     face = actor()
-    pictures = [face.render(performance, i, 0) for i in range(PICTURES)]
+    pictures = [face.render(tracks, i, 0) for i in range(PICTURES)]
     to_and_fro = [*range(PICTURES), *range(PICTURES - 2, 0, -1)]
     order = (to_and_fro[i % len(to_and_fro)] for i in range(round(30 * seconds)))
     write_movie(path, (pictures[i] for i in order), options={"preset": "fast", "crf": "20"})

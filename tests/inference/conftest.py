@@ -18,7 +18,7 @@ from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.tasks.detection import DetectionTask
 from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_lightning.video.prepare import prepare
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from lookalikes.faces import actor
 from lookalikes.movies import Image, write_movie
 
@@ -30,10 +30,10 @@ THRESHOLD = 0.0108
 @pytest.fixture(scope="session")
 def pictures() -> list[Image]:
     """A face that sways and smiles, `(240, 320, 3)`; shown to and fro they make a film of any length."""
-    performance = Performance.neutral(12)
-    performance.pose[:, 0] = 4 * np.sin(np.arange(12) / 4)
+    tracks = FaceTracks.neutral(12)
+    tracks.pose[:, 0] = 4 * np.sin(np.arange(12) / 4)
     face = actor()
-    return [cv2.resize(face.render(performance, i, 0), (320, 240), interpolation=cv2.INTER_AREA) for i in range(12)]
+    return [cv2.resize(face.render(tracks, i, 0), (320, 240), interpolation=cv2.INTER_AREA) for i in range(12)]
 
 
 def to_and_fro(pictures: list[Image], count: int) -> list[Image]:

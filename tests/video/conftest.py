@@ -1,6 +1,6 @@
 import pytest
 
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from lookalikes.faces import actor
 
 
@@ -13,5 +13,5 @@ def face():
 @pytest.fixture
 def still_face(face):
     """A picture `(480, 640, 3)` of the motionless face, and its landmarks `(K, 2)`."""
-    performance = Performance.neutral(1)
-    return face.render(performance, 0, 0), face.landmarks(performance, 0)
+    tracks = FaceTracks.neutral(1)
+    return face.render(tracks, 0, 0), face.landmarks(tracks, 0)

@@ -18,7 +18,7 @@ from fedn_lightning.video.pyav import PyAVSource
 from fedn_lightning.video.readers import DecordSource, FolderSource
 from fedn_lightning.video.store import ClipStore
 from fedn_lightning.video.verify import Verification
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
 N, SIDE = 100, 112
@@ -104,9 +104,9 @@ def test_the_user_is_told_who_reads_what(stores, tmp_path, capsys):
 
 
 def test_a_crop_that_follows_the_head_is_the_stores(face, tmp_path):
-    performance = Performance.neutral(40)
-    performance.pose[:, 0] = 8 * np.sin(np.arange(40) / 12)
-    write_movie(tmp_path / "a.mp4", (face.render(performance, i, 0) for i in range(40)))
+    tracks = FaceTracks.neutral(40)
+    tracks.pose[:, 0] = 8 * np.sin(np.arange(40) / 12)
+    write_movie(tmp_path / "a.mp4", (face.render(tracks, i, 0) for i in range(40)))
     clips = []
     for frames in ("store", "video"):
         report = prepare(

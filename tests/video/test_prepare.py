@@ -14,7 +14,7 @@ from fedn_lightning.video.alignment import canonical_eyes
 from fedn_lightning.video.media import probe
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.store import ArrayWriter, ClipStore
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from lookalikes.faces import eyes_of
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
@@ -160,21 +160,21 @@ def test_wrong_options_are_refused(tmp_path):
 
 
 def test_the_eyes_are_put_in_their_places(face, tmp_path):
-    performance = Performance.neutral(12)
-    performance.pose[:, 0] = np.linspace(-8, 8, 12)
-    write_movie(tmp_path / "a.mp4", (face.render(performance, i, 0) for i in range(12)))
+    tracks = FaceTracks.neutral(12)
+    tracks.pose[:, 0] = np.linspace(-8, 8, 12)
+    write_movie(tmp_path / "a.mp4", (face.render(tracks, i, 0) for i in range(12)))
     report = prepare(corpus(tmp_path / "a.mp4"), tmp_path / "store", crop_size=64, jobs=0)
     assert report.prepared == ["s1/a"]
     video = ClipStore(tmp_path / "store").video("s1/a")
-    eyes = np.mean([eyes_of(face.landmarks(performance, i)) for i in range(12)], axis=0)
+    eyes = np.mean([eyes_of(face.landmarks(tracks, i)) for i in range(12)], axis=0)
     placed = eyes @ video.transform[:, :2].T + video.transform[:, 2]
     assert np.abs(placed - canonical_eyes(64)).max() < 2
 
 
 def test_the_head_is_followed_if_asked_for(face, tmp_path):
-    performance = Performance.neutral(40)
-    performance.pose[:, 0] = 8 * np.sin(np.arange(40) / 12)
-    write_movie(tmp_path / "a.mp4", (face.render(performance, i, 0) for i in range(40)), options={"crf": "16"})
+    tracks = FaceTracks.neutral(40)
+    tracks.pose[:, 0] = 8 * np.sin(np.arange(40) / 12)
+    write_movie(tmp_path / "a.mp4", (face.render(tracks, i, 0) for i in range(40)), options={"crf": "16"})
     moved = {}
     for align in ("video", "track"):
         toy = corpus(tmp_path / "a.mp4")

@@ -7,7 +7,7 @@ from fedn_lightning.video.faces import find_face
 from fedn_lightning.video.tracking import HeadTracker, settled, similarity, smooth, transforms
 from fedn_synth.face.anatomy import LANDMARK_INDEX
 from fedn_synth.face.muscles import AU_INDEX
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from lookalikes.faces import eyes_of
 
 N, SIZE, STEP = 90, 128, 2
@@ -15,34 +15,34 @@ N, SIZE, STEP = 90, 128, 2
 
 def swaying(n_frames=N):
     """A face that sways, turns and nods, in drifting light, as the generated corpus does at its worst."""
-    performance = Performance.neutral(n_frames)
+    tracks = FaceTracks.neutral(n_frames)
     time = np.arange(n_frames) / 30
     for column, (reach, hertz) in enumerate(((6, 0.3), (4, 0.5), (1.5, 0.4), (2, 0.25), (1.5, 0.6))):
-        performance.pose[:, column] = reach * np.sin(2 * np.pi * hertz * time + column)
-    performance.light[:, 0] = 1 + 0.06 * np.sin(time)
-    performance.blink[20:26] = 1
-    return performance
+        tracks.pose[:, column] = reach * np.sin(2 * np.pi * hertz * time + column)
+    tracks.light[:, 0] = 1 + 0.06 * np.sin(time)
+    tracks.blink[20:26] = 1
+    return tracks
 
 
-def grey(face, performance, frame):
-    return cv2.cvtColor(face.render(performance, frame, 3), cv2.COLOR_RGB2GRAY)
+def grey(face, tracks, frame):
+    return cv2.cvtColor(face.render(tracks, frame, 3), cv2.COLOR_RGB2GRAY)
 
 
-def tracked(face, performance, step=STEP):
+def tracked(face, tracks, step=STEP):
     """The transform of every frame."""
     tracker, faces = HeadTracker(), {}
-    for frame in range(0, len(performance), step):
-        picture = grey(face, performance, frame)
+    for frame in range(0, len(tracks), step):
+        picture = grey(face, tracks, frame)
         tracker.add(frame, picture)
         if frame % 30 == 0:
             faces[frame] = find_face(picture)
     track = settled(tracker.track(), list(faces), list(faces.values()))
-    return track, transforms(track, len(performance), 30.0, SIZE)
+    return track, transforms(track, len(tracks), 30.0, SIZE)
 
 
-def in_crop(face, performance, placed):
+def in_crop(face, tracks, placed):
     """`(T, K, 2)`: where the landmarks lie in the crops."""
-    points = np.stack([face.landmarks(performance, frame) for frame in range(len(performance))])
+    points = np.stack([face.landmarks(tracks, frame) for frame in range(len(tracks))])
     return np.einsum("tij,tkj->tki", placed[:, :, :2], points) + placed[:, None, :, 2]
 
 
@@ -53,39 +53,39 @@ def rms(points):
 
 @pytest.fixture(scope="module")
 def sway(face):
-    performance = swaying()
-    return performance, *tracked(face, performance)
+    tracks = swaying()
+    return tracks, *tracked(face, tracks)
 
 
-def rigid(performance):
+def rigid(tracks):
     """The same head without its expressions."""
-    neutral = Performance.neutral(len(performance))
-    neutral.pose[:] = performance.pose
+    neutral = FaceTracks.neutral(len(tracks))
+    neutral.pose[:] = tracks.pose
     return neutral
 
 
 def test_sway_leaves_less_than_half_a_pixel(face, sway):
-    performance, track, placed = sway
+    tracks, track, placed = sway
     assert len(track.lost) == 0
     once = np.repeat(placed[:1], N, axis=0)
-    assert rms(in_crop(face, rigid(performance), once)) > 1.5, "what one transform for the video leaves"
+    assert rms(in_crop(face, rigid(tracks), once)) > 1.5, "what one transform for the video leaves"
     # What is left is mostly parallax: a nose nearer to the camera moves farther when the head turns.
-    assert rms(in_crop(face, rigid(performance), placed)) < 0.5
+    assert rms(in_crop(face, rigid(tracks), placed)) < 0.5
 
 
 def test_the_eyes_stand_in_their_places(face, sway):
-    performance, _, placed = sway
-    points = in_crop(face, rigid(performance), placed)
+    tracks, _, placed = sway
+    points = in_crop(face, rigid(tracks), placed)
     assert np.abs(eyes_of(points.mean(axis=0)) - canonical_eyes(SIZE)).max() < 3
 
 
 def test_a_micro_expression_survives_and_moves_nothing_else(face):
-    performance = swaying()
+    tracks = swaying()
     bump = np.sin(np.linspace(0, np.pi, 14)) ** 2
     for unit in ("4", "12"):
-        performance.action_units[50:64, AU_INDEX[unit]] = 0.3 * bump[:, None]
-    _, placed = tracked(face, performance)
-    moving, head = in_crop(face, performance, placed), in_crop(face, rigid(performance), placed)
+        tracks.action_units[50:64, AU_INDEX[unit]] = 0.3 * bump[:, None]
+    _, placed = tracked(face, tracks)
+    moving, head = in_crop(face, tracks, placed), in_crop(face, rigid(tracks), placed)
     corner = LANDMARK_INDEX["mouth_corner_left"]
     rest, apex = [49, 64], 56  # just before and after
     true = np.hypot(*(moving[apex, corner] - head[apex, corner]))
@@ -97,17 +97,17 @@ def test_a_micro_expression_survives_and_moves_nothing_else(face):
 
 
 def test_a_jump_of_the_head_is_taken_up(face):
-    performance = Performance.neutral(60)
-    performance.pose[30:, 0] = 60
-    track, placed = tracked(face, performance)
-    points = eyes_of(in_crop(face, performance, placed)[45:].mean(axis=0))
+    tracks = FaceTracks.neutral(60)
+    tracks.pose[30:, 0] = 60
+    track, placed = tracked(face, tracks)
+    points = eyes_of(in_crop(face, tracks, placed)[45:].mean(axis=0))
     assert np.abs(points - canonical_eyes(SIZE)).max() < 6
     assert len(track.lost) <= 5
 
 
 def test_a_head_that_leaves_is_reported_lost(face):
-    performance = Performance.neutral(1)
-    picture, empty = grey(face, performance, 0), np.full((480, 640), 90, np.uint8)
+    tracks = FaceTracks.neutral(1)
+    picture, empty = grey(face, tracks, 0), np.full((480, 640), 90, np.uint8)
     tracker = HeadTracker()
     for frame in range(40):
         tracker.add(frame, empty if 10 <= frame < 20 else picture)

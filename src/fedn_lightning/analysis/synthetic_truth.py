@@ -123,10 +123,10 @@ def find_truth(folder: Path) -> Path | None:
 
 def _look_up(place: Path, videos: Sequence[tuple[str, str]], truths: EventTable) -> tuple[FloatArray, IntArray]:
     """Peak and true end of each truth. Annotated onsets are exact, so they name the expression."""
-    acts = read_expressions(place)
+    expressions = read_expressions(place)
     peaks, ends = [], []
     for index, start in zip(truths.video, truths.start, strict=True):
-        found = [act for act in acts.get(videos[index], []) if act.start == start]
+        found = [expression for expression in expressions.get(videos[index], []) if expression.start == start]
         if not found:
             msg = (
                 f"{place} is not about the corpus of this run: nothing begins in frame {start:g} of "

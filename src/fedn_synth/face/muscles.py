@@ -217,7 +217,7 @@ AU_NAMES: Final[dict[str, str]] = {
 """FACS code of every action unit, with its name."""
 
 AU_CODES: Final[tuple[str, ...]] = tuple(AU_NAMES)
-"""The codes in the order of the action-unit axis of :class:`~.performance.Performance`."""
+"""The codes in the order of the action-unit axis of :class:`~fedn_synth.face.tracks.FaceTracks`."""
 
 AU_INDEX: Final[dict[str, int]] = {code: index for index, code in enumerate(AU_CODES)}
 """Position of a code on that axis."""

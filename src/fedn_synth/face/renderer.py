@@ -17,7 +17,7 @@ from fedn_synth.face.muscles import AU_CODES
 from fedn_synth.face.openings import Eyeball, eye_opening, mouth_opening, paint_mouth_cavity
 from fedn_synth.face.painting import paint
 from fedn_synth.face.skin import furrow
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.plan.motion import (
     FIELD_STEP,
     MOVES_NOTHING,
@@ -157,40 +157,40 @@ class FaceRenderer:
         self._map = np.empty((self.head.rows, self.head.columns, 2), np.float32)
         self._light = np.empty_like(self._texture)
 
-    def render(self, performance: Performance, frame: int, noise_seed: int) -> Uint8Array:
+    def render(self, tracks: FaceTracks, frame: int, noise_seed: int) -> Uint8Array:
         """Renders one frame.
 
         Args:
-            performance: what the face does.
+            tracks: what the face does.
             frame: 0-based frame of it.
             noise_seed: the sensor's noise is a function of this seed and the frame alone.
 
         Returns:
             `(height, width, 3)` uint8 RGB.
         """
-        texture = self._paint_frame(performance, frame)
-        pose = self.motion.pose(performance, frame)
-        sources = np.add(self.motion.total(performance, frame, pose), self.motion.positions)
+        texture = self._paint_frame(tracks, frame)
+        pose = self.motion.pose(tracks, frame)
+        sources = np.add(self.motion.total(tracks, frame, pose), self.motion.positions)
         enlarge(sources, self.head.rows, self.head.columns, out=self._map)
         picture = texture.copy()
         # Between the outermost samples and the rectangle's edge nothing moves, and the resized map is no map.
         sample(texture, self._map[EDGE], out=picture[self.head.slices][EDGE])
         self._wear_glasses(picture, pose)
-        light = light_row(self.whole.width, performance.light[frame])
+        light = light_row(self.whole.width, tracks.light[frame])
         if light is not None:
             np.copyto(self._light, light)
         noise = noise_pattern(*self.whole.shape, noise_seed, frame)
-        gain = float(performance.light[frame, 0])
+        gain = float(tracks.light[frame, 0])
         expose(picture, None if light is None else self._light, gain, noise, self.identity.outfit.noise)
         return picture
 
     def render_crop(
-        self, performance: Performance, frame: int, noise_seed: int, size: int, transform: npt.ArrayLike
+        self, tracks: FaceTracks, frame: int, noise_seed: int, size: int, transform: npt.ArrayLike
     ) -> Uint8Array:
         """Renders what :meth:`render` shows, seen through a similarity transform, without the detour.
 
         Args:
-            performance: what the face does.
+            tracks: what the face does.
             frame: 0-based frame of it.
             noise_seed: see :meth:`render`.
             size: side of the square crop in px.
@@ -202,21 +202,21 @@ class FaceRenderer:
         forward = np.asarray(transform, np.float64)
         back = np.asarray(cv2.invertAffineTransform(forward), np.float64)
         grid = crop_positions(back, size)
-        texture = self._paint_frame(performance, frame)
-        pose = self.motion.pose(performance, frame)
-        crop = sample(texture, self._seen(self.motion.total(performance, frame, pose), back, size) + grid)
+        texture = self._paint_frame(tracks, frame)
+        pose = self.motion.pose(tracks, frame)
+        crop = sample(texture, self._seen(self.motion.total(tracks, frame, pose), back, size) + grid)
         if self._glasses is not None:
             canvas, sprite = self._glasses
             at = self._seen(pose, back, size) + (grid - np.array([canvas.left, canvas.top], np.float32))
             _lay_over(crop, sample_layer(sprite, at))
-        row = light_row(self.whole.width, performance.light[frame])
+        row = light_row(self.whole.width, tracks.light[frame])
         # The light is the same in every row, so one row looked at along x is enough.
         light = None if row is None else look_back(row[None], np.stack([back[0], np.zeros(3)]), size)
         noise = look_back(noise_pattern(*self.whole.shape, noise_seed, frame), back, size)
-        expose(crop, light, float(performance.light[frame, 0]), noise, self.identity.outfit.noise)
+        expose(crop, light, float(tracks.light[frame, 0]), noise, self.identity.outfit.noise)
         return crop
 
-    def landmarks(self, performance: Performance, frame: int) -> Float32Array:
+    def landmarks(self, tracks: FaceTracks, frame: int) -> Float32Array:
         """Where the landmarks of :data:`~.anatomy.LANDMARKS` are seen in a frame.
 
         Returns:
@@ -224,58 +224,58 @@ class FaceRenderer:
         """
         points = self.anatomy.landmarks()
         for index, (name, side) in enumerate(SIDES):
-            up, down = self.lid_opening(performance, frame, index)
+            up, down = self.lid_opening(tracks, frame, index)
             middle = self.anatomy.lid_line(points[LANDMARK_INDEX[f"upper_lid_{name}"], 0], side)
             points[LANDMARK_INDEX[f"upper_lid_{name}"], 1] = middle - up
             points[LANDMARK_INDEX[f"lower_lid_{name}"], 1] = middle + down
-        up, down = self.lip_opening(performance, frame)
+        up, down = self.lip_opening(tracks, frame)
         line = self.anatomy.lip_line(0.0)
         for lip, gap, reach in (("upper", -up, self._mouth.reach_up), ("lower", down, self._mouth.reach_down)):
             body, edge = LANDMARK_INDEX[f"{lip}_lip"], LANDMARK_INDEX[f"{lip}_lip_edge"]
             share = 1 - abs(points[body, 1] - line) * self.whole.scale / reach
             points[body, 1] += gap * share
             points[edge, 1] = line + gap
-        field = self.motion.total(performance, frame)
+        field = self.motion.total(tracks, frame)
         return self.motion.arrive(self.whole.to_pixels(points), field)
 
-    def lid_opening(self, performance: Performance, frame: int, half: int) -> tuple[float, float]:
+    def lid_opening(self, tracks: FaceTracks, frame: int, half: int) -> tuple[float, float]:
         """How far the lids of one eye stand above and below the line where they meet, in face units.
 
         Args:
-            performance: what the face does.
+            tracks: what the face does.
             frame: 0-based frame of it.
             half: 0 for the person's left eye, 1 for the right.
         """
-        unit = _intensities(performance, frame, half)
-        eyes, shut = self.identity.eyes, float(performance.blink[frame])
-        gaze = float(performance.gaze[frame, 1])
+        unit = _intensities(tracks, frame, half)
+        eyes, shut = self.identity.eyes, float(tracks.blink[frame])
+        gaze = float(tracks.gaze[frame, 1])
         up = eyes.upper * (1 + 0.36 * unit["5"] + 0.05 * unit["1"] + 0.16 * gaze)
         up *= max(0.0, 1 - 0.22 * unit["7"] - 0.14 * unit["6"] - 0.20 * unit["9"] - 0.06 * unit["4"])
         down = eyes.lower * max(0.0, 1 - 0.75 * unit["7"] - 0.50 * unit["6"] - 0.35 * unit["9"])
         return up * (1 - shut), down * (1 - shut)
 
-    def lip_opening(self, performance: Performance, frame: int) -> tuple[float, float]:
+    def lip_opening(self, tracks: FaceTracks, frame: int) -> tuple[float, float]:
         """How far the lips stand above and below the line where they meet, in face units."""
-        left, right = (_intensities(performance, frame, half) for half in (0, 1))
+        left, right = (_intensities(tracks, frame, half) for half in (0, 1))
         unit = {code: (left[code] + right[code]) / 2 for code in AU_CODES}
-        jaw, rounding = (float(v) for v in performance.speech[frame])
+        jaw, rounding = (float(v) for v in tracks.speech[frame])
         pressed = max(0.0, 1 - unit["24"] - 0.7 * unit["23"] - 0.5 * unit["17"])
         up = (2.4 * unit["25"] + 1.2 * unit["26"] + 1.2 * jaw + 0.8 * rounding) * pressed
         down = (5.0 * unit["25"] + 16.0 * unit["26"] + 11.0 * jaw + 1.5 * rounding) * pressed
         return up, down
 
-    def _paint_frame(self, performance: Performance, frame: int) -> Uint8Array:
+    def _paint_frame(self, tracks: FaceTracks, frame: int) -> Uint8Array:
         """The resting head's texture with this frame's furrows, eyes and mouth; the buffer is reused."""
         np.copyto(self._texture[self.head.slices], self._shut[self.head.slices])
-        for maps, intensities in zip(self._furrows, performance.action_units[frame], strict=True):
+        for maps, intensities in zip(self._furrows, tracks.action_units[frame], strict=True):
             for drawn, intensity in zip(maps, intensities, strict=True):
                 if drawn is not None and intensity > MOVES_NOTHING:
                     drawn.add(self._texture[drawn.canvas.slices], float(intensity))
-        scale, gaze = self.whole.scale, performance.gaze[frame]
+        scale, gaze = self.whole.scale, tracks.gaze[frame]
         for half, (opening, ball) in enumerate(zip(self._eyes, self._eyeballs, strict=True)):
-            up, down = self.lid_opening(performance, frame, half)
+            up, down = self.lid_opening(tracks, frame, half)
             opening.part(self._texture[opening.canvas.slices], ball.turned(*gaze), up * scale, down * scale)
-        up, down = self.lip_opening(performance, frame)
+        up, down = self.lip_opening(tracks, frame)
         if up + down > MOVES_NOTHING:
             opening = self._mouth
             opening.part(self._texture[opening.canvas.slices], self._cavity, up * scale, down * scale)
@@ -309,6 +309,6 @@ def _lay_over(picture: Uint8Array, layer: Uint8Array) -> None:
     cv2.add(picture, np.ascontiguousarray(layer[..., :3]), dst=picture)
 
 
-def _intensities(performance: Performance, frame: int, half: int) -> dict[str, float]:
+def _intensities(tracks: FaceTracks, frame: int, half: int) -> dict[str, float]:
     """Intensity of every unit in one half of the face."""
-    return dict(zip(AU_CODES, performance.action_units[frame, :, half].tolist(), strict=True))
+    return dict(zip(AU_CODES, tracks.action_units[frame, :, half].tolist(), strict=True))

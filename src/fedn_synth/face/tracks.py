@@ -25,7 +25,7 @@ FRAME_SHAPES: Final[dict[str, tuple[int, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Performance:
+class FaceTracks:
     """The behaviour of one face over `T` frames; every track is float32 with time first.
 
     Attributes:
@@ -62,14 +62,14 @@ class Performance:
         return len(self.blink)
 
     def __getitem__(self, frames: slice) -> Self:
-        """The performance of a range of frames; arrays are views."""
+        """The tracks of a range of frames; arrays are views."""
         return type(self)(**{field.name: getattr(self, field.name)[frames] for field in fields(self)})
 
     @classmethod
     def neutral(cls, n_frames: int) -> Self:
         """A motionless neutral face looking into the camera under even light; the arrays are the caller's to fill.
 
-        >>> Performance.neutral(3).pose[0].tolist()
+        >>> FaceTracks.neutral(3).pose[0].tolist()
         [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
         """
         still = cls(**{name: np.zeros((n_frames, *shape), np.float32) for name, shape in FRAME_SHAPES.items()})

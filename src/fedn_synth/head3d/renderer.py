@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fedn_synth.face.identity import DARK_SKIN, Identity
 from fedn_synth.face.muscles import AU_CODES
 from fedn_synth.face.renderer import expose, light_row, noise_pattern
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.head3d import furrows
 from fedn_synth.head3d.atlas import load_atlas
 from fedn_synth.head3d.eyes import GAZE_DEGREES, KEEPS_LOOKING, EyeLayer
@@ -105,77 +105,77 @@ class HeadRenderer:
         self._occlusion = reached_by_light(head, self.skin, self._topology.normals, self.scale)
         self._draw_chest()
 
-    def view(self, performance: Performance, frame: int) -> View:
+    def view(self, tracks: FaceTracks, frame: int) -> View:
         """Where every vertex is in a frame."""
-        points = self._head + self._moved(performance, frame)
-        turned = self._turned(points, performance, frame)
+        points = self._head + self._moved(tracks, frame)
+        turned = self._turned(points, tracks, frame)
         points = points + self._topology.turning * (turned - points)
         return View(points, self._project(points))
 
-    def _turned(self, points: Float32Array, performance: Performance, frame: int) -> Float32Array:
+    def _turned(self, points: Float32Array, tracks: FaceTracks, frame: int) -> Float32Array:
         """Points of the head after its turn and shift in a frame."""
-        shift_x, shift_y, roll, yaw, pitch, size = performance.pose[frame].tolist()
+        shift_x, shift_y, roll, yaw, pitch, size = tracks.pose[frame].tolist()
         turned = (points - PIVOT) @ (rotation(roll, yaw, pitch).T * np.float32(size)) + PIVOT
         shift = np.array([shift_x, -shift_y, 0], np.float32) * np.float32(self.shape[0] / 480 / self.scale)
         return np.asarray(turned + shift, np.float32)
 
-    def _hair_view(self, performance: Performance, frame: int) -> View | None:
+    def _hair_view(self, tracks: FaceTracks, frame: int) -> View | None:
         if self._hair is None:
             return None
-        points = self._turned(self._hair.vertices, performance, frame)
+        points = self._turned(self._hair.vertices, tracks, frame)
         return View(points, self._project(points))
 
-    def landmarks(self, performance: Performance, frame: int) -> Float32Array:
+    def landmarks(self, tracks: FaceTracks, frame: int) -> Float32Array:
         """Where the landmarks of :data:`~.anatomy.LANDMARKS` are seen in a frame, `(K, 2)` px."""
-        view = self.view(performance, frame)
+        view = self.view(tracks, frame)
         found = view.pixels[self._topology.landmarks]
         centres = [self._eyeball(view, side)[0] for side in (1, 0)]
         found[self._topology.landmarks < 0] = np.stack(centres)
         return found
 
-    def render(self, performance: Performance, frame: int, noise_seed: int) -> Uint8Array:
+    def render(self, tracks: FaceTracks, frame: int, noise_seed: int) -> Uint8Array:
         """Renders one frame, `(height, width, 3)` uint8 RGB; see :meth:`.FaceRenderer.render`."""
-        view = self.view(performance, frame)
+        view = self.view(tracks, frame)
         picture = self._wall.copy()
-        hair = self._hair_view(performance, frame)
+        hair = self._hair_view(tracks, frame)
         if hair is not None and self.identity.hair.style == "long":
             self._draw_hair(picture, hair, inside=True)
-        self._draw_skin(picture, view, self._furrows.shade(performance.action_units[frame]))
-        self._draw_openings(picture, view, performance, frame)
-        yaw = float(performance.pose[frame, 3])
-        self._glasses.draw(picture, lambda points: self._project(self._turned(points, performance, frame)), yaw)
+        self._draw_skin(picture, view, self._furrows.shade(tracks.action_units[frame]))
+        self._draw_openings(picture, view, tracks, frame)
+        yaw = float(tracks.pose[frame, 3])
+        self._glasses.draw(picture, lambda points: self._project(self._turned(points, tracks, frame)), yaw)
         if hair is not None:
             self._draw_hair(picture, hair, inside=False)
-        return self._expose(picture, performance, frame, noise_seed)
+        return self._expose(picture, tracks, frame, noise_seed)
 
     def render_crop(
-        self, performance: Performance, frame: int, noise_seed: int, size: int, transform: npt.ArrayLike
+        self, tracks: FaceTracks, frame: int, noise_seed: int, size: int, transform: npt.ArrayLike
     ) -> Uint8Array:
         """Renders what :meth:`render` shows, seen through a transform; see :meth:`.FaceRenderer.render_crop`."""
-        picture = self.render(performance, frame, noise_seed)
+        picture = self.render(tracks, frame, noise_seed)
         matrix = np.asarray(transform, np.float64)
         border = cv2.BORDER_REPLICATE
         return np.asarray(
             cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border), np.uint8
         )
 
-    def _expose(self, exposed: Uint8Array, performance: Performance, frame: int, noise_seed: int) -> Uint8Array:
+    def _expose(self, exposed: Uint8Array, tracks: FaceTracks, frame: int, noise_seed: int) -> Uint8Array:
         height, width = self.shape
-        row = light_row(width, performance.light[frame])
+        row = light_row(width, tracks.light[frame])
         light = None if row is None else np.broadcast_to(row, exposed.shape).copy()
         noise = noise_pattern(height, width, noise_seed, frame)
-        expose(exposed, light, float(performance.light[frame, 0]), noise, self.identity.outfit.noise)
+        expose(exposed, light, float(tracks.light[frame, 0]), noise, self.identity.outfit.noise)
         return exposed
 
-    def _moved(self, performance: Performance, frame: int) -> Float32Array:
+    def _moved(self, tracks: FaceTracks, frame: int) -> Float32Array:
         """Displacement of every vertex by muscles, `(V, 3)` dm."""
         # A unit moves the skin of a large and of a small face by the same number of pixels.
-        units = response(even_jaw(performance.action_units[frame])).ravel() * np.float32(self._motion)
+        units = response(even_jaw(tracks.action_units[frame])).ravel() * np.float32(self._motion)
         active = np.flatnonzero(units > 1e-4)
         total = units[active] @ self._shapes[active] if len(active) else np.zeros(self._shapes.shape[1], np.float32)
-        jaw, rounding = performance.speech[frame].tolist()
-        others = {"blink": float(performance.blink[frame]), "jaw": jaw, "rounding": rounding,
-                  "swallow": float(performance.swallow[frame])}  # fmt: skip
+        jaw, rounding = tracks.speech[frame].tolist()
+        others = {"blink": float(tracks.blink[frame]), "jaw": jaw, "rounding": rounding,
+                  "swallow": float(tracks.swallow[frame])}  # fmt: skip
         for name, amount in others.items():
             if amount > 1e-4:
                 total = total + np.float32(amount) * self._others[name]
@@ -263,10 +263,10 @@ class HeadRenderer:
         normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-9
         return self._light.shine(np.asarray(normals, np.float32), self._occlusion)
 
-    def _draw_openings(self, picture: Uint8Array, view: View, performance: Performance, frame: int) -> None:
+    def _draw_openings(self, picture: Uint8Array, view: View, tracks: FaceTracks, frame: int) -> None:
         topology = self._topology
-        _, _, _, yaw, pitch, _ = performance.pose[frame].tolist()
-        gaze = performance.gaze[frame]
+        _, _, _, yaw, pitch, _ = tracks.pose[frame].tolist()
+        gaze = tracks.gaze[frame]
         look = (yaw * (1 - KEEPS_LOOKING) + GAZE_DEGREES[0] * float(gaze[0]),
                 -pitch * (1 - KEEPS_LOOKING) + GAZE_DEGREES[1] * float(gaze[1]))  # fmt: skip
         for side in (0, 1):
@@ -277,13 +277,13 @@ class HeadRenderer:
             self._eyes.draw(picture, rim, border, centre, radius, look, 0.86)
         rows = {name: self._teeth(view, name) for name in ("upper", "lower")}
         upper, lower = view.pixels[topology.upper_lip], view.pixels[topology.lower_lip]
-        pressed = self._pressed(performance, frame)
+        pressed = self._pressed(tracks, frame)
         self._mouth.draw(picture, *brought_together(upper, lower, pressed), rows["upper"], rows["lower"], 0.85)
 
-    def _pressed(self, performance: Performance, frame: int) -> float:
+    def _pressed(self, tracks: FaceTracks, frame: int) -> float:
         """How far the lips are held together, 0 to 1: pressed or tightened lips do not part."""
-        unit: dict[str, float] = dict(zip(AU_CODES, performance.action_units[frame].mean(axis=1).tolist(), strict=True))
-        parting = unit["25"] + unit["26"] + float(performance.speech[frame, 0])
+        unit: dict[str, float] = dict(zip(AU_CODES, tracks.action_units[frame].mean(axis=1).tolist(), strict=True))
+        parting = unit["25"] + unit["26"] + float(tracks.speech[frame, 0])
         holding = max(unit["23"], unit["24"], 0.6 * unit["17"], 0.4 * unit["10"], 0.4 * unit["9"])
         return min(1.0, 2.5 * holding) * max(0.0, 1 - 2.5 * parting)
 

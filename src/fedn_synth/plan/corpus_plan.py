@@ -45,7 +45,7 @@ _SELF_REPORT_MIX: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PlannedExpression:
     """One expression to be performed.
 
     Attributes:
@@ -73,8 +73,8 @@ class Scene:
         stem: file name without suffix, e.g. `15_0101disgustingteeth`.
         parent: folder it lies in, e.g. `s15`; another subject's for the stray video.
         n_frames: length.
-        parts: expressions in the order of their onsets.
-        overlaps: positions in :attr:`parts` whose expression begins before the one before has ended.
+        expressions: expressions in the order of their onsets.
+        overlaps: positions in :attr:`expressions` whose expression begins before the one before has ended.
     """
 
     index: int
@@ -84,7 +84,7 @@ class Scene:
     stem: str
     parent: str
     n_frames: int
-    parts: tuple[Part, ...]
+    expressions: tuple[PlannedExpression, ...]
     overlaps: frozenset[int]
 
     @property
@@ -93,7 +93,7 @@ class Scene:
         return MATERIALS[self.code]
 
 
-def cast(preset: Preset, seed: int) -> tuple[Scene, ...]:
+def plan_corpus(preset: Preset, seed: int) -> tuple[Scene, ...]:
     """Plans a corpus: a pure function of preset and seed.
 
     Args:
@@ -104,12 +104,12 @@ def cast(preset: Preset, seed: int) -> tuple[Scene, ...]:
         The videos by subject and code. Their numbers of macro- and micro-expressions sum to the preset's exactly, the
         expert emotions stand in CAS(ME)^2's proportions, and self-reports agree with them as often as there.
     """
-    rng = seeds.stream(seeds.CORPUS, seed, Draw.CASTING, preset.key)
+    rng = seeds.stream(seeds.CORPUS, seed, Draw.CORPUS_PLAN, preset.key)
     videos = _choose_videos(preset, rng)
     lengths = _draw_lengths(preset, [code for _, code in videos], rng)
     typo = _choose_typo(preset, videos, rng)
-    parts = _share_parts(preset, videos, lengths, rng)
-    overlaps = _choose_overlaps(parts, rng)
+    expressions = _share_expressions(preset, videos, lengths, rng)
+    overlaps = _choose_overlaps(expressions, rng)
     return tuple(
         Scene(
             index=index,
@@ -119,7 +119,7 @@ def cast(preset: Preset, seed: int) -> tuple[Scene, ...]:
             stem=f"{folder}_{code}{TITLES[code][1:] if index == typo else TITLES[code]}",
             parent=f"s{preset.stray_under if (folder, code) == preset.stray else folder}",
             n_frames=lengths[index],
-            parts=parts[index],
+            expressions=expressions[index],
             overlaps=overlaps[index],
         )
         for index, (folder, code) in enumerate(videos)
@@ -195,9 +195,9 @@ def _choose_typo(preset: Preset, videos: Sequence[tuple[int, str]], rng: np.rand
     return int(rng.choice(ordinary))
 
 
-def _share_parts(
+def _share_expressions(
     preset: Preset, videos: Sequence[tuple[int, str]], lengths: Sequence[int], rng: np.random.Generator
-) -> list[tuple[Part, ...]]:
+) -> list[tuple[PlannedExpression, ...]]:
     """The expressions of every video in random order."""
     annotated = [i for i, video in enumerate(videos) if video not in preset.unannotated]
     frames = np.array([lengths[i] for i in annotated], np.float64)
@@ -211,10 +211,10 @@ def _share_parts(
         slots.extend((video, "macro") for _ in range(int(n_macros)))
         slots.extend((video, "micro") for _ in range(n_micros))
     emotions = _draw_experts([MATERIALS[videos[video][1]] for video, _ in slots], rng)
-    parts = _label(slots, [MATERIALS[videos[video][1]] for video, _ in slots], emotions, rng)
-    shared: list[tuple[Part, ...]] = []
+    expressions = _label(slots, [MATERIALS[videos[video][1]] for video, _ in slots], emotions, rng)
+    shared: list[tuple[PlannedExpression, ...]] = []
     for video in range(len(videos)):
-        mine = [part for part, slot in zip(parts, slots, strict=True) if slot[0] == video]
+        mine = [planned for planned, slot in zip(expressions, slots, strict=True) if slot[0] == video]
         shared.append(tuple(mine[i] for i in rng.permutation(len(mine))))
     return shared
 
@@ -238,17 +238,17 @@ def _label(
     materials: Sequence[str],
     experts: Sequence[str],
     rng: np.random.Generator,
-) -> list[Part]:
+) -> list[PlannedExpression]:
     """Adds what the face shows and what its owner says to have felt."""
     analysed = [i for i, expert in enumerate(experts) if expert != "others"]
     n_agreeing = round(len(analysed) * AGREEING[0] / AGREEING[1])
     agreeing = set(rng.permutation(analysed)[:n_agreeing].tolist())
-    parts = []
+    expressions = []
     for i, ((_, kind), material, expert) in enumerate(zip(slots, materials, experts, strict=True)):
         emotion = _show(expert, material, rng)
         report = emotion if i in agreeing else _draw(_reports_against(expert), rng)
-        parts.append(Part(type=kind, emotion=emotion, expert=expert, self_report=report))
-    return parts
+        expressions.append(PlannedExpression(type=kind, emotion=emotion, expert=expert, self_report=report))
+    return expressions
 
 
 def _show(expert: str, material: str, rng: np.random.Generator) -> str:
@@ -267,11 +267,13 @@ def _draw(weights: dict[str, float], rng: np.random.Generator) -> str:
     return list(weights)[int(rng.choice(len(p), p=p / p.sum()))]
 
 
-def _choose_overlaps(parts: Sequence[tuple[Part, ...]], rng: np.random.Generator) -> list[frozenset[int]]:
+def _choose_overlaps(
+    expressions: Sequence[tuple[PlannedExpression, ...]], rng: np.random.Generator
+) -> list[frozenset[int]]:
     """Which expressions begin early. No expression overlaps both neighbours."""
-    total = sum(len(mine) for mine in parts)
-    pairs = [(video, i) for video, mine in enumerate(parts) for i in range(1, len(mine))]
-    chosen: list[set[int]] = [set() for _ in parts]
+    total = sum(len(mine) for mine in expressions)
+    pairs = [(video, i) for video, mine in enumerate(expressions) for i in range(1, len(mine))]
+    chosen: list[set[int]] = [set() for _ in expressions]
     wanted = max(1, round(total * OVERLAPPING))
     for at in rng.permutation(len(pairs)):
         video, i = pairs[at]

@@ -19,7 +19,7 @@ from fedn_synth.face.muscles import (
     UNILATERAL_EMOTIONS,
     action_unit_label,
 )
-from fedn_synth.plan.corpus_plan import Part
+from fedn_synth.plan.corpus_plan import PlannedExpression
 from fedn_synth.plan.reach import limited
 
 FloatArray = npt.NDArray[np.float64]
@@ -72,17 +72,17 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class TimedExpression:
     """One expression as performed.
 
     Attributes:
-        part: its type and labels.
+        planned: its type and labels.
         start: first frame of visible movement in the video, 0-based.
         moves: what every unit does.
         peak: greatest intensity of any unit, 0 to 1.
     """
 
-    part: Part
+    planned: PlannedExpression
     start: int
     moves: tuple[Move, ...]
     peak: float
@@ -145,9 +145,9 @@ def _phase(value: float) -> float:
     return math.acos(1 - 2 * value) / math.pi
 
 
-def draw_length(part: Part, rng: np.random.Generator) -> int:
+def draw_length(planned: PlannedExpression, rng: np.random.Generator) -> int:
     """Frames from onset to offset, both included: log-normal for macro-, uniform for micro-expressions."""
-    if part.type == "micro":
+    if planned.type == "micro":
         return int(rng.integers(MICRO_FRAMES[0], MICRO_FRAMES[1] + 1))
     while True:
         length = round(_MEDIAN_MACRO * float(np.exp(rng.normal(0, _MACRO_SPREAD))))
@@ -155,46 +155,48 @@ def draw_length(part: Part, rng: np.random.Generator) -> int:
             return length
 
 
-def perform(part: Part, start: int, length: int, expressiveness: float, rng: np.random.Generator) -> Act:
+def draw_expression(
+    planned: PlannedExpression, start: int, length: int, expressiveness: float, rng: np.random.Generator
+) -> TimedExpression:
     """Performs one expression.
 
     Args:
-        part: what to show.
+        planned: what to show.
         start: frame of the video in which movement begins to be visible.
         length: frames of visible movement.
         expressiveness: the person's own, 0 restrained to 1 vivid.
         rng: source of the expression's individuality.
 
     Returns:
-        An act that is visible in exactly `length` frames from `start`.
+        An expression that is visible in exactly `length` frames from `start`.
     """
-    low, high = MACRO_PEAK if part.type == "macro" else MICRO_PEAK
+    low, high = MACRO_PEAK if planned.type == "macro" else MICRO_PEAK
     peak = low + (high - low) * float(rng.beta(1 + 2 * expressiveness, 3 - 2 * expressiveness))
-    gains = draw_gains(part, peak, rng)
-    if part.type == "micro":
+    gains = draw_gains(planned, peak, rng)
+    if planned.type == "micro":
         gains = limited(gains, MICRO_REACH)
         peak = max(max(pair) for pair in gains.values())
-    timings = _macro_timings if part.type == "macro" else _micro_timings
+    timings = _macro_timings if planned.type == "macro" else _micro_timings
     times = timings(length, len(gains), rng)
     moves = []
     for (code, (left, right)), time in zip(gains.items(), times, strict=True):
         onset, full, fading, offset = (int(frame) for frame in time)
         sag = float(rng.uniform(0, _DEEPEST_SAG)) if fading > full else 0.0
         moves.append(Move(code, left, right, onset, full, fading, offset, sag))
-    return Act(part, start, tuple(moves), peak)
+    return TimedExpression(planned, start, tuple(moves), peak)
 
 
-def draw_gains(part: Part, peak: float, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
+def draw_gains(planned: PlannedExpression, peak: float, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
     """Peak intensity of every unit in the left and right half of the face; the greatest is `peak`."""
-    sets = EMOTION_UNITS[part.emotion]
+    sets = EMOTION_UNITS[planned.emotion]
     units = sets[int(rng.integers(len(sets)))]
-    if part.type == "macro" and peak >= _STRONG:
-        units = (*units, *STRONG_UNITS.get(part.emotion, ()))
+    if planned.type == "macro" and peak >= _STRONG:
+        units = (*units, *STRONG_UNITS.get(planned.emotion, ()))
     side = int(rng.integers(2))
     other_side = float(rng.uniform(0.82, 1.0))
-    if part.emotion in UNILATERAL_EMOTIONS:
+    if planned.emotion in UNILATERAL_EMOTIONS:
         other_side = 0.0
-    elif part.type == "micro":
+    elif planned.type == "micro":
         units = _partial(units, rng) if rng.random() < _PARTIAL else units
         other_side = float(rng.uniform(0, 0.35)) if rng.random() < _ONE_SIDED else other_side
     strengths = rng.uniform(0.7, 1.0, len(units))

@@ -15,7 +15,7 @@ from fedn_synth.face.anatomy import Anatomy
 from fedn_synth.face.canvas import Canvas, Float32Array, Uint8Array, ramp
 from fedn_synth.face.muscles import AU_CODES, half_fields
 from fedn_synth.face.skin import head_relief
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 
 Transform = npt.NDArray[np.float64]
 """`(2, 3)`, an affine map of points `(x, y)`."""
@@ -103,37 +103,37 @@ class HeadMotion:
         """`(rows, columns, 2)`, px of the whole picture at the samples."""
         self._pose_basis = _pose_basis(anatomy, self.canvas, self.positions)
 
-    def _weighted(self, performance: Performance, frame: int) -> Iterator[tuple[Float32Array, float]]:
+    def _weighted(self, tracks: FaceTracks, frame: int) -> Iterator[tuple[Float32Array, float]]:
         """The fields that act in a frame, with their intensities."""
-        for halves, intensities in zip(self.units, performance.action_units[frame], strict=True):
+        for halves, intensities in zip(self.units, tracks.action_units[frame], strict=True):
             for field, intensity in zip(halves, intensities, strict=True):
                 if intensity > MOVES_NOTHING:
                     yield field, float(intensity)
-        others = (*performance.speech[frame], performance.swallow[frame])
+        others = (*tracks.speech[frame], tracks.swallow[frame])
         for field, intensity in zip(self.others, others, strict=True):
             if intensity > MOVES_NOTHING:
                 yield field, float(intensity)
 
-    def skin(self, performance: Performance, frame: int) -> Float32Array | None:
+    def skin(self, tracks: FaceTracks, frame: int) -> Float32Array | None:
         """How far the skin has come at every point of the resting head (point minus source); None if nothing acts."""
         total: Float32Array | None = None
-        for field, intensity in self._weighted(performance, frame):
+        for field, intensity in self._weighted(tracks, frame):
             if total is None:
                 total = field * np.float32(intensity)
             else:
                 cv2.scaleAdd(field, intensity, total, dst=total)
         return total
 
-    def pose(self, performance: Performance, frame: int) -> Float32Array:
+    def pose(self, tracks: FaceTracks, frame: int) -> Float32Array:
         """Field of the head's pose alone: where a point of the picture lies on the resting head."""
-        coefficients = _pose_coefficients(performance.pose[frame], self._pivot, self.canvas.scale)
+        coefficients = _pose_coefficients(tracks.pose[frame], self._pivot, self.canvas.scale)
         x, y = (coefficients @ self._pose_basis).reshape(2, *self.canvas.shape)
         return np.asarray(cv2.merge([x, y]), np.float32)
 
-    def total(self, performance: Performance, frame: int, pose: Float32Array | None = None) -> Float32Array:
+    def total(self, tracks: FaceTracks, frame: int, pose: Float32Array | None = None) -> Float32Array:
         """Field of pose and skin together; `pose` may be given if it is known."""
-        pose = self.pose(performance, frame) if pose is None else pose
-        skin = self.skin(performance, frame)
+        pose = self.pose(tracks, frame) if pose is None else pose
+        skin = self.skin(tracks, frame)
         if skin is None:
             return pose
         # Muscles move the resting head, so their field is read where the pose leads.

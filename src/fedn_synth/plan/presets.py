@@ -154,13 +154,13 @@ class Draw(IntEnum):
     """What a stream is for; the first part of its address."""
 
     IDENTITY = 0
-    CASTING = 1
+    CORPUS_PLAN = 1
     HABITS = 2
-    ACTS = 3
+    EXPRESSIONS = 3
     DISTRACTORS = 4
     ANNOTATION = 5
     NOISE = 6
-    SITTING = 7
+    STILLS_PLAN = 7
     TURNS = 8
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.muscles import AU_CODES, AU_INDEX
 from fedn_synth.face.renderer import FaceRenderer
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 
 REFERENCE_FACE = 0
 """Seed of the face whose motion is measured; the others are within a tenth of its size."""
@@ -27,13 +27,13 @@ def landmark_motion() -> npt.NDArray[np.float64]:
         `(len(AU_CODES), 2, K, 2)` float64 px at 640x480, extrapolated from small intensities.
     """
     renderer = FaceRenderer(Identity.sample(REFERENCE_FACE))
-    rest = renderer.landmarks(Performance.neutral(1), 0)
+    rest = renderer.landmarks(FaceTracks.neutral(1), 0)
     motion = np.zeros((len(AU_CODES), 2, *rest.shape))
     for unit in range(len(AU_CODES)):
         for side in range(2):
-            performance = Performance.neutral(1)
-            performance.action_units[0, unit, side] = _PROBE
-            motion[unit, side] = (renderer.landmarks(performance, 0) - rest) / _PROBE
+            tracks = FaceTracks.neutral(1)
+            tracks.action_units[0, unit, side] = _PROBE
+            motion[unit, side] = (renderer.landmarks(tracks, 0) - rest) / _PROBE
     motion.setflags(write=False)
     return motion
 

@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.plan import distractors
 from fedn_synth.plan import presets as seeds
 from fedn_synth.plan.corpus_plan import Scene
 from fedn_synth.plan.distractors import Conditions, Distractor
-from fedn_synth.plan.expressions import Act, draw_length, perform
+from fedn_synth.plan.expressions import TimedExpression, draw_expression, draw_length
 from fedn_synth.plan.presets import Draw, Preset
 from fedn_synth.plan.turns import turns
 
@@ -36,21 +36,21 @@ class Habits:
 
 
 @dataclass(frozen=True)
-class Screenplay:
+class VideoPlan:
     """What happens in one video.
 
     Attributes:
-        acts: the expressions, by onset.
+        expressions: the expressions, by onset.
         distractors: everything else, by start.
-        performance: the same as tracks, frame by frame.
+        tracks: the same as tracks, frame by frame.
     """
 
-    acts: tuple[Act, ...]
+    expressions: tuple[TimedExpression, ...]
     distractors: tuple[Distractor, ...]
-    performance: Performance
+    tracks: FaceTracks
 
 
-def plan_acts(scene: Scene, preset: Preset, seed: int) -> tuple[Act, ...]:
+def plan_expressions(scene: Scene, preset: Preset, seed: int) -> tuple[TimedExpression, ...]:
     """The expressions of one video in time; cheap, and the same whoever asks.
 
     Args:
@@ -59,16 +59,16 @@ def plan_acts(scene: Scene, preset: Preset, seed: int) -> tuple[Act, ...]:
         seed: the corpus' seed.
 
     Returns:
-        Acts by onset, at least :data:`GAP` frames apart, but for the scene's overlaps of two to eight frames.
+        Expressions by onset, at least :data:`GAP` frames apart, but for the scene's overlaps of two to eight frames.
     """
-    rng = seeds.stream(seeds.CORPUS, seed, Draw.ACTS, preset.key, scene.index)
+    rng = seeds.stream(seeds.CORPUS, seed, Draw.EXPRESSIONS, preset.key, scene.index)
     expressiveness = _habits(scene, preset, seed).expressiveness
-    lengths = [draw_length(part, rng) for part in scene.parts]
+    lengths = [draw_length(planned, rng) for planned in scene.expressions]
     gaps = [-int(rng.integers(2, 6)) if i in scene.overlaps else GAP for i in range(len(lengths))]
     starts = place(lengths, gaps, scene.n_frames, rng)
     return tuple(
-        perform(part, start, length, expressiveness, rng)
-        for part, start, length in zip(scene.parts, starts, lengths, strict=True)
+        draw_expression(planned, start, length, expressiveness, rng)
+        for planned, start, length in zip(scene.expressions, starts, lengths, strict=True)
     )
 
 
@@ -100,7 +100,7 @@ def place(lengths: list[int], gaps: list[int], n_frames: int, rng: np.random.Gen
     return starts
 
 
-def write_screenplay(scene: Scene, preset: Preset, seed: int, conditions: Conditions) -> Screenplay:
+def plan_video(scene: Scene, preset: Preset, seed: int, conditions: Conditions) -> VideoPlan:
     """Everything that happens in one video: a pure function of its arguments.
 
     Args:
@@ -110,12 +110,16 @@ def write_screenplay(scene: Scene, preset: Preset, seed: int, conditions: Condit
         conditions: strength of the distractors; the expressions do not depend on it.
 
     Returns:
-        Acts, distractors and tracks of `scene.n_frames` frames.
+        Expressions, distractors and tracks of `scene.n_frames` frames.
     """
     n = scene.n_frames
-    acts = plan_acts(scene, preset, seed)
+    expressions = plan_expressions(scene, preset, seed)
     rng = seeds.stream(seeds.CORPUS, seed, Draw.DISTRACTORS, preset.key, scene.index)
-    reacting = [act.start for act in acts if rng.random() < _REACTING * (1 + (act.part.emotion == "surprise"))]
+    reacting = [
+        expression.start
+        for expression in expressions
+        if rng.random() < _REACTING * (1 + (expression.planned.emotion == "surprise"))
+    ]
     blink_rate = _habits(scene, preset, seed).blinks_per_minute * conditions.rate
     closure, blinks = distractors.blinks(n, blink_rate, reacting, rng)
     gaze, shifts = distractors.gaze_shifts(n, conditions.rate, rng)
@@ -128,9 +132,9 @@ def write_screenplay(scene: Scene, preset: Preset, seed: int, conditions: Condit
         turned, more = turns(n, conditions.turn - conditions.max_turn, looking)
         pose[:, 3:5] += turned
         movements = [*movements, *more]
-    tracks = [_perform_all(acts, n), closure, gaze, speech, swallow, pose, light]
+    tracks = [_sum_expressions(expressions, n), closure, gaze, speech, swallow, pose, light]
     events = sorted([*blinks, *shifts, *bursts, *swallows, *movements], key=lambda e: (e.start, e.end, e.kind))
-    return Screenplay(acts, tuple(events), Performance(*(track.astype(np.float32) for track in tracks)))
+    return VideoPlan(expressions, tuple(events), FaceTracks(*(track.astype(np.float32) for track in tracks)))
 
 
 def _habits(scene: Scene, preset: Preset, seed: int) -> Habits:
@@ -138,12 +142,12 @@ def _habits(scene: Scene, preset: Preset, seed: int) -> Habits:
     return Habits(expressiveness=float(rng.uniform(0.1, 0.9)), blinks_per_minute=float(rng.uniform(10, 22)))
 
 
-def _perform_all(acts: tuple[Act, ...], n_frames: int) -> distractors.FloatArray:
-    """Sum of the acts as `(n_frames, len(AU_CODES), 2)`; where two use one muscle, the stronger contraction is seen."""
-    track = Performance.neutral(n_frames).action_units.astype(np.float64)
-    for act in acts:
+def _sum_expressions(expressions: tuple[TimedExpression, ...], n_frames: int) -> distractors.FloatArray:
+    """Sum of the expressions `(n_frames, len(AU_CODES), 2)`; where two use one muscle, the stronger one is seen."""
+    track = FaceTracks.neutral(n_frames).action_units.astype(np.float64)
+    for expression in expressions:
         # GAP - 1 frames around hold the part of the ramps that is too weak to be called visible.
-        first, last = max(act.start - GAP + 1, 0), min(act.end + GAP - 1, n_frames)
+        first, last = max(expression.start - GAP + 1, 0), min(expression.end + GAP - 1, n_frames)
         part = track[first:last]
-        np.maximum(part, act.intensities(last - first, first - act.start), out=part)
+        np.maximum(part, expression.intensities(last - first, first - expression.start), out=part)
     return track

@@ -10,7 +10,7 @@ import numpy as np
 from fedn_synth.face.canvas import Uint8Array
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.muscles import AU_INDEX, EMOTION_UNITS, LEFT, STRONG_UNITS, UNILATERAL_EMOTIONS, action_unit_label
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.renderers import Faces, Renderer, make_renderer
 
 CELL: Final = (300, 260)
@@ -31,7 +31,7 @@ SHOWN_EMOTIONS: Final = tuple(emotion for emotion in EMOTION_UNITS if emotion !=
 MICRO_EMOTIONS: Final = ("happiness", "disgust", "surprise", "anger")
 
 
-def show_emotion(emotion: str, intensity: float) -> tuple[Performance, str]:
+def show_emotion(emotion: str, intensity: float) -> tuple[FaceTracks, str]:
     """Two frames of a face, neutral and at the apex of an emotion, without any other motion.
 
     Args:
@@ -39,16 +39,16 @@ def show_emotion(emotion: str, intensity: float) -> tuple[Performance, str]:
         intensity: of every unit, 0 to 1; from 0.6 the lips part where the emotion asks for it.
 
     Returns:
-        The performance of length 2, and its action units as a release would write them.
+        The tracks of length 2, and its action units as a release would write them.
     """
     units = EMOTION_UNITS[emotion][0]
     if intensity >= 0.6:
         units += STRONG_UNITS.get(emotion, ())
-    play = Performance.neutral(2)
+    tracks = FaceTracks.neutral(2)
     halves = slice(LEFT, LEFT + 1) if emotion in UNILATERAL_EMOTIONS else slice(None)
     for code in units:
-        play.action_units[1, AU_INDEX[code], halves] = intensity
-    return play, action_unit_label(units)
+        tracks.action_units[1, AU_INDEX[code], halves] = intensity
+    return tracks, action_unit_label(units)
 
 
 def contact_sheet(seed: int, n_identities: int = 6, faces: Faces = "2d") -> Uint8Array:
@@ -110,19 +110,19 @@ def _emotion_heading() -> Uint8Array:
 
 def _emotion_row(person: Renderer) -> Uint8Array:
     """Neutral and the apex of every emotion."""
-    cells = [_cell(person.render(Performance.neutral(1), 0, 0))]
+    cells = [_cell(person.render(FaceTracks.neutral(1), 0, 0))]
     for emotion in SHOWN_EMOTIONS:
-        play, _ = show_emotion(emotion, MACRO_INTENSITY)
-        cells.append(_cell(person.render(play, 1, 0)))
+        tracks, _ = show_emotion(emotion, MACRO_INTENSITY)
+        cells.append(_cell(person.render(tracks, 1, 0)))
     return np.concatenate(cells, axis=1)
 
 
 def _micro_row(person: Renderer, emotion: str) -> Uint8Array:
     """Onset, apex and their difference, with noise as in a video."""
-    play, units = show_emotion(emotion, MICRO_INTENSITY)
-    onset, apex = (person.render(play, frame, 0) for frame in (0, 1))
+    tracks, units = show_emotion(emotion, MICRO_INTENSITY)
+    onset, apex = (person.render(tracks, frame, 0) for frame in (0, 1))
     difference = (apex.astype(np.int16) - onset) * DIFFERENCE_GAIN + 128
-    motion = np.linalg.norm(person.landmarks(play, 1) - person.landmarks(play, 0), axis=1).max()
+    motion = np.linalg.norm(person.landmarks(tracks, 1) - person.landmarks(tracks, 0), axis=1).max()
     cells = np.concatenate([_cell(onset), _cell(apex), _cell(np.clip(difference, 0, 255).astype(np.uint8))], axis=1)
     caption = f"{emotion} {units}, largest motion of a landmark {motion:.1f} px"
     return np.concatenate([_banner(caption, cells.shape[1]), cells])
@@ -130,11 +130,11 @@ def _micro_row(person: Renderer, emotion: str) -> Uint8Array:
 
 def _turned_row(person: Renderer, emotion: str) -> Uint8Array:
     """Neutral and the apex of an emotion, turned by :data:`YAWS`; the last looks the other way, and down."""
-    play, _ = show_emotion(emotion, MACRO_INTENSITY)
+    tracks, _ = show_emotion(emotion, MACRO_INTENSITY)
     cells = []
     for frame in (0, 1):
         for yaw in YAWS:
-            play.pose[frame, 3] = yaw
-            cells.append(_cell(person.render(play, frame, 0)))
-    play.pose[1, 3:5] = (-YAWS[-1], 10)
-    return np.concatenate([*cells, _cell(person.render(play, 1, 0))], axis=1)
+            tracks.pose[frame, 3] = yaw
+            cells.append(_cell(person.render(tracks, frame, 0)))
+    tracks.pose[1, 3:5] = (-YAWS[-1], 10)
+    return np.concatenate([*cells, _cell(person.render(tracks, 1, 0))], axis=1)

@@ -17,19 +17,19 @@ from typing import Any, Final, TypeVar
 from fedn_lightning.datasets.generated_truth import FOLDER
 from fedn_lightning.errors import ConfigError, FednError
 from fedn_lightning.utils.cores import available_cores
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.plan import presets as seeds
-from fedn_synth.plan.corpus_plan import Scene, cast
+from fedn_synth.plan.corpus_plan import Scene, plan_corpus
 from fedn_synth.plan.distractors import HARD, ORDINARY, Conditions
 from fedn_synth.plan.presets import FPS, Draw, Preset, PresetName, find_preset
-from fedn_synth.plan.video_plan import plan_acts, write_screenplay
+from fedn_synth.plan.video_plan import plan_expressions, plan_video
 from fedn_synth.renderers import Faces, check_faces, make_renderer
 from fedn_synth.write import encode, truth
 from fedn_synth.write.encode import Form, Image
 from fedn_synth.write.workbook import WORKBOOK_NAME, annotate, write_workbook
 
 
-def claim(out: Path, name: str, job: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
+def begin_or_resume(out: Path, name: str, job: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
     """Marks a new or empty folder as a job's, or recognises it as the same job's.
 
     Args:
@@ -246,12 +246,12 @@ def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]
         msg = f"The seed must not be negative, got {job.seed}."
         raise ConfigError(msg)
     check_faces(job.faces, job.pose, job.conditions)
-    scenes = cast(preset, job.seed)
-    claim(out, CORPUS_NAME, settings(job), DEFAULTS)
-    acts = {scene.index: plan_acts(scene, preset, job.seed) for scene in scenes}
-    rows = annotate(scenes, acts, preset, job.seed)
+    scenes = plan_corpus(preset, job.seed)
+    begin_or_resume(out, CORPUS_NAME, settings(job), DEFAULTS)
+    expressions = {scene.index: plan_expressions(scene, preset, job.seed) for scene in scenes}
+    rows = annotate(scenes, expressions, preset, job.seed)
     write_workbook(out / WORKBOOK_NAME, rows, scenes)
-    truth.write_expressions(out / FOLDER, scenes, acts)
+    truth.write_expressions(out / FOLDER, scenes, expressions)
     missing = [scene for scene in scenes if not video_path(out, scene, job.form).exists()]
     missing.sort(key=lambda scene: (-scene.n_frames, scene.index))
     for scene in missing:
@@ -285,29 +285,29 @@ def write_scene(out: Path, job: Job, scene: Scene, report: Report) -> None:
         report: told how many frames were written.
     """
     preset = find_preset(job.preset)
-    play = write_screenplay(scene, preset, job.seed, job.conditions)
-    truth.write_video_truth(out / FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", play)
-    frames = render(scene, preset, job, play.performance, report)
+    plan = plan_video(scene, preset, job.seed, job.conditions)
+    truth.write_video_truth(out / FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", plan)
+    frames = render(scene, preset, job, plan.tracks, report)
     quality = encode.HARD_QUALITY if job.hard else encode.QUALITY
     # The video comes last: where it exists, its truth exists, and a resumed run leaves both alone.
     encode.WRITERS[job.form](video_path(out, scene, job.form), frames, quality)
 
 
-def render(scene: Scene, preset: Preset, job: Job, performance: Performance, report: Report) -> Iterator[Image]:
+def render(scene: Scene, preset: Preset, job: Job, tracks: FaceTracks, report: Report) -> Iterator[Image]:
     """Yields the frames of a scene, `(480, 640, 3)` uint8 RGB each."""
     from fedn_synth.face.identity import Identity
 
     person = Identity.sample(seeds.identity_seed(job.people, job.seed, preset.key, scene.subject))
     renderer = make_renderer(job.faces, person)
     rng = seeds.stream(seeds.CORPUS, job.seed, Draw.NOISE, preset.key, scene.index)
-    noise_seeds = rng.integers(0, 2**31, len(performance))
+    noise_seeds = rng.integers(0, 2**31, len(tracks))
     reported = 0
     for frame, noise_seed in enumerate(noise_seeds.tolist()):
-        yield renderer.render(performance, frame, noise_seed)
+        yield renderer.render(tracks, frame, noise_seed)
         if frame - reported >= _REPORT_EVERY:
             report(frame - reported)
             reported = frame
-    report(len(performance) - reported)
+    report(len(tracks) - reported)
 
 
 def settings(job: Any) -> dict[str, Any]:

@@ -15,14 +15,14 @@ from fedn_lightning.errors import ConfigError
 from fedn_lightning.video.alignment import Transform, eye_transform
 from fedn_synth.face.anatomy import LANDMARK_INDEX
 from fedn_synth.face.muscles import AU_INDEX
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.plan import presets as seeds
-from fedn_synth.plan.corpus_plan import Part
+from fedn_synth.plan.corpus_plan import PlannedExpression
 from fedn_synth.plan.distractors import ORDINARY
 from fedn_synth.plan.expressions import draw_gains
 from fedn_synth.plan.presets import Draw
 from fedn_synth.renderers import Faces, check_faces, make_renderer
-from fedn_synth.write.corpus import DEFAULTS, LICENCE, VERSION, Report, claim, finish, run_all, settings
+from fedn_synth.write.corpus import DEFAULTS, LICENCE, VERSION, Report, begin_or_resume, finish, run_all, settings
 from fedn_synth.write.encode import STILL_QUALITY, encode_jpeg
 
 # The one import against the flow corpora -> video: the stills have to show what the detector's crops will show.
@@ -77,17 +77,17 @@ class StillsJob:
 
 
 @dataclass(frozen=True)
-class Sitting:
+class StillsPlan:
     """What one person shows on their stills.
 
     Attributes:
-        performance: `N` frames, each a still of its own.
+        tracks: `N` frames, each a still of its own.
         expression: `(N,)` int64, index into :data:`CLASSES`.
         valence: `(N,)` float32, -1 to 1.
         arousal: `(N,)` float32, 0 to 1: the peak intensity of the expression.
     """
 
-    performance: Performance
+    tracks: FaceTracks
     expression: npt.NDArray[np.int64]
     valence: npt.NDArray[np.float32]
     arousal: npt.NDArray[np.float32]
@@ -112,13 +112,13 @@ def write_stills(out: Path, job: StillsJob, jobs: int | None = None) -> dict[str
     """
     _check(job)
     check_faces(job.faces, job.pose, ORDINARY)
-    claim(out, STILLS_NAME, settings(job), DEFAULTS)
+    begin_or_resume(out, STILLS_NAME, settings(job), DEFAULTS)
     for split in ("train_set", "val_set"):
         for kind in ("images", "annotations"):
             (out / split / kind).mkdir(parents=True, exist_ok=True)
     missing = [person for person in range(job.identities) if not _is_complete(out, job, person)]
     run_all(
-        partial(write_sitting, out, job),
+        partial(write_person, out, job),
         missing,
         title=f"Photographing {job.identities} people",
         total=job.identities * job.per_identity,
@@ -146,7 +146,7 @@ def n_validation(identities: int) -> int:
     return max(1, round(identities * VALIDATION_SHARE))
 
 
-def write_sitting(out: Path, job: StillsJob, person: int, report: Report) -> None:
+def write_person(out: Path, job: StillsJob, person: int, report: Report) -> None:
     """Writes all stills of one person.
 
     Args:
@@ -157,22 +157,20 @@ def write_sitting(out: Path, job: StillsJob, person: int, report: Report) -> Non
     """
     from fedn_synth.face.identity import Identity
 
-    rng = seeds.stream(seeds.STILLS, job.seed, Draw.SITTING, person)
-    sitting = pose_for_stills(job.per_identity, rng)
+    rng = seeds.stream(seeds.STILLS, job.seed, Draw.STILLS_PLAN, person)
+    plan = pose_for_stills(job.per_identity, rng)
     if job.pose:
         looking = seeds.stream(seeds.STILLS, job.seed, Draw.TURNS, person)
-        sitting.performance.pose[:, 3:5] += looking.uniform(-1, 1, (job.per_identity, 2)) * (
-            job.pose - ORDINARY.max_turn
-        )
+        plan.tracks.pose[:, 3:5] += looking.uniform(-1, 1, (job.per_identity, 2)) * (job.pose - ORDINARY.max_turn)
     renderer = make_renderer(job.faces, Identity.sample(seeds.identity_seed(job.people, job.seed, person)))
     images, annotations = (_split(out, job, person) / kind for kind in ("images", "annotations"))
     for still in range(job.per_identity):
         name = _name(job, person, still)
-        transform = draw_crop(renderer.landmarks(sitting.performance, still), job.size, rng)
-        image = renderer.render_crop(sitting.performance, still, int(rng.integers(2**31)), job.size, transform)
-        np.save(annotations / f"{name}_exp.npy", sitting.expression[still])
-        np.save(annotations / f"{name}_val.npy", sitting.valence[still])
-        np.save(annotations / f"{name}_aro.npy", sitting.arousal[still])
+        transform = draw_crop(renderer.landmarks(plan.tracks, still), job.size, rng)
+        image = renderer.render_crop(plan.tracks, still, int(rng.integers(2**31)), job.size, transform)
+        np.save(annotations / f"{name}_exp.npy", plan.expression[still])
+        np.save(annotations / f"{name}_val.npy", plan.valence[still])
+        np.save(annotations / f"{name}_aro.npy", plan.arousal[still])
         # The image comes last and at once: where it exists, the still is complete.
         partial_file = images / f".{name}.partial"
         partial_file.write_bytes(encode_jpeg(image, STILL_QUALITY, full_colour=True))
@@ -180,7 +178,7 @@ def write_sitting(out: Path, job: StillsJob, person: int, report: Report) -> Non
     report(job.per_identity)
 
 
-def pose_for_stills(n: int, rng: np.random.Generator) -> Sitting:
+def pose_for_stills(n: int, rng: np.random.Generator) -> StillsPlan:
     """Draws what one person shows: independent moments, all classes being equally likely.
 
     Args:
@@ -188,21 +186,21 @@ def pose_for_stills(n: int, rng: np.random.Generator) -> Sitting:
         rng: source of randomness.
 
     Returns:
-        The sitting, with every distractor of the corpora at work.
+        The plan, with every distractor of the corpora at work.
     """
-    performance = Performance.neutral(n)
-    _distract(performance, rng)
+    tracks = FaceTracks.neutral(n)
+    _distract(tracks, rng)
     expression = rng.integers(0, len(CLASSES), n)
     arousal = np.zeros(n)
     for still in np.flatnonzero(expression):
         faint = rng.random() < _MICRO_LIKE
         arousal[still] = rng.uniform(*(_FAINT if faint else _PLAIN))
         emotion = CLASSES[expression[still]]
-        part = Part("micro" if faint else "macro", emotion, expert="", self_report="")
-        for code, sides in draw_gains(part, float(arousal[still]), rng).items():
-            performance.action_units[still, AU_INDEX[code]] = sides
+        planned = PlannedExpression("micro" if faint else "macro", emotion, expert="", self_report="")
+        for code, sides in draw_gains(planned, float(arousal[still]), rng).items():
+            tracks.action_units[still, AU_INDEX[code]] = sides
     valence = np.array(VALENCE_SIGN)[expression] * arousal
-    return Sitting(performance, expression, valence.astype(np.float32), arousal.astype(np.float32))
+    return StillsPlan(tracks, expression, valence.astype(np.float32), arousal.astype(np.float32))
 
 
 def draw_crop(landmarks: npt.NDArray[np.float32], size: int, rng: np.random.Generator) -> Transform:
@@ -230,20 +228,20 @@ def draw_crop(landmarks: npt.NDArray[np.float32], size: int, rng: np.random.Gene
     return np.column_stack([turn @ exact[:, :2], turn @ (exact[:, 2] - middle) + middle + shift])
 
 
-def _distract(performance: Performance, rng: np.random.Generator) -> None:
+def _distract(tracks: FaceTracks, rng: np.random.Generator) -> None:
     """Fills in a random moment of every distractor of :mod:`.distractors`, frame by frame."""
-    n = len(performance)
+    n = len(tracks)
     limits = np.array([ORDINARY.max_shift] * 2 + [ORDINARY.max_turn] * 3 + [0.03])
-    performance.blink[:] = np.where(rng.random(n) < 0.18, rng.uniform(0, 1, n), 0)
+    tracks.blink[:] = np.where(rng.random(n) < 0.18, rng.uniform(0, 1, n), 0)
     away = rng.random((n, 1)) < 0.1
-    performance.gaze[:] = np.clip(rng.normal(0, 1, (n, 2)) * np.where(away, (0.6, 0.4), (0.22, 0.13)), -0.9, 0.9)
-    performance.speech[:] = np.where(rng.random((n, 1)) < 0.12, rng.uniform(0, 0.45, (n, 2)), 0)
-    performance.swallow[:] = np.where(rng.random(n) < 0.08, rng.uniform(0, 1, n), 0)
-    performance.pose[:] = np.tanh(rng.normal(0, 0.5, (n, 6))) * limits
-    performance.pose[:, 5] += 1
-    performance.light[:, 0] = 1 + rng.uniform(-1.7, 1.7, n) * (ORDINARY.gain + ORDINARY.drift)
-    performance.light[:, 1] = rng.uniform(-1.7, 1.7, n) * ORDINARY.gradient
-    performance.light[:, 2] = rng.uniform(-1.7, 1.7, n) * ORDINARY.warmth
+    tracks.gaze[:] = np.clip(rng.normal(0, 1, (n, 2)) * np.where(away, (0.6, 0.4), (0.22, 0.13)), -0.9, 0.9)
+    tracks.speech[:] = np.where(rng.random((n, 1)) < 0.12, rng.uniform(0, 0.45, (n, 2)), 0)
+    tracks.swallow[:] = np.where(rng.random(n) < 0.08, rng.uniform(0, 1, n), 0)
+    tracks.pose[:] = np.tanh(rng.normal(0, 0.5, (n, 6))) * limits
+    tracks.pose[:, 5] += 1
+    tracks.light[:, 0] = 1 + rng.uniform(-1.7, 1.7, n) * (ORDINARY.gain + ORDINARY.drift)
+    tracks.light[:, 1] = rng.uniform(-1.7, 1.7, n) * ORDINARY.gradient
+    tracks.light[:, 2] = rng.uniform(-1.7, 1.7, n) * ORDINARY.warmth
 
 
 def _check(job: StillsJob) -> None:

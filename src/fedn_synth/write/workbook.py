@@ -13,7 +13,7 @@ import numpy as np
 
 from fedn_synth.plan import presets as seeds
 from fedn_synth.plan.corpus_plan import Scene
-from fedn_synth.plan.expressions import Act
+from fedn_synth.plan.expressions import TimedExpression
 from fedn_synth.plan.presets import MATERIALS, Draw, Preset
 
 ZERO_OFFSETS: Final = 44 / 300
@@ -54,40 +54,40 @@ class AnnotationRow:
 
 
 def annotate(
-    scenes: Sequence[Scene], acts: Mapping[int, Sequence[Act]], preset: Preset, seed: int
+    scenes: Sequence[Scene], expressions: Mapping[int, Sequence[TimedExpression]], preset: Preset, seed: int
 ) -> tuple[AnnotationRow, ...]:
-    """Writes down the acts of a corpus as its release would.
+    """Writes down the expressions of a corpus as its release would.
 
     Args:
         scenes: all videos.
-        acts: the expressions by :attr:`Scene.index`.
+        expressions: the expressions by :attr:`Scene.index`.
         preset: the corpus' preset.
         seed: the corpus' seed.
 
     Returns:
-        A row for every act, by video and onset, some of them with one of the release's oddities. Overlapping
+        A row for every expression, by video and onset, some of them with one of the release's oddities. Overlapping
         expressions, themselves an oddity, get no other one.
     """
     rows, overlapping = [], []
     for scene in scenes:
-        for number, act in enumerate(acts[scene.index]):
-            rows.append(_faithful_row(scene, act, number + 1))
+        for number, expression in enumerate(expressions[scene.index]):
+            rows.append(_faithful_row(scene, expression, number + 1))
             overlapping.append(bool(scene.overlaps & {number, number + 1}))
     return tuple(_spoil(rows, overlapping, seeds.stream(seeds.CORPUS, seed, Draw.ANNOTATION, preset.key)))
 
 
-def _faithful_row(scene: Scene, act: Act, number: int) -> AnnotationRow:
-    units = act.action_units
+def _faithful_row(scene: Scene, expression: TimedExpression, number: int) -> AnnotationRow:
+    units = expression.action_units
     return AnnotationRow(
         subject=scene.subject,
         material=f"{scene.material}_{number}",
-        onset=act.start + 1,
-        apex=act.apex + 1,
-        offset=act.end,
+        onset=expression.start + 1,
+        apex=expression.apex + 1,
+        offset=expression.end,
         action_units=int(units) if units.isdigit() else units,
-        expert=act.part.expert,
-        type=f"{act.part.type}-expression",
-        self_report=act.part.self_report,
+        expert=expression.planned.expert,
+        type=f"{expression.planned.type}-expression",
+        self_report=expression.planned.self_report,
     )
 
 

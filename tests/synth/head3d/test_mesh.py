@@ -17,9 +17,9 @@ def test_rendering_imports_neither_torch_nor_the_package():
     code = """
 import sys
 from fedn_synth.face.identity import Identity
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.renderers import make_renderer
-picture = make_renderer("3d", Identity.sample(0)).render(Performance.neutral(1), 0, 0)
+picture = make_renderer("3d", Identity.sample(0)).render(FaceTracks.neutral(1), 0, 0)
 assert picture.std() > 20
 print(sorted({"torch", "anny", "warp", "trimesh"} & set(sys.modules)))
 """

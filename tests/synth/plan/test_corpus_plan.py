@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedn_lightning.errors import ConfigError
-from fedn_synth.plan.corpus_plan import apportion, cast
+from fedn_synth.plan.corpus_plan import apportion, plan_corpus
 from fedn_synth.plan.presets import PRESETS, TITLES, find_preset
 
 VALENCES = {"happiness": "positive", "surprise": "surprise"} | dict.fromkeys(
@@ -17,8 +17,8 @@ VALENCES = {"happiness": "positive", "surprise": "surprise"} | dict.fromkeys(
 @pytest.mark.parametrize("seed", [0, 7])
 def test_totals_are_the_presets_own(name: str, seed: int) -> None:
     preset = PRESETS[name]
-    scenes = cast(preset, seed)
-    types = Counter(part.type for scene in scenes for part in scene.parts)
+    scenes = plan_corpus(preset, seed)
+    types = Counter(planned.type for scene in scenes for planned in scene.expressions)
 
     assert len(scenes) == preset.n_videos
     assert (types["macro"], types["micro"]) == (preset.macros, preset.micros)
@@ -27,57 +27,68 @@ def test_totals_are_the_presets_own(name: str, seed: int) -> None:
 
 
 def test_casme2_has_the_size_and_the_labels_of_the_release() -> None:
-    scenes = cast(PRESETS["casme2"], 3)
+    scenes = plan_corpus(PRESETS["casme2"], 3)
     frames = [scene.n_frames for scene in scenes]
-    parts = [part for scene in scenes for part in scene.parts]
-    analysed = [part for part in parts if part.expert != "others"]
+    expressions = [planned for scene in scenes for planned in scene.expressions]
+    analysed = [planned for planned in expressions if planned.expert != "others"]
 
     assert (len(scenes), min(frames), max(frames)) == (97, 659, 4374)
     assert abs(sum(frames) - 252_000) < 200
-    assert Counter(part.expert for part in parts) == {"negative": 126, "positive": 124, "others": 82, "surprise": 25}
-    assert sum(VALENCES.get(part.self_report) == part.expert for part in analysed) == 246
-    assert not any(VALENCES.get(part.self_report) == "others" for part in parts)
+    assert Counter(planned.expert for planned in expressions) == {
+        "negative": 126,
+        "positive": 124,
+        "others": 82,
+        "surprise": 25,
+    }
+    assert sum(VALENCES.get(planned.self_report) == planned.expert for planned in analysed) == 246
+    assert not any(VALENCES.get(planned.self_report) == "others" for planned in expressions)
     assert sum(len(scene.overlaps) for scene in scenes) == 18
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_only_unannotated_videos_have_no_expressions(name: str) -> None:
     preset = PRESETS[name]
-    empty = {(scene.folder, scene.code) for scene in cast(preset, 1) if not scene.parts}
+    empty = {(scene.folder, scene.code) for scene in plan_corpus(preset, 1) if not scene.expressions}
 
     assert empty == set(preset.unannotated)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_one_stem_has_a_typo_and_one_lies_under_another_subject(name: str) -> None:
-    scenes = cast(PRESETS[name], 2)
+    scenes = plan_corpus(PRESETS[name], 2)
     typos = [scene for scene in scenes if scene.stem != f"{scene.folder}_{scene.code}{TITLES[scene.code]}"]
     strays = [scene for scene in scenes if scene.parent != f"s{scene.folder}"]
 
     assert [typo.stem for typo in typos] == [f"{typo.folder}_{typo.code}{TITLES[typo.code][1:]}" for typo in typos]
     assert len(typos) == 1
-    assert typos[0].parts
+    assert typos[0].expressions
     assert [(stray.stem, stray.parent) for stray in strays] == [("23_0502funnyerrors", "s19")]
 
 
 def test_standard_videos_are_alike() -> None:
-    counts = [Counter(part.type for part in scene.parts) for scene in cast(PRESETS["standard"], 0) if scene.parts]
+    counts = [
+        Counter(planned.type for planned in scene.expressions)
+        for scene in plan_corpus(PRESETS["standard"], 0)
+        if scene.expressions
+    ]
 
     assert all(3 <= count["macro"] <= 10 and 1 <= count["micro"] <= 4 for count in counts)
 
 
 def test_expressions_match_the_film_that_elicits_them() -> None:
-    parts = [(scene.material, part.expert) for scene in cast(PRESETS["casme2"], 0) for part in scene.parts]
-    funny = Counter(expert for material, expert in parts if material.startswith("happy"))
-    nasty = Counter(expert for material, expert in parts if not material.startswith("happy"))
+    expressions = [
+        (scene.material, planned.expert) for scene in plan_corpus(PRESETS["casme2"], 0) for planned in scene.expressions
+    ]
+    funny = Counter(expert for material, expert in expressions if material.startswith("happy"))
+    nasty = Counter(expert for material, expert in expressions if not material.startswith("happy"))
 
     assert funny["positive"] > 2 * funny["negative"]
     assert nasty["negative"] > 2 * nasty["positive"]
 
 
 def test_another_seed_casts_another_corpus() -> None:
-    assert cast(PRESETS["tiny"], 0) == cast(PRESETS["tiny"], 0)
-    assert cast(PRESETS["tiny"], 0) != cast(PRESETS["tiny"], 1)
+    assert plan_corpus(PRESETS["tiny"], 0) == plan_corpus(PRESETS["tiny"], 0)
+    assert plan_corpus(PRESETS["tiny"], 0) != plan_corpus(PRESETS["tiny"], 1)
 
 
 @settings(deadline=None)

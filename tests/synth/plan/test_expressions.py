@@ -7,26 +7,26 @@ from hypothesis import strategies as st
 
 from fedn_lightning.events import EXPRESSION_TYPES, ExpressionType
 from fedn_synth.face.muscles import EMOTION_UNITS
-from fedn_synth.plan.corpus_plan import Part
+from fedn_synth.plan.corpus_plan import PlannedExpression
 from fedn_synth.plan.expressions import (
     MACRO_FRAMES,
     MACRO_PEAK,
     MICRO_FRAMES,
     MICRO_PEAK,
     VISIBLE,
-    Act,
+    TimedExpression,
+    draw_expression,
     draw_length,
-    perform,
     rise_and_fall,
 )
 
 EMOTIONS = [emotion for emotion in EMOTION_UNITS if emotion != "contempt"]
 
 
-def acts_of(kind: ExpressionType, emotion: str, n: int) -> list[Act]:
+def expressions_of(kind: ExpressionType, emotion: str, n: int) -> list[TimedExpression]:
     rng = np.random.default_rng(0)
-    part = Part(kind, emotion, "", "")
-    return [perform(part, 100, draw_length(part, rng), float(rng.random()), rng) for _ in range(n)]
+    planned = PlannedExpression(kind, emotion, "", "")
+    return [draw_expression(planned, 100, draw_length(planned, rng), float(rng.random()), rng) for _ in range(n)]
 
 
 @settings(deadline=None)
@@ -54,28 +54,32 @@ def test_ramps_are_smooth() -> None:
 
 @pytest.mark.parametrize(("kind", "emotion"), list(product(EXPRESSION_TYPES, EMOTIONS)))
 def test_an_act_is_visible_exactly_as_long_as_asked(kind: ExpressionType, emotion: str) -> None:
-    for act in acts_of(kind, emotion, 60):
-        peaks = act.intensities(200).max(axis=0)
-        track = act.intensities(act.end - act.start + 60, -30)
+    for expression in expressions_of(kind, emotion, 60):
+        peaks = expression.intensities(200).max(axis=0)
+        track = expression.intensities(expression.end - expression.start + 60, -30)
         share = np.divide(track, peaks, out=np.zeros_like(track), where=peaks > 0).max(axis=(1, 2))
-        seen = np.flatnonzero(share >= VISIBLE * (1 - 1e-6)) + act.start - 30
+        seen = np.flatnonzero(share >= VISIBLE * (1 - 1e-6)) + expression.start - 30
 
-        assert (seen[0], seen[-1] + 1, len(seen)) == (act.start, act.end, act.end - act.start)
-        assert act.start < act.apex < act.end
-        assert track.max() == pytest.approx(act.peak)
+        assert (seen[0], seen[-1] + 1, len(seen)) == (
+            expression.start,
+            expression.end,
+            expression.end - expression.start,
+        )
+        assert expression.start < expression.apex < expression.end
+        assert track.max() == pytest.approx(expression.peak)
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
 def test_macro_and_micro_expressions_keep_their_ranges(emotion: str) -> None:
     for kind, frames, peaks in (("macro", MACRO_FRAMES, MACRO_PEAK), ("micro", MICRO_FRAMES, MICRO_PEAK)):
-        acts = acts_of(kind, emotion, 80)  # type: ignore[arg-type]
-        assert all(frames[0] <= act.end - act.start <= frames[1] for act in acts)
-        assert all(peaks[0] <= act.peak <= peaks[1] for act in acts)
+        expressions = expressions_of(kind, emotion, 80)  # type: ignore[arg-type]
+        assert all(frames[0] <= expression.end - expression.start <= frames[1] for expression in expressions)
+        assert all(peaks[0] <= expression.peak <= peaks[1] for expression in expressions)
 
 
 def test_macro_lengths_have_the_median_of_the_release() -> None:
     rng = np.random.default_rng(1)
-    lengths = [draw_length(Part("macro", "happiness", "", ""), rng) for _ in range(2000)]
+    lengths = [draw_length(PlannedExpression("macro", "happiness", "", ""), rng) for _ in range(2000)]
 
     assert 33 <= np.median(lengths) <= 40
     assert min(lengths) < 20
@@ -83,33 +87,38 @@ def test_macro_lengths_have_the_median_of_the_release() -> None:
 
 
 def test_many_micro_expressions_are_partial_or_one_sided_and_no_macro_expression_is() -> None:
-    def partial(act: Act) -> bool:
-        return len(act.moves) < 5
+    def partial(expression: TimedExpression) -> bool:
+        return len(expression.moves) < 5
 
-    def one_sided(act: Act) -> bool:
-        return all(min(move.left, move.right) < 0.4 * max(move.left, move.right) for move in act.moves)
+    def one_sided(expression: TimedExpression) -> bool:
+        return all(min(move.left, move.right) < 0.4 * max(move.left, move.right) for move in expression.moves)
 
-    micro, macro = acts_of("micro", "fear", 300), acts_of("macro", "fear", 300)
+    micro, macro = expressions_of("micro", "fear", 300), expressions_of("macro", "fear", 300)
 
-    assert 0.25 < np.mean([partial(act) for act in micro]) < 0.45
-    assert 0.2 < np.mean([one_sided(act) for act in micro]) < 0.4
-    assert not any(partial(act) or one_sided(act) for act in macro)
+    assert 0.25 < np.mean([partial(expression) for expression in micro]) < 0.45
+    assert 0.2 < np.mean([one_sided(expression) for expression in micro]) < 0.4
+    assert not any(partial(expression) or one_sided(expression) for expression in macro)
 
 
 def test_strong_emotions_part_the_lips_and_weak_ones_do_not() -> None:
-    for act in acts_of("macro", "happiness", 100):
-        assert act.action_units == ("6+12+25" if act.peak >= 0.6 else "6+12")
+    for expression in expressions_of("macro", "happiness", 100):
+        assert expression.action_units == ("6+12+25" if expression.peak >= 0.6 else "6+12")
 
 
 def test_onset_is_mostly_faster_than_offset_in_macro_expressions() -> None:
-    shares = [(act.apex - act.start) / (act.end - act.start) for act in acts_of("macro", "anger", 200)]
+    shares = [
+        (expression.apex - expression.start) / (expression.end - expression.start)
+        for expression in expressions_of("macro", "anger", 200)
+    ]
 
     assert np.mean(shares) < 0.45
 
 
 def test_vivid_people_show_more() -> None:
     rng = np.random.default_rng(2)
-    part = Part("macro", "surprise", "", "")
-    restrained, vivid = (np.mean([perform(part, 0, 40, e, rng).peak for _ in range(200)]) for e in (0.1, 0.9))
+    planned = PlannedExpression("macro", "surprise", "", "")
+    restrained, vivid = (
+        np.mean([draw_expression(planned, 0, 40, e, rng).peak for _ in range(200)]) for e in (0.1, 0.9)
+    )
 
     assert vivid > restrained + 0.15

@@ -7,7 +7,7 @@ from fedn_synth.face.anatomy import LANDMARK_INDEX
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.muscles import AU_CODES, AU_INDEX, EMOTION_UNITS, LEFT, PULLS, RIGHT, STRONG_UNITS
 from fedn_synth.face.renderer import FaceRenderer
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 
 # Unit, landmark, and the px it moves right and down at full intensity on the person's left (right of the picture).
 EXPECTED = [
@@ -37,15 +37,15 @@ def people() -> list[FaceRenderer]:
     return [FaceRenderer(Identity.sample(seed)) for seed in (11, 12, 13)]
 
 
-def act(codes: tuple[str, ...], intensity: float = 1.0, halves: tuple[int, ...] = (LEFT, RIGHT)) -> Performance:
-    play = Performance.neutral(2)
+def contract(codes: tuple[str, ...], intensity: float = 1.0, halves: tuple[int, ...] = (LEFT, RIGHT)) -> FaceTracks:
+    tracks = FaceTracks.neutral(2)
     for code in codes:
-        play.action_units[1, AU_INDEX[code], list(halves)] = intensity
-    return play
+        tracks.action_units[1, AU_INDEX[code], list(halves)] = intensity
+    return tracks
 
 
-def moved(person: FaceRenderer, play: Performance) -> np.ndarray:
-    return person.landmarks(play, 1) - person.landmarks(play, 0)
+def moved(person: FaceRenderer, tracks: FaceTracks) -> np.ndarray:
+    return person.landmarks(tracks, 1) - person.landmarks(tracks, 0)
 
 
 def test_every_unit_has_a_muscle() -> None:
@@ -58,14 +58,14 @@ def test_units_move_skin_as_real_muscles_do(
 ) -> None:
     for person in people:
         size = person.identity.eyes.half_distance / 44
-        x, y = moved(person, act((code,)))[LANDMARK_INDEX[landmark]] / size
+        x, y = moved(person, contract((code,)))[LANDMARK_INDEX[landmark]] / size
         assert across[0] <= x <= across[1]
         assert down[0] <= y <= down[1]
 
 
 @pytest.mark.parametrize("code", ["1", "4", "12", "15", "26"])
 def test_motion_is_linear_in_intensity(people: list[FaceRenderer], code: str) -> None:
-    faint, small, full = (moved(people[0], act((code,), i)) / i for i in (0.12, 0.35, 1.0))
+    faint, small, full = (moved(people[0], contract((code,), i)) / i for i in (0.12, 0.35, 1.0))
     most = np.hypot(*full.T).argmax()
     assert np.hypot(*faint[most]) == pytest.approx(np.hypot(*small[most]), rel=0.06)
     # Skin that has come far meets a weaker part of the field.
@@ -75,13 +75,13 @@ def test_motion_is_linear_in_intensity(people: list[FaceRenderer], code: str) ->
 def test_a_micro_expression_moves_half_a_pixel_to_a_few(people: list[FaceRenderer]) -> None:
     for emotion in ("happiness", "disgust", "anger", "sadness"):
         for intensity, least, most in ((0.12, 0.5, 2.0), (0.35, 1.5, 5.0)):
-            motion = moved(people[0], act(EMOTION_UNITS[emotion][0], intensity))
+            motion = moved(people[0], contract(EMOTION_UNITS[emotion][0], intensity))
             assert least <= np.hypot(*motion.T).max() <= most
 
 
 @pytest.mark.parametrize("code", ["2", "6", "12", "14", "15", "20"])
 def test_the_halves_of_a_face_are_independent(people: list[FaceRenderer], code: str) -> None:
-    both, left, right = (moved(people[1], act((code,), 1.0, h)) for h in ((LEFT, RIGHT), (LEFT,), (RIGHT,)))
+    both, left, right = (moved(people[1], contract((code,), 1.0, h)) for h in ((LEFT, RIGHT), (LEFT,), (RIGHT,)))
     on_left = [i for name, i in LANDMARK_INDEX.items() if name.endswith("_left")]
     on_right = [i for name, i in LANDMARK_INDEX.items() if name.endswith("_right")]
     assert np.abs(left[on_left] - both[on_left]).max() < 0.2
@@ -90,17 +90,17 @@ def test_the_halves_of_a_face_are_independent(people: list[FaceRenderer], code: 
 
 
 def test_the_left_half_is_on_the_right_of_the_picture(people: list[FaceRenderer]) -> None:
-    points = people[0].landmarks(Performance.neutral(1), 0)
+    points = people[0].landmarks(FaceTracks.neutral(1), 0)
     assert points[LANDMARK_INDEX["mouth_corner_left"], 0] > 320 > points[LANDMARK_INDEX["mouth_corner_right"], 0]
 
 
 @pytest.mark.parametrize("emotion", EMOTION_UNITS)
 def test_no_emotion_tears_or_folds_the_skin(people: list[FaceRenderer], emotion: str) -> None:
     for alternative in EMOTION_UNITS[emotion]:
-        play = act(alternative + STRONG_UNITS.get(emotion, ()))
-        play.pose[1] = (10, -10, 4, 4, 4, 1.03)
+        tracks = contract(alternative + STRONG_UNITS.get(emotion, ()))
+        tracks.pose[1] = (10, -10, 4, 4, 4, 1.03)
         for person in people:
-            sources = person.motion.total(play, 1) + person.motion.positions
+            sources = person.motion.total(tracks, 1) + person.motion.positions
             step = person.motion.canvas.step
             down, across = (np.gradient(sources, axis=axis) / step for axis in (0, 1))
             area = across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0]
@@ -120,35 +120,35 @@ def test_no_emotion_tears_or_folds_the_skin(people: list[FaceRenderer], emotion:
     ],
 )
 def test_pose_moves_the_nose(people: list[FaceRenderer], pose: tuple[float, ...], shift: tuple[float, float]) -> None:
-    play = Performance.neutral(2)
-    play.pose[1] = pose
+    tracks = FaceTracks.neutral(2)
+    tracks.pose[1] = pose
     for person in people:
-        x, y = moved(person, play)[LANDMARK_INDEX["nose_tip"]]
+        x, y = moved(person, tracks)[LANDMARK_INDEX["nose_tip"]]
         assert (x, y) == pytest.approx(shift, abs=2.5)
 
 
 def test_turning_moves_the_nose_past_the_eyes(people: list[FaceRenderer]) -> None:
-    play = Performance.neutral(2)
-    play.pose[1, 3] = 4
-    motion = moved(people[0], play)[:, 0]
+    tracks = FaceTracks.neutral(2)
+    tracks.pose[1, 3] = 4
+    motion = moved(people[0], tracks)[:, 0]
     assert motion[LANDMARK_INDEX["nose_tip"]] > motion[LANDMARK_INDEX["eye_outer_left"]] + 1
 
 
 def test_roll_and_scale_are_similarities_of_the_face(people: list[FaceRenderer]) -> None:
-    play = Performance.neutral(2)
-    play.pose[1] = (3, 2, 4, 0, 0, 1.04)
+    tracks = FaceTracks.neutral(2)
+    tracks.pose[1] = (3, 2, 4, 0, 0, 1.04)
     eyes = [LANDMARK_INDEX["eye_centre_right"], LANDMARK_INDEX["eye_centre_left"]]
-    before, after = (people[0].landmarks(play, frame)[eyes] for frame in (0, 1))
+    before, after = (people[0].landmarks(tracks, frame)[eyes] for frame in (0, 1))
     (x0, y0), (x1, y1) = before[1] - before[0], after[1] - after[0]
     assert np.hypot(x1, y1) / np.hypot(x0, y0) == pytest.approx(1.04, abs=0.005)
     assert np.rad2deg(np.arctan2(y1, x1) - np.arctan2(y0, x0)) == pytest.approx(4, abs=0.2)
 
 
 def test_arrive_inverts_the_field(people: list[FaceRenderer]) -> None:
-    play = act(("1", "2", "5", "26"))
-    play.pose[1] = (8, -6, 3, 2, -3, 0.98)
+    tracks = contract(("1", "2", "5", "26"))
+    tracks.pose[1] = (8, -6, 3, 2, -3, 0.98)
     motion = people[2].motion
-    field = motion.total(play, 1)
+    field = motion.total(tracks, 1)
     sources = people[2].anatomy.landmarks() + np.float32([319.5, 0])
     seen = motion.arrive(sources, field)
     from fedn_synth.plan.motion import sample_field

@@ -19,14 +19,14 @@ def test_no_person_of_the_stills_can_occur_in_a_corpus() -> None:
 
 
 def test_streams_of_different_addresses_differ_and_of_one_address_agree() -> None:
-    first = seeds.stream(seeds.CORPUS, 0, Draw.ACTS, 1, 2).random(4)
+    first = seeds.stream(seeds.CORPUS, 0, Draw.EXPRESSIONS, 1, 2).random(4)
 
-    assert (first == seeds.stream(seeds.CORPUS, 0, Draw.ACTS, 1, 2).random(4)).all()
+    assert (first == seeds.stream(seeds.CORPUS, 0, Draw.EXPRESSIONS, 1, 2).random(4)).all()
     for other in (
-        seeds.stream(seeds.STILLS, 0, Draw.ACTS, 1, 2),
-        seeds.stream(seeds.CORPUS, 1, Draw.ACTS, 1, 2),
+        seeds.stream(seeds.STILLS, 0, Draw.EXPRESSIONS, 1, 2),
+        seeds.stream(seeds.CORPUS, 1, Draw.EXPRESSIONS, 1, 2),
         seeds.stream(seeds.CORPUS, 0, Draw.NOISE, 1, 2),
-        seeds.stream(seeds.CORPUS, 0, Draw.ACTS, 2, 1),
-        seeds.stream(seeds.CORPUS, 0, Draw.ACTS, 1),
+        seeds.stream(seeds.CORPUS, 0, Draw.EXPRESSIONS, 2, 1),
+        seeds.stream(seeds.CORPUS, 0, Draw.EXPRESSIONS, 1),
     ):
         assert (first != other.random(4)).all()

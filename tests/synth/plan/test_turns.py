@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from fedn_synth.plan.corpus_plan import cast
+from fedn_synth.plan.corpus_plan import plan_corpus
 from fedn_synth.plan.distractors import ORDINARY, Conditions
 from fedn_synth.plan.presets import find_preset
 from fedn_synth.plan.turns import FAST, SLOW, turns
-from fedn_synth.plan.video_plan import write_screenplay
+from fedn_synth.plan.video_plan import plan_video
 
 
 def test_turns_stay_within_the_limit_and_use_it():
@@ -25,12 +25,12 @@ def test_there_are_slow_and_fast_turns():
 
 def test_a_pose_changes_yaw_and_pitch_and_nothing_else():
     preset = find_preset("tiny")
-    scene = cast(preset, 4)[1]
-    still = write_screenplay(scene, preset, 4, ORDINARY)
-    turned = write_screenplay(scene, preset, 4, Conditions(turn=30))
+    scene = plan_corpus(preset, 4)[1]
+    still = plan_video(scene, preset, 4, ORDINARY)
+    turned = plan_video(scene, preset, 4, Conditions(turn=30))
 
-    assert turned.acts == still.acts
-    assert (turned.performance.action_units == still.performance.action_units).all()
-    assert (turned.performance.pose[:, [0, 1, 2, 5]] == still.performance.pose[:, [0, 1, 2, 5]]).all()
-    assert 10 < np.abs(turned.performance.pose[:, 3:5]).max() <= 30
+    assert turned.expressions == still.expressions
+    assert (turned.tracks.action_units == still.tracks.action_units).all()
+    assert (turned.tracks.pose[:, [0, 1, 2, 5]] == still.tracks.pose[:, [0, 1, 2, 5]]).all()
+    assert 10 < np.abs(turned.tracks.pose[:, 3:5]).max() <= 30
     assert len(turned.distractors) > len(still.distractors)

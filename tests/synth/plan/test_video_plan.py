@@ -3,11 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedn_synth.plan.corpus_plan import cast
+from fedn_synth.plan.corpus_plan import plan_corpus
 from fedn_synth.plan.distractors import HARD, ORDINARY
 from fedn_synth.plan.expressions import VISIBLE
 from fedn_synth.plan.presets import PRESETS
-from fedn_synth.plan.video_plan import GAP, place, plan_acts, write_screenplay
+from fedn_synth.plan.video_plan import GAP, place, plan_expressions, plan_video
 
 STANDARD = PRESETS["standard"]
 
@@ -39,53 +39,55 @@ def test_intervals_that_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_expressions_keep_apart_but_for_the_planned_overlaps(name: str) -> None:
     preset = PRESETS[name]
-    for scene in cast(preset, 5):
-        acts = plan_acts(scene, preset, 5)
-        for i in range(1, len(acts)):
-            distance = acts[i].start - acts[i - 1].end
+    for scene in plan_corpus(preset, 5):
+        expressions = plan_expressions(scene, preset, 5)
+        for i in range(1, len(expressions)):
+            distance = expressions[i].start - expressions[i - 1].end
             assert -6 < distance < 0 if i in scene.overlaps else distance >= GAP
 
 
 def test_tracks_agree_with_the_labels() -> None:
-    scene = next(scene for scene in cast(STANDARD, 0) if len(scene.parts) > 5 and not scene.overlaps)
-    play = write_screenplay(scene, STANDARD, 0, ORDINARY)
-    strength = play.performance.action_units.max(axis=(1, 2))
+    scene = next(scene for scene in plan_corpus(STANDARD, 0) if len(scene.expressions) > 5 and not scene.overlaps)
+    plan = plan_video(scene, STANDARD, 0, ORDINARY)
+    strength = plan.tracks.action_units.max(axis=(1, 2))
     labelled = np.zeros(scene.n_frames, bool)
-    for act in play.acts:
-        labelled[act.start : act.end] = True
-        assert strength[act.start : act.end].max() == pytest.approx(act.peak, rel=1e-5)
+    for expression in plan.expressions:
+        labelled[expression.start : expression.end] = True
+        assert strength[expression.start : expression.end].max() == pytest.approx(expression.peak, rel=1e-5)
         # The first and the last frame move visibly, the frames before and after do not.
-        assert strength[[act.start, act.end - 1]].min() >= 0.7 * VISIBLE * act.peak - 1e-6
-        assert strength[[act.start - 1, act.end]].max() < VISIBLE * act.peak
+        assert strength[[expression.start, expression.end - 1]].min() >= 0.7 * VISIBLE * expression.peak - 1e-6
+        assert strength[[expression.start - 1, expression.end]].max() < VISIBLE * expression.peak
 
-    assert len(play.performance) == scene.n_frames
+    assert len(plan.tracks) == scene.n_frames
     assert strength[~labelled].max() < VISIBLE
 
 
 def test_a_video_is_the_same_whatever_was_planned_before() -> None:
-    first, second = cast(STANDARD, 0)[1:3]
-    alone = write_screenplay(second, STANDARD, 0, ORDINARY).performance
-    write_screenplay(first, STANDARD, 0, ORDINARY)
-    after = write_screenplay(second, STANDARD, 0, ORDINARY).performance
+    first, second = plan_corpus(STANDARD, 0)[1:3]
+    alone = plan_video(second, STANDARD, 0, ORDINARY).tracks
+    plan_video(first, STANDARD, 0, ORDINARY)
+    after = plan_video(second, STANDARD, 0, ORDINARY).tracks
 
     assert (alone.pose == after.pose).all()
     assert (alone.action_units == after.action_units).all()
 
 
 def test_hard_conditions_leave_the_expressions_alone() -> None:
-    scene = cast(STANDARD, 0)[2]
-    ordinary, hard = (write_screenplay(scene, STANDARD, 0, conditions) for conditions in (ORDINARY, HARD))
+    scene = plan_corpus(STANDARD, 0)[2]
+    ordinary, hard = (plan_video(scene, STANDARD, 0, conditions) for conditions in (ORDINARY, HARD))
 
-    assert ordinary.acts == hard.acts
-    assert (ordinary.performance.action_units == hard.performance.action_units).all()
-    assert np.ptp(hard.performance.pose[:, 0]) > np.ptp(ordinary.performance.pose[:, 0])
+    assert ordinary.expressions == hard.expressions
+    assert (ordinary.tracks.action_units == hard.tracks.action_units).all()
+    assert np.ptp(hard.tracks.pose[:, 0]) > np.ptp(ordinary.tracks.pose[:, 0])
 
 
 def test_distractors_also_happen_during_expressions() -> None:
     during = 0
-    for scene in cast(STANDARD, 0)[1:6]:
-        play = write_screenplay(scene, STANDARD, 0, ORDINARY)
-        for act in play.acts:
-            during += any(d.kind == "blink" and d.start < act.end and act.start < d.end for d in play.distractors)
+    for scene in plan_corpus(STANDARD, 0)[1:6]:
+        plan = plan_video(scene, STANDARD, 0, ORDINARY)
+        for expression in plan.expressions:
+            during += any(
+                d.kind == "blink" and d.start < expression.end and expression.start < d.end for d in plan.distractors
+            )
 
     assert during >= 5

@@ -3,16 +3,16 @@ from itertools import pairwise
 
 import pytest
 
-from fedn_synth.plan.corpus_plan import cast
+from fedn_synth.plan.corpus_plan import plan_corpus
 from fedn_synth.plan.presets import PRESETS
-from fedn_synth.plan.video_plan import plan_acts
+from fedn_synth.plan.video_plan import plan_expressions
 from fedn_synth.write.workbook import AnnotationRow, annotate
 
 
 def rows_of(name: str, seed: int = 0) -> tuple[AnnotationRow, ...]:
     preset = PRESETS[name]
-    scenes = cast(preset, seed)
-    return annotate(scenes, {scene.index: plan_acts(scene, preset, seed) for scene in scenes}, preset, seed)
+    scenes = plan_corpus(preset, seed)
+    return annotate(scenes, {scene.index: plan_expressions(scene, preset, seed) for scene in scenes}, preset, seed)
 
 
 def quirks(rows: tuple[AnnotationRow, ...]) -> Counter[str]:
@@ -61,15 +61,15 @@ def test_zero_offsets_strike_macro_expressions_only() -> None:
 
 def test_faithful_rows_count_from_one_and_include_the_offset() -> None:
     preset = PRESETS["tiny"]
-    scenes = cast(preset, 0)
-    acts = {scene.index: plan_acts(scene, preset, 0) for scene in scenes}
-    rows = annotate(scenes, acts, preset, 0)
-    truths = [act for scene in scenes for act in acts[scene.index]]
+    scenes = plan_corpus(preset, 0)
+    expressions = {scene.index: plan_expressions(scene, preset, 0) for scene in scenes}
+    rows = annotate(scenes, expressions, preset, 0)
+    truths = [expression for scene in scenes for expression in expressions[scene.index]]
 
-    for row, act in zip(rows, truths, strict=True):
-        assert row.onset == act.start + 1
-        assert row.offset in (act.end, 0)
-        assert str(row.action_units) == act.action_units
+    for row, expression in zip(rows, truths, strict=True):
+        assert row.onset == expression.start + 1
+        assert row.offset in (expression.end, 0)
+        assert str(row.action_units) == expression.action_units
     assert any(isinstance(row.action_units, int) for row in rows)
     assert any(isinstance(row.action_units, str) for row in rows)
     assert {row.subject for row in rows} == {1, 2, 3, 4}

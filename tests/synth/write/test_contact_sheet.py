@@ -9,9 +9,9 @@ from fedn_synth.write.contact_sheet import CELL, SHOWN_EMOTIONS, contact_sheet, 
 
 @pytest.mark.parametrize("emotion", EMOTION_UNITS)
 def test_the_second_frame_shows_the_emotion(emotion: str) -> None:
-    play, label = show_emotion(emotion, 0.5)
-    assert not play.action_units[0].any()
-    acting = {code for code, index in AU_INDEX.items() if play.action_units[1, index].any()}
+    tracks, label = show_emotion(emotion, 0.5)
+    assert not tracks.action_units[0].any()
+    acting = {code for code, index in AU_INDEX.items() if tracks.action_units[1, index].any()}
     assert acting == set(EMOTION_UNITS[emotion][0]) == set(label.split("+"))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fedn_lightning.datasets.casme2 import read_casme2
 from fedn_lightning.errors import ConfigError
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.write import corpus as write
 from fedn_synth.write.corpus import Job, render, write_corpus
 
@@ -22,8 +22,8 @@ class GreyRenderer:
     def __init__(self, identity: object) -> None:
         del identity
 
-    def render(self, performance: Performance, frame: int, noise_seed: int) -> np.ndarray:
-        del performance, noise_seed
+    def render(self, tracks: FaceTracks, frame: int, noise_seed: int) -> np.ndarray:
+        del tracks, noise_seed
         return np.full((480, 640, 3), frame % 256, np.uint8)
 
 
@@ -103,7 +103,7 @@ def test_an_interrupted_run_is_taken_up_where_it_stopped(
 ) -> None:
     out = tmp_path / "tiny"
     shutil.copytree(corpus, out)
-    claim = json.loads((out / "corpus.json").read_text())
+    begin_or_resume = json.loads((out / "corpus.json").read_text())
     (out / "corpus.json").rename(out / "corpus.unfinished.json")
     lost = out / "rawvideo" / "s19" / "23_0502funnyerrors.avi"
     lost.rename(lost.with_name(f".{lost.name}.partial"))
@@ -113,7 +113,7 @@ def test_an_interrupted_run_is_taken_up_where_it_stopped(
 
     assert files(out) == files(corpus)
     assert {path: path.stat().st_mtime_ns for path in others} == others
-    assert claim == json.loads((out / "corpus.json").read_text())
+    assert begin_or_resume == json.loads((out / "corpus.json").read_text())
 
 
 def test_another_corpus_is_never_written_over(corpus: Path) -> None:
@@ -136,9 +136,9 @@ def test_a_negative_seed_is_refused_before_anything_is_written(tmp_path: Path) -
 
 
 def test_frames_are_rendered_once_each_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = write.cast(write.find_preset("tiny"), 0)[0]
+    scene = write.plan_corpus(write.find_preset("tiny"), 0)[0]
     reports: list[int] = []
-    frames = render(scene, write.find_preset("tiny"), JOB, Performance.neutral(100), reports.append)
+    frames = render(scene, write.find_preset("tiny"), JOB, FaceTracks.neutral(100), reports.append)
 
     assert [int(frame[0, 0, 0]) for frame in frames] == list(range(100))
     assert sum(reports) == 100
@@ -148,7 +148,9 @@ def test_frames_are_rendered_once_each_and_reported(monkeypatch: pytest.MonkeyPa
 def test_scenes_can_be_written_as_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    scene = replace(write.cast(write.find_preset("tiny"), 0)[0], n_frames=30, parts=(), overlaps=frozenset())
+    scene = replace(
+        write.plan_corpus(write.find_preset("tiny"), 0)[0], n_frames=30, expressions=(), overlaps=frozenset()
+    )
     job = Job("tiny", 0, "frames", hard=True)
     write.video_path(tmp_path, scene, job.form).parent.mkdir(parents=True)
 

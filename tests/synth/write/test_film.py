@@ -7,11 +7,11 @@ import decord
 import numpy as np
 import pytest
 
-from fedn_synth.plan.corpus_plan import cast
+from fedn_synth.plan.corpus_plan import plan_corpus
 from fedn_synth.plan.presets import PRESETS
 from fedn_synth.write.corpus import Job, video_path, write_scene
 
-SCENE = replace(cast(PRESETS["tiny"], 0)[0], n_frames=24, parts=(), overlaps=frozenset())
+SCENE = replace(plan_corpus(PRESETS["tiny"], 0)[0], n_frames=24, expressions=(), overlaps=frozenset())
 
 
 def film(out: Path, job: Job) -> Path:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from fedn_lightning.errors import ConfigError
-from fedn_synth.plan.corpus_plan import cast
+from fedn_synth.plan.corpus_plan import plan_corpus
 from fedn_synth.plan.presets import find_preset
-from fedn_synth.write.corpus import DEFAULTS, Job, claim, render, settings, write_scene
+from fedn_synth.write.corpus import DEFAULTS, Job, begin_or_resume, render, settings, write_scene
 from fedn_synth.write.stills import StillsJob, write_stills
 from support.heads import needs_anny
 
@@ -22,7 +22,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def short_scene():
-    return replace(cast(find_preset("tiny"), JOB.seed)[0], n_frames=60, parts=(), overlaps=())
+    return replace(plan_corpus(find_preset("tiny"), JOB.seed)[0], n_frames=60, expressions=(), overlaps=())
 
 
 def test_settings_of_flat_faces_are_written_as_ever():
@@ -32,12 +32,12 @@ def test_settings_of_flat_faces_are_written_as_ever():
 
 
 def test_one_kind_of_faces_never_goes_on_with_the_other_s_folder(tmp_path: Path):
-    claim(tmp_path / "a", "corpus", settings(JOB), DEFAULTS)
+    begin_or_resume(tmp_path / "a", "corpus", settings(JOB), DEFAULTS)
     with pytest.raises(ConfigError, match="Choose another folder"):
-        claim(tmp_path / "a", "corpus", settings(replace(JOB, faces="2d", pose=0.0)), DEFAULTS)
-    claim(tmp_path / "b", "corpus", settings(Job("tiny", 2)), DEFAULTS)
+        begin_or_resume(tmp_path / "a", "corpus", settings(replace(JOB, faces="2d", pose=0.0)), DEFAULTS)
+    begin_or_resume(tmp_path / "b", "corpus", settings(Job("tiny", 2)), DEFAULTS)
     with pytest.raises(ConfigError, match="Choose another folder"):
-        claim(tmp_path / "b", "corpus", settings(JOB), DEFAULTS)
+        begin_or_resume(tmp_path / "b", "corpus", settings(JOB), DEFAULTS)
 
 
 @needs_anny
@@ -58,12 +58,12 @@ def test_a_video_is_the_same_every_time(tmp_path: Path):
 
 @needs_anny
 def test_frames_do_not_depend_on_those_before():
-    from fedn_synth.plan.video_plan import write_screenplay
+    from fedn_synth.plan.video_plan import plan_video
 
     scene, preset = short_scene(), find_preset("tiny")
-    play = write_screenplay(scene, preset, JOB.seed, JOB.conditions)
-    frames = list(render(scene, preset, JOB, play.performance, lambda done: None))
-    again = next(render(scene, preset, JOB, play.performance, lambda done: None))
+    plan = plan_video(scene, preset, JOB.seed, JOB.conditions)
+    frames = list(render(scene, preset, JOB, plan.tracks, lambda done: None))
+    again = next(render(scene, preset, JOB, plan.tracks, lambda done: None))
     assert (frames[0] == again).all()
     assert len(frames) == 60
 

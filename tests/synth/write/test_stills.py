@@ -66,38 +66,38 @@ def test_an_interrupted_run_is_taken_up(stills: Path, tmp_path: Path) -> None:
 
 
 def test_labels_and_faces_agree() -> None:
-    sitting = pose_for_stills(4000, np.random.default_rng(0))
-    peak = sitting.performance.action_units.max(axis=(1, 2))
+    plan = pose_for_stills(4000, np.random.default_rng(0))
+    peak = plan.tracks.action_units.max(axis=(1, 2))
 
-    assert np.bincount(sitting.expression, minlength=8).min() > 400
-    assert np.allclose(sitting.arousal, peak, atol=1e-6)
-    assert (peak[sitting.expression == 0] == 0).all()
-    assert peak[sitting.expression > 0].min() >= 0.1
+    assert np.bincount(plan.expression, minlength=8).min() > 400
+    assert np.allclose(plan.arousal, peak, atol=1e-6)
+    assert (peak[plan.expression == 0] == 0).all()
+    assert peak[plan.expression > 0].min() >= 0.1
     assert peak.max() > 0.97
-    assert (np.abs(sitting.valence) <= sitting.arousal + 1e-6).all()
-    assert (sitting.valence[sitting.expression == 1] > 0).all()
-    assert (sitting.valence[sitting.expression == 6] < 0).all()
+    assert (np.abs(plan.valence) <= plan.arousal + 1e-6).all()
+    assert (plan.valence[plan.expression == 1] > 0).all()
+    assert (plan.valence[plan.expression == 6] < 0).all()
 
 
 def test_every_class_shows_its_own_units() -> None:
     from fedn_synth.face.muscles import AU_CODES, STRONG_UNITS
 
-    sitting = pose_for_stills(1500, np.random.default_rng(1))
+    plan = pose_for_stills(1500, np.random.default_rng(1))
     for number, emotion in enumerate(CLASSES[1:], start=1):
-        moved = sitting.performance.action_units[sitting.expression == number].any(axis=(0, 2))
+        moved = plan.tracks.action_units[plan.expression == number].any(axis=(0, 2))
         known = {code for units in EMOTION_UNITS[emotion] for code in units} | set(STRONG_UNITS.get(emotion, ()))
         assert {code for code, seen in zip(AU_CODES, moved, strict=True) if seen} == known
 
 
 def test_every_distractor_is_at_work() -> None:
-    performance = pose_for_stills(2000, np.random.default_rng(2)).performance
+    tracks = pose_for_stills(2000, np.random.default_rng(2)).tracks
 
     for name in ("blink", "swallow"):
-        assert 0.03 < (getattr(performance, name) > 0).mean() < 0.3
-    assert 0.05 < (performance.speech[:, 0] > 0).mean() < 0.3
-    assert performance.gaze.std() > 0.1
-    assert np.abs(performance.pose[:, 2:5]).max() > 3
-    assert performance.light[:, 0].std() > 0.02
+        assert 0.03 < (getattr(tracks, name) > 0).mean() < 0.3
+    assert 0.05 < (tracks.speech[:, 0] > 0).mean() < 0.3
+    assert tracks.gaze.std() > 0.1
+    assert np.abs(tracks.pose[:, 2:5]).max() > 3
+    assert tracks.light[:, 0].std() > 0.02
 
 
 def test_eyes_land_near_their_canonical_places() -> None:

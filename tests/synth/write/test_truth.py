@@ -8,14 +8,20 @@ from fedn_lightning.errors import AnnotationError
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    plays = write_generated_truth(tmp_path)
-    acts = read_expressions(tmp_path / FOLDER)
-    for scene, play in plays:
+    plans = write_generated_truth(tmp_path)
+    expressions = read_expressions(tmp_path / FOLDER)
+    for scene, plan in plans:
         key = f"s{scene.folder}", scene.stem
-        happened = [(event.kind, event.start, event.end) for event in play.distractors]
+        happened = [(event.kind, event.start, event.end) for event in plan.distractors]
         assert list(read_distractors(tmp_path / FOLDER, *key)) == happened
-        found = [(act.start, act.end, act.emotion, act.peak) for act in acts.get(key, [])]
-        assert found == [(act.start, act.end, act.part.emotion, round(act.peak, 4)) for act in play.acts]
+        found = [
+            (expression.start, expression.end, expression.emotion, expression.peak)
+            for expression in expressions.get(key, [])
+        ]
+        assert found == [
+            (expression.start, expression.end, expression.planned.emotion, round(expression.peak, 4))
+            for expression in plan.expressions
+        ]
 
 
 def test_damage_is_named(tmp_path: Path) -> None:

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import openpyxl
 
-from fedn_synth.plan.corpus_plan import cast
+from fedn_synth.plan.corpus_plan import plan_corpus
 from fedn_synth.plan.presets import PRESETS
-from fedn_synth.plan.video_plan import plan_acts
+from fedn_synth.plan.video_plan import plan_expressions
 from fedn_synth.write.workbook import WORKBOOK_NAME, annotate, write_workbook
 
 PRESET = PRESETS["tiny"]
-SCENES = cast(PRESET, 0)
-ROWS = annotate(SCENES, {scene.index: plan_acts(scene, PRESET, 0) for scene in SCENES}, PRESET, 0)
+SCENES = plan_corpus(PRESET, 0)
+ROWS = annotate(SCENES, {scene.index: plan_expressions(scene, PRESET, 0) for scene in SCENES}, PRESET, 0)
 
 
 def test_the_three_sheets_have_the_release_s_cells_and_no_headers(tmp_path: Path) -> None:
