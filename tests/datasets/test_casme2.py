@@ -197,7 +197,7 @@ def test_two_files_claiming_one_video_are_set_aside(root, tmp_path):
     corpus = with_rows(root, tmp_path, *ROWS)
     folder = tmp_path / "corpus" / "rawvideo" / "s15"
     shutil.copy(folder / "15_0401girlcrashing.avi", folder / "15_0401copy.avi")
-    with pytest.raises(AnnotationError, match="another path claims the same video, 15_0401"):
+    with pytest.raises(AnnotationError, match="another path has the same video name, 15_0401"):
         read_casme2(corpus)
     kept = read_casme2(corpus, unusable_rows="drop")
     assert 3 not in spans(kept)

@@ -68,7 +68,7 @@ def test_rows_that_cannot_be_used_are_named(root, row, message):
 
 def test_two_files_claiming_one_video_are_named(root):
     write_movie(root / "videos" / "anna" / "first take.avi", map(numbered, range(5)), codec="mjpeg")
-    with pytest.raises(AnnotationError, match="another path claims the same video, anna/first take"):
+    with pytest.raises(AnnotationError, match="another path has the same video name, anna/first take"):
         read("csv", str(root), fps="50")
 
 

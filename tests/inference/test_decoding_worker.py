@@ -19,10 +19,10 @@ from lookalikes.movies import write_movie
 SPEC = CropSpec(32, 30.0)
 
 
-def watch(path, face="largest", spec=SPEC, skim=True):
+def watch(path, face="largest", spec=SPEC, fast=True):
     """The scene and all crops `(F, T, S, S, 3)`."""
     said = []
-    stream(CropRequest(str(path), spec, face, skim), said.append)
+    stream(CropRequest(str(path), spec, face, fast), said.append)
     (scene,) = (message for message in said if isinstance(message, Scene))
     crops = np.concatenate([message.crops for message in said if isinstance(message, Crops)], axis=1)
     assert isinstance(said[-1], Done)
@@ -150,9 +150,9 @@ def test_a_truncated_file_is_told(pictures, tmp_path, suffix):
         assert 20 < scene.n_frames < 60
 
 
-def test_frames_that_the_timestamps_miscount_are_surveyed(films, monkeypatch):
-    true_skim = worker.skim_footage
-    monkeypatch.setattr(worker, "skim_footage", lambda job: replace(true_skim(job), n_frames=149))
+def test_frames_that_the_timestamps_miscount_are_counted(films, monkeypatch):
+    scan_fast = worker.scan_face_fast
+    monkeypatch.setattr(worker, "scan_face_fast", lambda job: replace(scan_fast(job), n_frames=149))
     with pytest.raises(MiscountedError, match="has not the 149 frames"):
         watch(films / "thirty.mp4")
-    assert watch(films / "thirty.mp4", skim=False)[0].n_frames == 150
+    assert watch(films / "thirty.mp4", fast=False)[0].n_frames == 150

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fedn_lightning.errors import ConfigError, VideoError
-from fedn_lightning.video.pyav import PyAVSource, skim, survey
+from fedn_lightning.video.pyav import PyAVSource, scan, scan_fast
 from fedn_lightning.video.readers import FolderSource, open_video
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
@@ -65,14 +65,14 @@ def test_decord_jumps_rightly_in_common_files(movies, name):
 
 def test_rates_and_times_come_from_the_file(movies):
     assert open_video(movies / "200fps.mp4", reader="pyav").fps == 200
-    seen = survey(str(movies / "h264.avi"), samples=4)
+    seen = scan(str(movies / "h264.avi"), samples=4)
     assert (seen.n_frames, seen.fps, seen.variable, seen.height, seen.width) == (N, 30, False, 48, 112)
     assert seen.times[30] == pytest.approx(1.0, abs=0.01)
     assert 4 <= len(seen.samples) <= 8
     picked = [read_number(np.repeat(s[..., None], 3, 2)) for s in seen.samples]
     assert picked == list(seen.sampled)
-    assert not any(survey(str(movies / name)).variable for name in FILES)
-    uneven = survey(str(movies / "variable.mp4"))
+    assert not any(scan(str(movies / name)).variable for name in FILES)
+    uneven = scan(str(movies / "variable.mp4"))
     assert uneven.variable
     assert uneven.times[20] == pytest.approx(33e-3 * 20 + 80e-3, abs=1e-3)
 
@@ -95,12 +95,12 @@ def test_frames_that_an_edit_list_cuts_off_do_not_count(movies, tmp_path):
     assert shown == list(range(10, N))
     assert source.n_frames == len(shown)
     assert numbers(source.frames(40, 43)) == [50, 51, 52]
-    assert survey(str(path)).n_frames == len(shown)
+    assert scan(str(path)).n_frames == len(shown)
 
 
 @pytest.mark.parametrize("name", [*FILES, "200fps.mp4", "variable.mp4"])
-def test_skimming_finds_what_a_survey_finds(movies, name):
-    found, expected = skim(str(movies / name), samples=3), survey(str(movies / name), samples=3)
+def test_fast_scan_finds_what_a_scan_finds(movies, name):
+    found, expected = scan_fast(str(movies / name), samples=3), scan(str(movies / name), samples=3)
     if found is None:
         assert name in ("h264-b.avi", "mpeg4-b.avi")  # their timestamps are made up
         return
@@ -122,8 +122,8 @@ def test_a_turned_video_is_shown_upright(movies, tmp_path):
     source = PyAVSource(str(path))
     assert (source.height, source.width) == (112, 48)
     assert np.array_equal(source.frames(3, 4)[0], np.rot90(PyAVSource(str(movies / "h264.mp4")).frames(3, 4)[0]))
-    assert survey(str(path), samples=2).samples[0].shape == (112, 48)
-    assert [(seen.height, seen.width) for seen in (survey(str(path)), skim(str(path)))] == [(112, 48)] * 2
+    assert scan(str(path), samples=2).samples[0].shape == (112, 48)
+    assert [(seen.height, seen.width) for seen in (scan(str(path)), scan_fast(str(path)))] == [(112, 48)] * 2
 
 
 @pytest.mark.parametrize("name", [*FILES, "variable.mp4"])
@@ -168,9 +168,9 @@ def test_a_truncated_file_is_told_from_a_whole_one(movies, tmp_path):
     data = (movies / "mjpeg.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) * 2 // 3])
     with pytest.raises(VideoError, match=r"cut\.avi (breaks off|is damaged|cannot be decoded)"):
-        survey(str(tmp_path / "cut.avi"))
+        scan(str(tmp_path / "cut.avi"))
     with pytest.raises(VideoError, match=r"cut\.avi (breaks off|is damaged|cannot be decoded)"):
-        skim(str(tmp_path / "cut.avi"))
+        scan_fast(str(tmp_path / "cut.avi"))
 
 
 def test_folders_are_sorted_by_number_and_start_at_their_first(tmp_path):

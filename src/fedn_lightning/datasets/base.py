@@ -53,11 +53,11 @@ class Annotation:
         )
 
 
-class Ledger:
+class RepairLog:
     """Collects what happens to rows, so that nothing is dropped without a word.
 
     Args:
-        unusable_rows: `error` raises when the ledger is closed with an unusable row in it; `drop` lists them.
+        unusable_rows: `error` raises when the log is closed with an unusable row in it; `drop` lists them.
 
     Raises:
         ConfigError: if `unusable_rows` is neither.
@@ -136,7 +136,7 @@ def to_corpus(
     name: str,
     videos: Iterable[Video],
     annotations: Iterable[Annotation],
-    ledger: Ledger,
+    log: RepairLog,
     *,
     offset_policy: str = "apex",
     type_source: TypeSource = "label",
@@ -148,50 +148,48 @@ def to_corpus(
         name: the corpus.
         videos: all videos, also those without an annotation.
         annotations: the rows as the release has them.
-        ledger: collects repairs; the reader may already have noted some.
+        log: collects repairs; the reader may already have noted some.
         offset_policy: see :func:`repaired_offset`.
         type_source: `label` takes the release's type; `duration` calls up to 0.5 s micro and the rest macro.
         past_end: what a row that ends past its video is: `unusable`, or `clip`ped to the video's last frame.
 
     Raises:
-        AnnotationError: for unusable rows, unless the ledger drops them.
+        AnnotationError: for unusable rows, unless the log drops them.
         ConfigError: if a policy does not exist.
     """
     repaired_offset(0, 0, offset_policy)  # a misspelt policy must not wait for the first row that needs it
     check_choice("type_source", type_source, get_args(TypeSource))
     expressions = []
     for raw in annotations:
-        row = _known_offset(raw, offset_policy, ledger)
-        row = row and _inside_video(row, past_end, ledger)
+        row = _known_offset(raw, offset_policy, log)
+        row = row and _inside_video(row, past_end, log)
         if row:
-            expressions.append(_expression(_typed(_plausible_apex(row, ledger), type_source, ledger)))
-    return Corpus(name, tuple(sorted(videos, key=lambda v: v.key)), tuple(expressions), ledger.close())
+            expressions.append(_expression(_typed(_plausible_apex(row, log), type_source, log)))
+    return Corpus(name, tuple(sorted(videos, key=lambda v: v.key)), tuple(expressions), log.close())
 
 
-def _known_offset(row: Annotation, policy: str, ledger: Ledger) -> Annotation | None:
+def _known_offset(row: Annotation, policy: str, log: RepairLog) -> Annotation | None:
     """Gives a row an offset; None if it is dropped or ends before it starts."""
     if row.offset is None:
         offset = repaired_offset(row.onset, row.apex, policy)
         if offset is not None and row.video.n_frames is not None:
             offset = min(offset, row.video.first_frame + row.video.n_frames - 1)
         mended = None if offset is None else replace(row, offset=offset)
-        ledger.repaired(
-            row.file, row.row, f"offset_policy={policy}", row.frames, mended.frames if mended else "dropped"
-        )
+        log.repaired(row.file, row.row, f"offset_policy={policy}", row.frames, mended.frames if mended else "dropped")
         row = mended or row
     if row.offset is None:
         return None
     if row.offset < row.onset:
-        ledger.unusable(row.file, row.row, "the offset lies before the onset", row.frames)
+        log.unusable(row.file, row.row, "the offset lies before the onset", row.frames)
         return None
     return row
 
 
-def _inside_video(row: Annotation, past_end: PastEnd, ledger: Ledger) -> Annotation | None:
+def _inside_video(row: Annotation, past_end: PastEnd, log: RepairLog) -> Annotation | None:
     """Keeps a row inside its video; None if it cannot be."""
     video = row.video
     if row.onset < video.first_frame:
-        ledger.unusable(row.file, row.row, f"the onset lies before the first frame of {video.key}", row.frames)
+        log.unusable(row.file, row.row, f"the onset lies before the first frame of {video.key}", row.frames)
         return None
     if video.n_frames is None or row.offset is None:
         return row
@@ -200,22 +198,22 @@ def _inside_video(row: Annotation, past_end: PastEnd, ledger: Ledger) -> Annotat
         return row
     if past_end == "clip" and row.onset <= last:
         clipped = replace(row, offset=float(last))
-        ledger.repaired(row.file, row.row, "past_end=clip", row.frames, clipped.frames)
+        log.repaired(row.file, row.row, "past_end=clip", row.frames, clipped.frames)
         return clipped
-    ledger.unusable(row.file, row.row, f"the offset lies past the last frame ({last}) of {video.key}", row.frames)
+    log.unusable(row.file, row.row, f"the offset lies past the last frame ({last}) of {video.key}", row.frames)
     return None
 
 
-def _plausible_apex(row: Annotation, ledger: Ledger) -> Annotation:
+def _plausible_apex(row: Annotation, log: RepairLog) -> Annotation:
     """Forgets an apex outside the expression: the interval is what is trained on and scored."""
     if row.apex is None or row.offset is None or row.onset <= row.apex <= row.offset:
         return row
     mended = replace(row, apex=None)
-    ledger.repaired(row.file, row.row, "apex outside the expression", row.frames, mended.frames)
+    log.repaired(row.file, row.row, "apex outside the expression", row.frames, mended.frames)
     return mended
 
 
-def _typed(row: Annotation, type_source: TypeSource, ledger: Ledger) -> Annotation:
+def _typed(row: Annotation, type_source: TypeSource, log: RepairLog) -> Annotation:
     """Replaces the type by the duration's, if asked to."""
     if type_source == "label" or row.offset is None:
         return row
@@ -223,7 +221,7 @@ def _typed(row: Annotation, type_source: TypeSource, ledger: Ledger) -> Annotati
     limit = MICRO_SECONDS * row.video.fps + 0.5
     kind: ExpressionType = "micro" if row.offset - row.onset + 1 <= limit else "macro"
     if kind != row.type:
-        ledger.repaired(row.file, row.row, "type_source=duration", f"{row.type}, {row.frames}", kind)
+        log.repaired(row.file, row.row, "type_source=duration", f"{row.type}, {row.frames}", kind)
     return replace(row, type=kind)
 
 

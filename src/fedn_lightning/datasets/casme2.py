@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from fedn_lightning.datasets.base import Annotation, Ledger, PastEnd, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.base import Annotation, PastEnd, RepairLog, TypeSource, UnusableRows, to_corpus
 from fedn_lightning.datasets.layout import find_folder, find_table, not_found
 from fedn_lightning.datasets.spreadsheet import Row, pad, read_sheet
 from fedn_lightning.errors import AnnotationError, VideoError
@@ -76,14 +76,14 @@ def read_casme2(
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named CAS(ME)^2code_final.xlsx", SOURCE)
-    ledger = Ledger(unusable_rows)
-    found = _videos(root, videos, ledger)
-    rows = list(_annotations(table, found, ledger))
+    log = RepairLog(unusable_rows)
+    found = _videos(root, videos, log)
+    rows = list(_annotations(table, found, log))
     return to_corpus(
         "casme2",
         found.values(),
         rows,
-        ledger,
+        log,
         offset_policy=offset_policy,
         type_source=type_source,
         past_end=past_end,
@@ -100,14 +100,14 @@ def video_id(stem: str) -> VideoId | None:
     return (int(found.group(1)), found.group(2)) if found else None
 
 
-def _videos(root: str, kind: VideoKind, ledger: Ledger) -> dict[VideoId, Video]:
+def _videos(root: str, kind: VideoKind, log: RepairLog) -> dict[VideoId, Video]:
     """All videos of the folder that `kind` names, or of the first that there is."""
     kinds = list(FOLDERS) if kind == "auto" else [kind]
     for each in kinds:
         folder = find_folder(root, FOLDERS[each])
         candidates = _candidates(folder, files=each == "rawvideo") if folder else {}
         if candidates:
-            return dict(_opened(candidates, ledger))
+            return dict(_opened(candidates, log))
     wanted = " or ".join(f"{FOLDERS[each]}/s15/15_0101..." for each in kinds)
     raise not_found(NAME, root, f"videos ({wanted})", SOURCE)
 
@@ -123,24 +123,24 @@ def _candidates(folder: Path, *, files: bool) -> dict[VideoId, list[Path]]:
     return claims
 
 
-def _opened(claims: dict[VideoId, list[Path]], ledger: Ledger) -> Iterator[tuple[VideoId, Video]]:
+def _opened(claims: dict[VideoId, list[Path]], log: RepairLog) -> Iterator[tuple[VideoId, Video]]:
     """Reads the headers of the videos; notes those that two files claim or that cannot be opened."""
     for key, paths in claims.items():
         if len(paths) > 1:
             others = ", ".join(str(path) for path in paths[1:])
-            ledger.unusable(str(paths[0]), 0, f"another path claims the same video, {key[0]}_{key[1]}", others)
+            log.unusable(str(paths[0]), 0, f"another path has the same video name, {key[0]}_{key[1]}", others)
             continue
         try:
             header = probe(paths[0])
         except VideoError as error:
-            ledger.unusable(str(paths[0]), 0, "the video cannot be opened", str(error))
+            log.unusable(str(paths[0]), 0, "the video cannot be opened", str(error))
             continue
         stem = paths[0].stem if paths[0].is_file() else paths[0].name
         fps = header.fps or FPS
         yield key, Video("casme2", f"s{key[0]}", stem, str(paths[0]), fps, header.first_frame, header.n_frames)
 
 
-def _annotations(table: Path, videos: dict[VideoId, Video], ledger: Ledger) -> Iterator[Annotation]:
+def _annotations(table: Path, videos: dict[VideoId, Video], log: RepairLog) -> Iterator[Annotation]:
     """The rows of sheet 0 whose video is there, material names resolved by the naming rules of sheets 1 and 2."""
     subjects = {as_text(cells[2]): cells[0] for _, cells in _rule(table, 1, 3)}
     codes = {as_text(cells[1]).lower(): as_text(cells[0]).zfill(4) for _, cells in _rule(table, 2, 2)}
@@ -150,13 +150,13 @@ def _annotations(table: Path, videos: dict[VideoId, Video], ledger: Ledger) -> I
         code = codes.get(material.partition("_")[0].lower())
         name = f"subject {subject}, material {material}"
         if folder is None or code is None:
-            ledger.unusable(str(table), number, "the naming rules do not know the row's subject or material", name)
+            log.unusable(str(table), number, "the naming rules do not know the row's subject or material", name)
             continue
         video = videos.get((int(folder), code))
         if video is None:
-            ledger.unusable(str(table), number, f"there is no usable video {int(folder)}_{code}", name)
+            log.unusable(str(table), number, f"there is no usable video {int(folder)}_{code}", name)
             continue
-        row = _annotation(table, (number, pad(cells, 9)), video, ledger)
+        row = _annotation(table, (number, pad(cells, 9)), video, log)
         if row:
             yield row
 
@@ -170,25 +170,25 @@ def _rule(table: Path, sheet: int, width: int) -> list[Row]:
     return rows
 
 
-def _annotation(table: Path, row: Row, video: Video, ledger: Ledger) -> Annotation | None:
+def _annotation(table: Path, row: Row, video: Video, log: RepairLog) -> Annotation | None:
     """One row of sheet 0; None if its cells make no sense. 0 means unknown in the frame columns."""
     number, cells = row
     onset, apex, offset = (as_number(cell) for cell in cells[2:5])
     emotion, kind, emotion_self = (as_text(cell).lower() for cell in cells[6:9])
     seen = ", ".join(as_text(cell) for cell in cells)
     if onset is None or apex is None or offset is None:
-        ledger.unusable(str(table), number, "onset, apex and offset must be numbers", seen)
+        log.unusable(str(table), number, "onset, apex and offset must be numbers", seen)
         return None
     if kind not in TYPES:
-        ledger.unusable(str(table), number, f"the type must be one of {', '.join(TYPES)}", seen)
+        log.unusable(str(table), number, f"the type must be one of {', '.join(TYPES)}", seen)
         return None
     if emotion not in EXPERT_EMOTIONS:
-        ledger.unusable(str(table), number, f"the emotion must be one of {', '.join(EXPERT_EMOTIONS)}", seen)
+        log.unusable(str(table), number, f"the emotion must be one of {', '.join(EXPERT_EMOTIONS)}", seen)
         return None
     if emotion_self in MISSPELT:
-        ledger.repaired(str(table), number, "spelling", emotion_self, MISSPELT[emotion_self])
+        log.repaired(str(table), number, "spelling", emotion_self, MISSPELT[emotion_self])
     if not apex:
-        ledger.repaired(str(table), number, "apex 0 is unknown", "apex 0", "apex unknown")
+        log.repaired(str(table), number, "apex 0 is unknown", "apex 0", "apex unknown")
     return Annotation(
         file=str(table),
         row=number,

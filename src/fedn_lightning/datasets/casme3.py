@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from fedn_lightning.datasets.base import Annotation, Ledger, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.base import Annotation, RepairLog, TypeSource, UnusableRows, to_corpus
 from fedn_lightning.datasets.layout import find_parents, find_table, matching, not_found, open_folder
 from fedn_lightning.datasets.spreadsheet import read_table
 from fedn_lightning.errors import ConfigError
@@ -74,14 +74,14 @@ def read_casme3(
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named CAS(ME)3_part_A_v2.xls", SOURCE)
-    ledger = Ledger(unusable_rows)
-    videos = _videos(root, ledger)
-    rows = _annotations(table, videos, _emotions(root), ledger)
-    kept = list(_kept(rows, ledger, longest, across_gap))
-    return to_corpus("casme3", videos.values(), kept, ledger, offset_policy=offset_policy, type_source=type_source)
+    log = RepairLog(unusable_rows)
+    videos = _videos(root, log)
+    rows = _annotations(table, videos, _emotions(root), log)
+    kept = list(_kept(rows, log, longest, across_gap))
+    return to_corpus("casme3", videos.values(), kept, log, offset_policy=offset_policy, type_source=type_source)
 
 
-def _videos(root: str, ledger: Ledger) -> dict[VideoId, Video]:
+def _videos(root: str, log: RepairLog) -> dict[VideoId, Video]:
     """The folders `spNO.1/a/color` of frames."""
     parents = find_parents(root, SUBJECT_FOLDER)
     if not parents:
@@ -89,7 +89,7 @@ def _videos(root: str, ledger: Ledger) -> dict[VideoId, Video]:
     videos: dict[VideoId, Video] = {}
     for subject in matching(parents[0], SUBJECT_FOLDER):
         for folder in matching(subject, VIDEO_FOLDER):
-            video = open_folder("casme3", subject.name, folder.name, folder / COLOUR, FPS, ledger)
+            video = open_folder("casme3", subject.name, folder.name, folder / COLOUR, FPS, log)
             if video:
                 videos[subject.name.lower(), folder.name.lower()] = video
     return videos
@@ -109,7 +109,7 @@ def _video_id(cells: dict[str, object]) -> VideoId:
 
 
 def _annotations(
-    table: Path, videos: dict[VideoId, Video], emotions: dict[tuple[VideoId, float | None], str], ledger: Ledger
+    table: Path, videos: dict[VideoId, Video], emotions: dict[tuple[VideoId, float | None], str], log: RepairLog
 ) -> Iterator[Annotation]:
     """The rows whose video is there; all cells are text."""
     for number, cells in read_table(table, TABLE_SHEET, COLUMNS):
@@ -118,10 +118,10 @@ def _annotations(
         onset, apex, offset = (as_number(cells[column]) for column in ("onset", "apex", "offset"))
         seen = ", ".join(as_text(cells[column.lower()]) for column in COLUMNS)
         if video is None:
-            ledger.unusable(str(table), number, "there is no usable video for it", seen)
+            log.unusable(str(table), number, "there is no usable video for it", seen)
             continue
         if onset is None or kind is None:
-            ledger.unusable(str(table), number, "type or onset are not as expected", seen)
+            log.unusable(str(table), number, "type or onset are not as expected", seen)
             continue
         yield Annotation(
             file=str(table),
@@ -136,18 +136,18 @@ def _annotations(
         )
 
 
-def _kept(rows: Iterator[Annotation], ledger: Ledger, longest: float, across_gap: AcrossGap) -> Iterator[Annotation]:
+def _kept(rows: Iterator[Annotation], log: RepairLog, longest: float, across_gap: AcrossGap) -> Iterator[Annotation]:
     """Leaves out what the policies `max_length` and `across_gap` drop."""
     missing: dict[str, frozenset[int]] = {}
     for row in rows:
         length = (row.offset or row.onset) - row.onset + 1
         if longest and row.type == "micro" and length > longest:
-            ledger.repaired(row.file, row.row, f"max_length={longest:g}", row.frames, "dropped")
+            log.repaired(row.file, row.row, f"max_length={longest:g}", row.frames, "dropped")
             continue
         if across_gap == "drop" and row.video.path not in missing:
             missing[row.video.path] = _missing(row.video.path)
         if any(row.onset <= n <= (row.offset or row.onset) for n in missing.get(row.video.path, ())):
-            ledger.repaired(row.file, row.row, "across_gap=drop", row.frames, "dropped")
+            log.repaired(row.file, row.row, "across_gap=drop", row.frames, "dropped")
             continue
         yield row
 

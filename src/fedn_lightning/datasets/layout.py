@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedn_lightning.datasets.base import Ledger
+from fedn_lightning.datasets.base import RepairLog
 from fedn_lightning.errors import AnnotationError, CorpusNotFoundError, VideoError
 from fedn_lightning.events import Video
 from fedn_lightning.video.media import probe
@@ -101,11 +101,11 @@ def matching(place: Path, pattern: str) -> Iterator[Path]:
     return (entry for entry in _folders(place) if wanted.fullmatch(entry.name))
 
 
-def open_folder(dataset: str, subject: str, name: str, path: Path, fps: float, ledger: Ledger) -> Video | None:
-    """A folder as a video; noted in the ledger and None if it holds no frames."""
+def open_folder(dataset: str, subject: str, name: str, path: Path, fps: float, log: RepairLog) -> Video | None:
+    """A folder as a video; noted in the log and None if it holds no frames."""
     try:
         header = probe(path)
     except VideoError as error:
-        ledger.unusable(str(path), 0, "the video cannot be opened", str(error))
+        log.unusable(str(path), 0, "the video cannot be opened", str(error))
         return None
     return Video(dataset, subject, name, str(path), fps, header.first_frame, header.n_frames)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from fedn_lightning.datasets.base import Annotation, Ledger, PastEnd, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.base import Annotation, PastEnd, RepairLog, TypeSource, UnusableRows, to_corpus
 from fedn_lightning.datasets.layout import find_parents, find_table, matching, not_found, open_folder
 from fedn_lightning.datasets.spreadsheet import read_table
 from fedn_lightning.events import Corpus, ExpressionType, Video
@@ -70,26 +70,26 @@ def read_samm_lv(
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named SAMM_LongVideos_V3_Release.xlsx (or V1, V2)", SOURCE)
-    ledger = Ledger(unusable_rows)
-    videos = _videos(root, ledger)
-    rows = list(_annotations(table, videos, _emotions(root), ledger, fractions, zero_onset))
+    log = RepairLog(unusable_rows)
+    videos = _videos(root, log)
+    rows = list(_annotations(table, videos, _emotions(root), log, fractions, zero_onset))
     return to_corpus(
         "samm_lv",
         videos.values(),
         rows,
-        ledger,
+        log,
         offset_policy=offset_policy,
         type_source=type_source,
         past_end=past_end,
     )
 
 
-def _videos(root: str, ledger: Ledger) -> dict[str, Video]:
+def _videos(root: str, log: RepairLog) -> dict[str, Video]:
     """The folders `006_1` of frames, by name."""
     parents = find_parents(root, VIDEO_FOLDER)
     if not parents:
         raise not_found(NAME, root, "folders of frames (SAMM_longvideos/006_1/006_1_0001.jpg)", SOURCE)
-    found = (open_folder("samm_lv", p.name[:3], p.name, p, FPS, ledger) for p in matching(parents[0], VIDEO_FOLDER))
+    found = (open_folder("samm_lv", p.name[:3], p.name, p, FPS, log) for p in matching(parents[0], VIDEO_FOLDER))
     return {video.name: video for video in found if video}
 
 
@@ -106,7 +106,7 @@ def _annotations(
     table: Path,
     videos: dict[str, Video],
     emotions: dict[str, str],
-    ledger: Ledger,
+    log: RepairLog,
     fractions: Fractions,
     zero_onset: ZeroOnset,
 ) -> Iterator[Annotation]:
@@ -119,20 +119,20 @@ def _annotations(
         onset, apex, offset = frames
         if video is None or kind is None or onset is None or apex is None or offset is None:
             why = "there is no usable video for it" if video is None else "type or frames are not as expected"
-            ledger.unusable(str(table), number, why, ", ".join(as_text(cells[c.lower()]) for c in COLUMNS[1:6]))
+            log.unusable(str(table), number, why, ", ".join(as_text(cells[c.lower()]) for c in COLUMNS[1:6]))
             continue
         if fractions == "half_up" and any(f != int(f) for f in (onset, apex, offset)):
             before = f"onset {onset:g}, apex {apex:g}, offset {offset:g}"
             onset, apex, offset = (float(math.floor(f + 0.5)) for f in (onset, apex, offset))
             after = f"onset {onset:g}, apex {apex:g}, offset {offset:g}"
-            ledger.repaired(str(table), number, "fractions=half_up", before, after)
+            log.repaired(str(table), number, "fractions=half_up", before, after)
         if onset == 0:
             after = "dropped" if zero_onset == "drop" else "onset 1"
-            ledger.repaired(str(table), number, f"zero_onset={zero_onset}", "onset 0", after)
+            log.repaired(str(table), number, f"zero_onset={zero_onset}", "onset 0", after)
             if zero_onset == "drop":
                 continue
         if apex <= 0:
-            ledger.repaired(str(table), number, "apex -1 is unknown", f"apex {apex:g}", "apex unknown")
+            log.repaired(str(table), number, "apex -1 is unknown", f"apex {apex:g}", "apex unknown")
         yield Annotation(
             file=str(table),
             row=number,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedn_lightning.datasets.base import Annotation, Ledger, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.base import Annotation, RepairLog, TypeSource, UnusableRows, to_corpus
 from fedn_lightning.datasets.layout import find_parents, find_table, matching, not_found, open_folder
 from fedn_lightning.datasets.spreadsheet import read_table
 from fedn_lightning.events import Corpus, Video
@@ -52,10 +52,10 @@ def read_smic(
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named SMIC-HS-E_annotation.xlsx", SOURCE)
-    ledger = Ledger(unusable_rows)
-    videos = _videos(root, ledger)
-    rows = list(_annotations(table, videos, ledger))
-    return to_corpus("smic", videos.values(), rows, ledger, offset_policy=offset_policy, type_source=type_source)
+    log = RepairLog(unusable_rows)
+    videos = _videos(root, log)
+    rows = list(_annotations(table, videos, log))
+    return to_corpus("smic", videos.values(), rows, log, offset_policy=offset_policy, type_source=type_source)
 
 
 def clip_id(name: str) -> tuple[int, str, int] | None:
@@ -68,7 +68,7 @@ def clip_id(name: str) -> tuple[int, str, int] | None:
     return (int(found.group(1)), found.group(2).lower(), int(found.group(3))) if found else None
 
 
-def _videos(root: str, ledger: Ledger) -> dict[tuple[int, str, int], Video]:
+def _videos(root: str, log: RepairLog) -> dict[tuple[int, str, int], Video]:
     """The folders `s01/s01_ne_01` of frames."""
     parents = find_parents(root, CLIP_FOLDER)
     if not parents:
@@ -77,25 +77,25 @@ def _videos(root: str, ledger: Ledger) -> dict[tuple[int, str, int], Video]:
     for parent in parents:
         for folder in matching(parent, CLIP_FOLDER):
             key, subject = clip_id(folder.name), folder.name.partition("_")[0].lower()
-            video = open_folder("smic", subject, folder.name, folder, FPS, ledger)
+            video = open_folder("smic", subject, folder.name, folder, FPS, log)
             if key and video:
                 videos[key] = video
     return videos
 
 
-def _annotations(table: Path, videos: dict[tuple[int, str, int], Video], ledger: Ledger) -> Iterator[Annotation]:
+def _annotations(table: Path, videos: dict[tuple[int, str, int], Video], log: RepairLog) -> Iterator[Annotation]:
     """The rows of clips; the remarks below the table are none."""
     for number, cells in read_table(table, 0, COLUMNS):
         key = clip_id(as_text(cells["filename"]))
         if key is None:
             if as_number(cells["onsetf"]) is not None:
-                ledger.unusable(str(table), number, "its file name is no clip's", as_text(cells["filename"]))
+                log.unusable(str(table), number, "its file name is no clip's", as_text(cells["filename"]))
             continue
         video = videos.get(key)
         onset, offset, first = (as_number(cells[column]) for column in ("onsetf", "offsetf", "firstf"))
         if video is None or onset is None or offset is None or first is None:
             why = "there is no usable video for it" if video is None else "its frames must be numbers"
-            ledger.unusable(str(table), number, why, ", ".join(as_text(cells[c.lower()]) for c in COLUMNS))
+            log.unusable(str(table), number, why, ", ".join(as_text(cells[c.lower()]) for c in COLUMNS))
             continue
         word = as_text(cells["emotion"]).lower()
         shift = video.first_frame - first

@@ -6,7 +6,15 @@ import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from fedn_lightning.datasets.base import MICRO_SECONDS, Annotation, Ledger, PastEnd, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.base import (
+    MICRO_SECONDS,
+    Annotation,
+    PastEnd,
+    RepairLog,
+    TypeSource,
+    UnusableRows,
+    to_corpus,
+)
 from fedn_lightning.datasets.layout import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
@@ -58,40 +66,40 @@ def read_csv(
     table, folder = Path(root) / TABLE, Path(root) / VIDEOS
     if not table.is_file() or not folder.is_dir():
         raise not_found(NAME, root, f"{TABLE} beside a folder {VIDEOS}", SOURCE)
-    ledger = Ledger(unusable_rows)
-    videos = {video.key: video for video in _videos(folder, rate, int(first), ledger)}
-    rows = list(_annotations(table, videos, ledger))
+    log = RepairLog(unusable_rows)
+    videos = {video.key: video for video in _videos(folder, rate, int(first), log)}
+    rows = list(_annotations(table, videos, log))
     return to_corpus(
-        "csv", videos.values(), rows, ledger, offset_policy=offset_policy, type_source=type_source, past_end=past_end
+        "csv", videos.values(), rows, log, offset_policy=offset_policy, type_source=type_source, past_end=past_end
     )
 
 
-def _videos(folder: Path, fps: float, first: int, ledger: Ledger) -> Iterator[Video]:
+def _videos(folder: Path, fps: float, first: int, log: RepairLog) -> Iterator[Video]:
     """Every video file or folder of images, one level below its subject's folder."""
-    claimed: dict[str, Path] = {}
+    seen: dict[str, Path] = {}
     for path in sorted(folder.glob("*/*")):
         if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES):
             continue
         name = normal_form(path.name if path.is_dir() else path.stem)
         subject = normal_form(path.parent.name)
         key = f"{subject}/{name}"
-        if key in claimed:
-            ledger.unusable(str(path), 0, f"another path claims the same video, {key}", str(claimed[key]))
+        if key in seen:
+            log.unusable(str(path), 0, f"another path has the same video name, {key}", str(seen[key]))
             continue
-        claimed[key] = path
+        seen[key] = path
         try:
             header = probe(path)
             if path.is_dir() and not fps:
                 msg = f"{path} is a folder of images; set the policy fps to the rate they were taken at."
                 raise VideoError(msg)
         except VideoError as error:
-            ledger.unusable(str(path), 0, "the video cannot be opened", str(error))
+            log.unusable(str(path), 0, "the video cannot be opened", str(error))
             continue
         number = header.first_frame if path.is_dir() else first
         yield Video("csv", subject, name, str(path), header.fps or fps, number, header.n_frames)
 
 
-def _annotations(table: Path, videos: dict[str, Video], ledger: Ledger) -> Iterator[Annotation]:
+def _annotations(table: Path, videos: dict[str, Video], log: RepairLog) -> Iterator[Annotation]:
     """The rows of the table."""
     for number, row in _rows(table):
         key = f"{row['subject']}/{row['video']}"
@@ -100,12 +108,12 @@ def _annotations(table: Path, videos: dict[str, Video], ledger: Ledger) -> Itera
         if video is None:
             near = other_spellings(key, videos)
             hint = f", which could mean {' or '.join(near)}" if near else ""
-            ledger.unusable(str(table), number, f"there is no usable video {key} below {VIDEOS}{hint}", _shown(row))
+            log.unusable(str(table), number, f"there is no usable video {key} below {VIDEOS}{hint}", _shown(row))
             continue
         kind = _type(row.get("type", ""), onset, offset, video.fps)
         if onset is None or kind is None or (row["offset"] and offset is None):
             why = "onset and offset must be frames, and the type macro, micro or empty"
-            ledger.unusable(str(table), number, why, _shown(row))
+            log.unusable(str(table), number, why, _shown(row))
             continue
         yield Annotation(
             file=str(table),

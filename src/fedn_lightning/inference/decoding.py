@@ -43,13 +43,13 @@ class CropRequest:
         path: the video file.
         spec: how its faces are cropped.
         face: which of its faces.
-        skim: whether the file's timestamps may be trusted; else it is decoded once more to count its frames.
+        fast: whether the file's timestamps may be trusted; else it is decoded once more to count its frames.
     """
 
     path: str
     spec: CropSpec
     face: FaceChoice = "largest"
-    skim: bool = True
+    fast: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from fedn_lightning.errors import ConfigError, FaceNotFoundError, FednError
 from fedn_lightning.events import Video
 from fedn_lightning.inference.decoding import Alive, CropRequest, Crops, Done, Failed, MiscountedError, Scene
 from fedn_lightning.inference.people import choose, find_people
 from fedn_lightning.video.alignment import Box
-from fedn_lightning.video.crops import BATCH, Clock, CropJob, Footage, crop_batch, place, skim_footage, survey_footage
+from fedn_lightning.video.crops import BATCH, Clock, CropJob, FaceScan, crop_batch, plan_crop, scan_face, scan_face_fast
 from fedn_lightning.video.faces import find_faces
 from fedn_lightning.video.media import probe
 from fedn_lightning.video.timing import frame_plan, stored_fps
@@ -39,79 +38,75 @@ def stream(request: CropRequest, send: Send) -> None:
         MiscountedError: if the video has not as many frames as its timestamps told.
     """
     clock = Clock()
-    footage, scene = find_scene(request, clock, lambda frames: send(Alive()))
-    plan = frame_plan(footage.n_frames, footage.fps, scene.crop_fps, footage.times)
-    shown = np.bincount(plan, minlength=footage.n_frames)
+    face_scan, scene = find_scene(request, clock, lambda frames: send(Alive()))
+    plan = frame_plan(face_scan.n_frames, face_scan.fps, scene.crop_fps, face_scan.times)
+    shown = np.bincount(plan, minlength=face_scan.n_frames)
     send(scene)
-    number, size, batches = 0, request.spec.crop_size, footage.source.iterate(BATCH)
+    number, size, batches = 0, request.spec.crop_size, face_scan.source.iterate(BATCH)
     while (batch := clock.time("decode", lambda: next(batches, None))) is not None:
         started = time.perf_counter()
-        if number + len(batch) > footage.n_frames:
+        if number + len(batch) > face_scan.n_frames:
             break
-        crops = np.stack([crop_batch(batch, number, shown, placed, size) for placed in scene.transforms])
+        crops = np.stack([crop_batch(batch, number, shown, transforms, size) for transforms in scene.transforms])
         clock.add("crop", started)
         number += len(batch)
         started = time.perf_counter()
         send(Crops(crops, len(batch)))
         clock.add("wait", started)
-    if batch is not None or number != footage.n_frames:
-        msg = f"{request.path} has not the {footage.n_frames} frames that its timestamps tell."
+    if batch is not None or number != face_scan.n_frames:
+        msg = f"{request.path} has not the {face_scan.n_frames} frames that its timestamps tell."
         raise MiscountedError(msg)
     send(Done(clock.seconds))
 
 
-def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[Footage, Scene]:
+def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan, Scene]:
     """Finds out all that must be known before the first crop: frames, times, people, and where their crops lie."""
     header = probe(request.path)
     video = Video("", "", request.path, request.path, header.fps)
     job = CropJob(video, "", request.spec)
     tick(0)
-    skimmed = clock.time("skim", lambda: skim_footage(job)) if request.skim else None
-    footage, passes = skimmed or survey_footage(job, clock, tick), 1 if skimmed else 2
+    fast = clock.time("skim", lambda: scan_face_fast(job)) if request.fast else None
+    face_scan, passes = fast or scan_face(job, clock, tick), 1 if fast else 2
     started = time.perf_counter()
-    boxes, chosen = _people(request, footage)
+    boxes, chosen = _people(request, face_scan)
     clock.add("face", started)
-    placed = []
+    transforms = []
     for person in chosen:
         mine = replace(job, near=boxes[person] if len(boxes) > 1 else None)
-        if request.spec.align == "track" and (footage.tracker is None or mine.near is not None):
+        if request.spec.align == "track" and (face_scan.tracker is None or mine.near is not None):
             # Where a head rests is known when all its sway has been seen: a pass of its own.
-            footage, passes = survey_footage(mine, clock, tick), passes + 1
-        placed.append(_placed(mine, footage, clock))
-    crop_fps = stored_fps(footage.fps, request.spec.fps, variable=footage.times is not None)
+            face_scan, passes = scan_face(mine, clock, tick), passes + 1
+        transforms.append(plan_crop(mine, face_scan, clock).transforms)
+    crop_fps = stored_fps(face_scan.fps, request.spec.fps, variable=face_scan.times is not None)
     scene = Scene(
-        footage.n_frames,
-        footage.fps,
-        footage.times,
-        footage.height,
-        footage.width,
+        face_scan.n_frames,
+        face_scan.fps,
+        face_scan.times,
+        face_scan.height,
+        face_scan.width,
         crop_fps,
-        len(frame_plan(footage.n_frames, footage.fps, crop_fps, footage.times)),
+        len(frame_plan(face_scan.n_frames, face_scan.fps, crop_fps, face_scan.times)),
         tuple(boxes),
         chosen,
-        tuple(placed),
+        tuple(transforms),
         passes,
     )
-    return replace(footage, pictures=[], tracker=None), scene
+    return replace(face_scan, pictures=[], tracker=None), scene
 
 
-def _people(request: CropRequest, footage: Footage) -> tuple[list[Box], tuple[int, ...]]:
+def _people(request: CropRequest, face_scan: FaceScan) -> tuple[list[Box], tuple[int, ...]]:
     """The people in the video and which of them are wanted."""
     if request.spec.align == "none":
         if request.face not in ("largest", 1):
             msg = f"face is {request.face!r}, but this checkpoint takes whole pictures (align: none); leave it out."
             raise ConfigError(msg)
         return [], (0,)
-    boxes = find_people([find_faces(picture, request.spec.finder) for picture in footage.pictures])
+    boxes = find_people([find_faces(picture, request.spec.finder) for picture in face_scan.pictures])
     if not boxes:
-        shown = ", ".join(str(number) for number in footage.numbers)
+        shown = ", ".join(str(number) for number in face_scan.numbers)
         msg = f"{request.path}: no face was found in the frames looked at ({shown})."
         raise FaceNotFoundError(msg)
     return boxes, choose(boxes, request.face, request.path)
-
-
-def _placed(job: CropJob, footage: Footage, clock: Clock) -> npt.NDArray[np.float64]:
-    return place(job, footage, clock).transforms
 
 
 def main() -> int:

@@ -103,7 +103,7 @@ class Detector:
         try:
             return self._detect(request, stall_seconds, tick)
         except MiscountedError:
-            return self._detect(replace(request, skim=False), stall_seconds, tick)
+            return self._detect(replace(request, fast=False), stall_seconds, tick)
 
     def _detect(self, request: CropRequest, stall_seconds: float, tick: Tick) -> Detections:
         self.networks.seconds = dict.fromkeys(self.networks.seconds, 0.0)

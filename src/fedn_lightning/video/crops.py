@@ -1,4 +1,4 @@
-"""Where the crop of a video lies: one pass shows its frames' times and its face, then the crop is placed."""
+"""Where the crop of a video lies: one pass scans its frames and its face, then a plan places the crop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fedn_lightning.video.alignment import Box, Face, box_transform, crop, eye_t
 from fedn_lightning.video.faces import BOX_EYES, find_face, find_video_face
 from fedn_lightning.video.frame_source import Frames, FrameSource
 from fedn_lightning.video.landmarks import read_eyes
-from fedn_lightning.video.pyav import PyAVSource, Thinning, skim, survey
+from fedn_lightning.video.pyav import PyAVSource, Thinning, scan, scan_fast
 from fedn_lightning.video.readers import FolderSource
 from fedn_lightning.video.store import ArrayWriter, CropSpec, fingerprint, spec_record, write_link
 from fedn_lightning.video.timing import frame_plan, stored_fps
@@ -72,7 +72,7 @@ class CropJob:
 
 
 @dataclass(frozen=True)
-class Footage:
+class FaceScan:
     """What one pass through a video has shown.
 
     Attributes:
@@ -94,14 +94,14 @@ class Footage:
 
 
 @dataclass(frozen=True)
-class Placed:
+class CropPlan:
     """Where the crop lies: `(1, 2, 3)` for the whole video or `(n_frames, 2, 3)`, and what is known of the face."""
 
     transforms: npt.NDArray[np.float64]
     notes: dict[str, Any]
 
 
-def survey_footage(job: CropJob, clock: Clock, tick: Tick) -> Footage:
+def scan_face(job: CropJob, clock: Clock, tick: Tick) -> FaceScan:
     """Goes through a video once: counts, timestamps, pictures to find the face in, and the head's track."""
     video = job.video
     tracker = HeadTracker(job.spec.finder, job.near) if job.searches and job.spec.align == "track" else None
@@ -126,29 +126,29 @@ def survey_footage(job: CropJob, clock: Clock, tick: Tick) -> Footage:
         n_frames, fps, size, times = source.n_frames, video.fps, (source.height, source.width), None
     else:
         source = PyAVSource(video.path)
-        seen = clock.time("survey", lambda: survey(video.path, watch=watch))
+        seen = clock.time("survey", lambda: scan(video.path, watch=watch))
         n_frames, fps, size = seen.n_frames, seen.fps, (seen.height, seen.width)
         times = seen.times if seen.variable else None
-    return Footage(source, n_frames, fps, *size, times, kept.numbers, kept.items, tracker)
+    return FaceScan(source, n_frames, fps, *size, times, kept.numbers, kept.items, tracker)
 
 
-def skim_footage(job: CropJob) -> Footage | None:
-    """The same footage of a file without decoding it all, where one crop does for the whole video.
+def scan_face_fast(job: CropJob) -> FaceScan | None:
+    """The same face_scan of a file without decoding it all, where one crop does for the whole video.
 
     Returns:
-        None if only a pass through the video can tell, see :func:`~fedn_lightning.video.pyav.skim`. The head's track
-        is never told.
+        None if only a pass through the video can tell, see :func:`.pyav.scan_fast`. The head's track
+        is never part of it.
 
     Raises:
         VideoError: if the file cannot be opened or breaks off.
     """
     path = job.video.path
-    seen = skim(path, FACE_PICTURES if job.searches else 0)
+    seen = scan_fast(path, FACE_PICTURES if job.searches else 0)
     if seen is None:
         return None
     times = seen.times if seen.variable else None
     size = seen.height, seen.width
-    return Footage(
+    return FaceScan(
         PyAVSource(path), seen.n_frames, seen.fps, *size, times, list(seen.sampled), list(seen.samples), None
     )
 
@@ -162,43 +162,43 @@ def _watch_folder(source: FrameSource, watch: Callable[[int, Callable[[], Any]],
             number += 1
 
 
-def place(job: CropJob, footage: Footage, clock: Clock) -> Placed:
+def plan_crop(job: CropJob, face_scan: FaceScan, clock: Clock) -> CropPlan:
     """Decides where the crop lies."""
     size, path = job.spec.crop_size, job.video.path
     if job.spec.align == "none":
-        return Placed(box_transform(0, 0, footage.width, footage.height, size)[None], {"face": "whole picture"})
+        return CropPlan(box_transform(0, 0, face_scan.width, face_scan.height, size)[None], {"face": "whole picture"})
     if job.box is not None:
         x, y, width, height = job.box
         left, right = ((x + fx * width, y + fy * height) for fx, fy in BOX_EYES)
-        return Placed(eye_transform(left, right, size)[None], {"face": "box given by hand"})
+        return CropPlan(eye_transform(left, right, size)[None], {"face": "box given by hand"})
     if job.landmarks:
-        return _place_by_eyes(job, footage)
-    if footage.tracker is None:
+        return _plan_by_eyes(job, face_scan)
+    if face_scan.tracker is None:
         finder, near = job.spec.finder, job.near
-        face = clock.time("face", lambda: find_video_face(footage.pictures, footage.numbers, path, finder, near))
-        return Placed(eye_transform(face.left, face.right, size)[None], _face_notes(face))
-    return _follow(job, footage, footage.tracker, clock)
+        face = clock.time("face", lambda: find_video_face(face_scan.pictures, face_scan.numbers, path, finder, near))
+        return CropPlan(eye_transform(face.left, face.right, size)[None], _face_notes(face))
+    return _follow(job, face_scan, face_scan.tracker, clock)
 
 
-def _place_by_eyes(job: CropJob, footage: Footage) -> Placed:
+def _plan_by_eyes(job: CropJob, face_scan: FaceScan) -> CropPlan:
     """Eyes from OpenFace: their median, or smoothed over time to be followed."""
-    eyes = read_eyes(job.landmarks, footage.n_frames)
+    eyes = read_eyes(job.landmarks, face_scan.n_frames)
     if job.spec.align == "track":
-        sigma = LANDMARK_SECONDS * footage.fps
+        sigma = LANDMARK_SECONDS * face_scan.fps
         columns = [smooth(column, sigma) for column in eyes.reshape(-1, 4).T]
         eyes = np.stack(columns, axis=1).reshape(-1, 2, 2)
     else:
         eyes = np.median(eyes, axis=0, keepdims=True)
     placed = [eye_transform(left, right, job.spec.crop_size) for left, right in eyes]
-    return Placed(np.stack(placed), {"face": f"landmarks of {job.landmarks}"})
+    return CropPlan(np.stack(placed), {"face": f"landmarks of {job.landmarks}"})
 
 
-def _follow(job: CropJob, footage: Footage, tracker: HeadTracker, clock: Clock) -> Placed:
+def _follow(job: CropJob, face_scan: FaceScan, tracker: HeadTracker, clock: Clock) -> CropPlan:
     """The crop that follows the head."""
     track = tracker.track()
     if track is None:
         find_video_face(
-            footage.pictures, footage.numbers, job.video.path, job.spec.finder, job.near
+            face_scan.pictures, face_scan.numbers, job.video.path, job.spec.finder, job.near
         )  # says that there is none, and where
         msg = f"{job.video.path}: the face is not seen long enough to be followed. Set align: video."
         raise FaceNotFoundError(msg)
@@ -208,11 +208,11 @@ def _follow(job: CropJob, footage: Footage, tracker: HeadTracker, clock: Clock) 
             f"in frame {track.lost[0]}. Set align: video."
         )
         raise FaceNotFoundError(msg)
-    faces = clock.time("face", lambda: [find_face(p, job.spec.finder, job.near) for p in footage.pictures])
-    track = settled(track, footage.numbers, faces)
+    faces = clock.time("face", lambda: [find_face(p, job.spec.finder, job.near) for p in face_scan.pictures])
+    track = settled(track, face_scan.numbers, faces)
     lost = {"frames_tracked": len(track.numbers), "frames_lost": len(track.lost)}
-    placed = transforms(track, footage.n_frames, footage.fps, job.spec.crop_size)
-    return Placed(placed, {**_face_notes(track.reference), **lost})
+    placed = transforms(track, face_scan.n_frames, face_scan.fps, job.spec.crop_size)
+    return CropPlan(placed, {**_face_notes(track.reference), **lost})
 
 
 def _face_notes(face: Face) -> dict[str, Any]:
@@ -246,7 +246,7 @@ def crop_video(job: CropJob, tick: Tick) -> dict[str, Any]:
 
     Args:
         job: what to do.
-        tick: told of the frames written; 0 while the video is surveyed, as a sign of life.
+        tick: told of the frames written; 0 while the video is scanned, as a sign of life.
 
     Returns:
         `frames` decoded, and `phases`: seconds by phase.
@@ -258,37 +258,37 @@ def crop_video(job: CropJob, tick: Tick) -> dict[str, Any]:
     cv2.setNumThreads(1)
     clock, video = Clock(), job.video
     source_print = fingerprint(video.path)
-    footage = survey_footage(job, clock, tick)
-    placed = place(job, footage, clock)
-    record = _record(job, footage, placed, source_print)
+    face_scan = scan_face(job, clock, tick)
+    crop_plan = plan_crop(job, face_scan, clock)
+    record = _record(job, face_scan, crop_plan, source_print)
     try:
         if job.spec.frames == "video":
-            plan = frame_plan(footage.n_frames, footage.fps, record["fps"], footage.times)
-            write_link(Path(job.root), record, placed.transforms, len(plan))
-            tick(footage.n_frames)
+            plan = frame_plan(face_scan.n_frames, face_scan.fps, record["fps"], face_scan.times)
+            write_link(Path(job.root), record, crop_plan.transforms, len(plan))
+            tick(face_scan.n_frames)
         else:
             with ArrayWriter(Path(job.root), video.key, job.spec.crop_size) as writer:
-                _write(footage, record["fps"], placed, writer, clock, tick)
+                _write(face_scan, record["fps"], crop_plan, writer, clock, tick)
                 writer.commit(record)
     except OSError as error:
         full = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
         msg = f"{job.root}: {full}, so {video.key} could not be stored. Free some room and run the command again."
         raise StoreError(msg) from None
     seconds = dict(clock.seconds)
-    # Tracking happens while surveying.
+    # Tracking happens during the scan.
     seconds["survey"] = seconds.get("survey", 0.0) - seconds.get("track", 0.0)
-    return {"frames": footage.n_frames, "phases": seconds}
+    return {"frames": face_scan.n_frames, "phases": seconds}
 
 
-def _write(footage: Footage, fps: float, placed: Placed, writer: ArrayWriter, clock: Clock, tick: Tick) -> None:
+def _write(face_scan: FaceScan, fps: float, crop_plan: CropPlan, writer: ArrayWriter, clock: Clock, tick: Tick) -> None:
     """Decodes, crops and writes every frame that the store shows, as often as it shows it."""
-    plan = frame_plan(footage.n_frames, footage.fps, fps, footage.times)
-    shown = np.bincount(plan, minlength=footage.n_frames)
-    batches = footage.source.iterate(BATCH)
+    plan = frame_plan(face_scan.n_frames, face_scan.fps, fps, face_scan.times)
+    shown = np.bincount(plan, minlength=face_scan.n_frames)
+    batches = face_scan.source.iterate(BATCH)
     number = 0
     while (batch := clock.time("decode", lambda: next(batches, None))) is not None:
         started = time.perf_counter()
-        crops = crop_batch(batch, number, shown, placed.transforms, writer.size)
+        crops = crop_batch(batch, number, shown, crop_plan.transforms, writer.size)
         clock.add("crop", started)
         started = time.perf_counter()
         writer.write(crops)
@@ -298,7 +298,7 @@ def _write(footage: Footage, fps: float, placed: Placed, writer: ArrayWriter, cl
 
 
 def crop_batch(
-    batch: Frames, first: int, shown: npt.NDArray[np.int64], placed: npt.NDArray[np.float64], size: int
+    batch: Frames, first: int, shown: npt.NDArray[np.int64], transforms: npt.NDArray[np.float64], size: int
 ) -> Frames:
     """The crops of some consecutive frames of a video.
 
@@ -306,7 +306,7 @@ def crop_batch(
         batch: `(T, H, W, 3)` uint8 RGB.
         first: number of its first frame.
         shown: `(n_frames,)` int, how often each frame of the video is shown.
-        placed: `(1, 2, 3)` float64 for the whole video or `(n_frames, 2, 3)`, source to crop pixels.
+        transforms: `(1, 2, 3)` float64 for the whole video or `(n_frames, 2, 3)`, source to crop pixels.
         size: side of the crop in pixels.
 
     Returns:
@@ -317,24 +317,24 @@ def crop_batch(
     position = 0
     for number, (image, count) in enumerate(zip(batch, times, strict=True), start=first):
         if count:
-            out[position : position + count] = crop(image, placed[min(number, len(placed) - 1)], size)
+            out[position : position + count] = crop(image, transforms[min(number, len(transforms) - 1)], size)
             position += count
     return out
 
 
-def _record(job: CropJob, footage: Footage, placed: Placed, source: dict[str, Any]) -> dict[str, Any]:
+def _record(job: CropJob, face_scan: FaceScan, crop_plan: CropPlan, source: dict[str, Any]) -> dict[str, Any]:
     """The record of the video for the store."""
     return {
         "key": job.video.key,
         "source": source,
         "spec": spec_record(job.spec),
-        "fps": stored_fps(footage.fps, job.spec.fps, variable=footage.times is not None),
-        "source_fps": footage.fps,
-        "source_n_frames": footage.n_frames,
-        "missing": footage.source.missing.tolist() if isinstance(footage.source, FolderSource) else [],
-        "source_times": None if footage.times is None else footage.times.tolist(),
-        "transform": np.median(placed.transforms, axis=0).tolist(),
-        **placed.notes,
+        "fps": stored_fps(face_scan.fps, job.spec.fps, variable=face_scan.times is not None),
+        "source_fps": face_scan.fps,
+        "source_n_frames": face_scan.n_frames,
+        "missing": face_scan.source.missing.tolist() if isinstance(face_scan.source, FolderSource) else [],
+        "source_times": None if face_scan.times is None else face_scan.times.tolist(),
+        "transform": np.median(crop_plan.transforms, axis=0).tolist(),
+        **crop_plan.notes,
         **({"reader": job.reader, "why": job.why} if job.reader else {}),
         "versions": {package: version(package) for package in PACKAGES},
     }

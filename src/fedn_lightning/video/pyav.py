@@ -1,4 +1,4 @@
-"""Exact frames of a video file by PyAV, and a survey of what a file really holds.
+"""Exact frames of a video file by PyAV, and a scan of what a file really holds.
 
 A frame is known by its timestamp, never by counting on from a jump, so that open groups of pictures, B frames and
 edit lists cannot shift it. Files without timestamps of their own (AVI with B frames) are read from the start.
@@ -25,7 +25,7 @@ UNEVEN = 0.5
 
 
 @dataclass(frozen=True)
-class Survey:
+class VideoScan:
     """What decoding a video from its first to its last frame finds.
 
     Attributes:
@@ -88,7 +88,7 @@ class Thinning:
         self.items.append(item)
 
 
-def survey(path: str, samples: int = 0, watch: Callable[[int, Any], None] = lambda number, grey: None) -> Survey:
+def scan(path: str, samples: int = 0, watch: Callable[[int, Any], None] = lambda number, grey: None) -> VideoScan:
     """Decodes a whole file once, without converting its pictures: counts, timestamps, and some grey pictures.
 
     Args:
@@ -120,18 +120,18 @@ def survey(path: str, samples: int = 0, watch: Callable[[int, Any], None] = lamb
     stamps = next((np.array(s) * unit for s in (shown, decoded) if _ascending(s)), np.arange(len(shown)) / rate)
     seconds = stamps - stamps[0]
     _refuse_broken(path, seconds, rate, declared)
-    return Survey(seconds, _rate(seconds, rate), height, width, tuple(kept.numbers), tuple(kept.items))
+    return VideoScan(seconds, _rate(seconds, rate), height, width, tuple(kept.numbers), tuple(kept.items))
 
 
-def skim(path: str, samples: int = 0) -> Survey | None:
-    """What :func:`survey` would find, from the packets' timestamps and by jumping to the pictures that are kept.
+def scan_fast(path: str, samples: int = 0) -> VideoScan | None:
+    """What :func:`scan` would find, from the packets' timestamps and by jumping to the pictures that are kept.
 
     A hundred times faster in a long video. It takes every packet for a frame; whoever decodes the video afterwards must
-    count, and make a survey if there are more or fewer.
+    count, and make a full scan if there are more or fewer.
 
     Args:
         path: a video file.
-        samples: as for :func:`survey`; the same pictures.
+        samples: as for :func:`scan`; the same pictures.
 
     Returns:
         None if the file must be decoded to know, for it has no timestamps of its own.
@@ -152,7 +152,7 @@ def skim(path: str, samples: int = 0) -> Survey | None:
         if kept.wants(number):
             kept.add(number, None)
     pictures = tuple(source.grey(number) for number in kept.numbers)
-    return Survey(seconds, _rate(seconds, index.fps), index.height, index.width, tuple(kept.numbers), pictures)
+    return VideoScan(seconds, _rate(seconds, index.fps), index.height, index.width, tuple(kept.numbers), pictures)
 
 
 def _refuse_broken(path: str, seconds: npt.NDArray[np.float64], rate: float, declared: int) -> None:
@@ -223,7 +223,7 @@ class PyAVSource:
         return self._read(out, index, start) if start < stop else out
 
     def grey(self, number: int) -> npt.NDArray[np.uint8]:
-        """The grey picture `(H, W)` of one frame, as :func:`survey` gives it."""
+        """The grey picture `(H, W)` of one frame, as :func:`scan` gives it."""
         index = self._indexed()
         check_range(self.path, number, number + 1, len(index.stamps))
         out: npt.NDArray[np.uint8] = self._read(np.empty((1, index.height, index.width), np.uint8), index, number)[0]
@@ -303,7 +303,7 @@ def _indexed(path: str) -> _Index:
             if packet.size == 0 or packet.is_discard:
                 continue
             if packet.pts is None or made_up:
-                count = survey(path).n_frames
+                count = scan(path).n_frames
                 return _Index(list(range(count)), [], stamped=False, fps=rate, height=size[0], width=size[1])
             stamps.append(packet.pts)
             if packet.is_keyframe:

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from fedn_lightning.errors import FednError, VideoError
+from fedn_lightning.errors import FednError
 from fedn_lightning.events import Video
-from fedn_lightning.video.frame_source import FrameSource
-from fedn_lightning.video.pyav import PyAVSource, survey
-from fedn_lightning.video.readers import DecordSource, FolderSource, open_video
+from fedn_lightning.video.pyav import PyAVSource, scan
+from fedn_lightning.video.readers import DecordSource, FolderSource
 from fedn_lightning.video.store import fingerprint
 from fedn_lightning.video.workers import Tick, run
 
@@ -96,17 +95,6 @@ def verify(
     return {video.key: results[video.key] for video in videos}
 
 
-def open_verified(video: Video, verification: Verification) -> FrameSource:
-    """Opens a video with the reader that is right for it.
-
-    Raises:
-        VideoError: if it cannot be decoded.
-    """
-    if verification.reader == "none":
-        raise VideoError(verification.why)
-    return open_video(video.path, video.fps, "decord" if verification.reader == "decord" else "pyav")
-
-
 def verify_video(video: Video, tick: Tick) -> Verification:
     """Verifies one video in this process, which a bad file can hang.
 
@@ -115,7 +103,7 @@ def verify_video(video: Video, tick: Tick) -> Verification:
     """
     if Path(video.path).is_dir():
         return _verify_folder(video, tick)
-    seen = survey(video.path, watch=lambda number, grey: None if number % 100 else tick(0))
+    seen = scan(video.path, watch=lambda number, grey: None if number % 100 else tick(0))
     try:
         fault = _decord_fault(video.path, seen.n_frames, tick)
     except FednError as error:
