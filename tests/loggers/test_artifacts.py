@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fedn_lightning.callbacks.results import encoder_weights, shows_faces
+from fedn_lightning.callbacks.results import shows_faces
 from fedn_lightning.datasets.base import GENERATED
 from fedn_lightning.loggers.artifacts import checkpoint_artifact, predictions_artifact, run_label
 from fedn_lightning.loggers.wandb import WandbSettings
+from fedn_lightning.results.run_folder import RunConfig
 
 
 def make_run(folder: Path, config: str) -> Path:
@@ -56,9 +57,9 @@ def test_predictions_are_what_is_there(tmp_path: Path) -> None:
 
 def test_the_encoder_is_found_in_a_configuration(tmp_path: Path) -> None:
     weights = make_run(tmp_path, "experiment: x\n")
-    assert encoder_weights({"model": {"init_args": {"encoder": {"weights": str(weights)}}}}) == weights
-    assert encoder_weights({"model": {"init_args": {"encoder": {"weights": None}}}}) is None
-    assert encoder_weights({}) is None
+    assert RunConfig({"model": {"init_args": {"encoder": {"weights": str(weights)}}}}).encoder_weights == weights
+    assert RunConfig({"model": {"init_args": {"encoder": {"weights": None}}}}).encoder_weights is None
+    assert RunConfig({}).encoder_weights is None
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_pooled_folds_are_found_from_the_experiment_and_know_their_homes(tmp_pat
         assert run.pooled
         assert run.published is not None
         assert run.homes == {"05": homes["05"], "06": homes["06+07"], "07": homes["06+07"]}
-        assert run.config["experiment"] == "toy"
+        assert run.config.experiment == "toy"
 
 
 def test_a_threshold_that_found_nothing_is_infinite(folder: Path) -> None:

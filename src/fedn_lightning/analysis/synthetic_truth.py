@@ -18,7 +18,7 @@ from fedn_lightning.datasets.generated_truth import (
 )
 from fedn_lightning.errors import AnnotationError
 from fedn_lightning.events import EventTable, FloatArray, IntArray
-from fedn_lightning.results.run_folder import read_config, read_environment, resolve
+from fedn_lightning.results.run_folder import RunConfig, read_environment, resolve
 
 WHAT: Final[dict[str, str]] = {
     "blink": "blink",
@@ -114,8 +114,8 @@ def find_truth(folder: Path) -> Path | None:
         None if there is no configuration, or its corpus is no generated one or is not there any more.
     """
     for home in [folder, *sorted(path.parent for path in folder.parent.glob("seed*/*/config.yaml"))]:
-        if config := read_config(home):
-            root = config.get("data", {}).get("init_args", {}).get("corpus", {}).get("root", "")
+        if config := RunConfig.read(home):
+            root = config.corpus.get("root", "")
             place = resolve(root, read_environment(home)) / FOLDER
             return place if root and (place / EXPRESSIONS_FILE).is_file() else None
     return None

@@ -33,7 +33,7 @@ from fedn_lightning.models.postprocessing import confidence_curves
 from fedn_lightning.reports.timeline import save_timelines
 from fedn_lightning.results import Names, read_events, read_videos
 from fedn_lightning.results.result import result_of
-from fedn_lightning.results.run_folder import RunFolder, read_config
+from fedn_lightning.results.run_folder import RunConfig, RunFolder
 from fedn_lightning.results.writing import write_tables
 from fedn_lightning.tasks.recognition import RecognitionTask
 from fedn_lightning.utils.files import write_json, write_text
@@ -73,7 +73,7 @@ class Half:
                 msg = f"{folder} is no complete run: {name} is missing. Train it with fedn fit, test included."
                 raise FoldError(msg)
         content: Mapping[str, Any] = read_checkpoint(folder / "checkpoints" / "best.ckpt")
-        return cls(folder, read_config(folder), content["state_dict"], dict(content.get("fedn", {})))
+        return cls(folder, dict(RunConfig.read(folder).content), content["state_dict"], dict(content.get("fedn", {})))
 
     @property
     def encoder(self) -> dict[str, torch.Tensor]:

@@ -20,7 +20,7 @@ from fedn_lightning.reports.curves import save_curves
 from fedn_lightning.reports.timeline import save_timeline, save_timelines
 from fedn_lightning.results import ChallengeFormat
 from fedn_lightning.results.result import TEST, VALIDATION, flatten, result_of
-from fedn_lightning.results.run_folder import read_config
+from fedn_lightning.results.run_folder import RunConfig
 from fedn_lightning.results.writing import write_challenge, write_tables
 from fedn_lightning.utils.files import write_json
 
@@ -162,7 +162,7 @@ class TrackResults(Callback):
         data = _data_with_crops(trainer)
         if data is not None:
             artifacts.use(run, artifacts.corpus_artifact(data.corpus))
-        weights = encoder_weights(read_config(folder))
+        weights = RunConfig.read(folder).encoder_weights
         if weights is not None:
             artifacts.use(run, artifacts.checkpoint_artifact(weights))
         checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None
@@ -188,10 +188,3 @@ def shows_faces(settings: WandbSettings, root: str) -> bool:
 def apexes_of(corpus: Corpus) -> dict[tuple[str, float], float]:
     """The annotated apexes by the video's key and the expression's start."""
     return {(e.video_key, e.start): e.apex for e in corpus.expressions if e.apex is not None}
-
-
-def encoder_weights(config: Mapping[str, Any]) -> Path | None:
-    """The pre-trained encoder that a configuration names, if the file is there."""
-    arguments = (config.get("model") or {}).get("init_args") or {}
-    weights = (arguments.get("encoder") or {}).get("weights")
-    return Path(weights) if weights and Path(weights).is_file() else None

@@ -88,9 +88,9 @@ def store_of(config: Path) -> Path:
         ConfigError: if it names none.
     """
     from fedn_lightning.errors import ConfigError
-    from fedn_lightning.results.run_folder import read_config
+    from fedn_lightning.results.run_folder import RunConfig
 
-    store = read_config(config.parent).get("data", {}).get("init_args", {}).get("crops", {}).get("store")
+    store = RunConfig.read(config.parent).crops.get("store")
     if not store:
         msg = f"{config} names no clip store (data.crops.store); it is not that of a detection run."
         raise ConfigError(msg)

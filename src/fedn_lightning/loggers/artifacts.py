@@ -22,7 +22,7 @@ from typing import Any
 
 from fedn_lightning.datasets.base import digest_corpus
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus
-from fedn_lightning.results.run_folder import read_config
+from fedn_lightning.results.run_folder import RunConfig
 
 MODEL, PREDICTIONS, DATASET = "model", "predictions", "dataset"
 """Types of artifact."""
@@ -50,11 +50,13 @@ def checkpoint_artifact(checkpoint: Path) -> Any:
     """
     import wandb
 
-    config = read_config(checkpoint.absolute().parent.parent)
+    config = RunConfig.read(checkpoint.absolute().parent.parent)
     size = checkpoint.stat().st_size
-    label = run_label(config) if config else re.sub(r"[^A-Za-z0-9._-]+", "-", f"external-{checkpoint.stem}")[:100]
+    label = (
+        run_label(config.content) if config else re.sub(r"[^A-Za-z0-9._-]+", "-", f"external-{checkpoint.stem}")[:100]
+    )
     artifact = wandb.Artifact(f"{MODEL}-{label}", MODEL, metadata={"mib": round(size / 2**20, 1)})
-    if config and (config.get("wandb") or {}).get("checkpoints", True):
+    if config and config.wandb.get("checkpoints", True):
         _add(artifact, checkpoint)
     else:
         with checkpoint.open("rb") as file:
@@ -72,7 +74,7 @@ def predictions_artifact(folder: Path, label: str | None = None) -> Any:
     """
     import wandb
 
-    artifact = wandb.Artifact(f"{PREDICTIONS}-{label or run_label(read_config(folder))}", PREDICTIONS)
+    artifact = wandb.Artifact(f"{PREDICTIONS}-{label or run_label(RunConfig.read(folder).content)}", PREDICTIONS)
     for name in TABLES:
         if (folder / name).is_file():
             _add(artifact, folder / name)

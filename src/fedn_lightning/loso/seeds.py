@@ -18,7 +18,7 @@ from fedn_lightning.loso.summary import markdown, pooled_json, seeds_json
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.results import Names, read_videos
 from fedn_lightning.results.report import subject_table
-from fedn_lightning.results.run_folder import read_config
+from fedn_lightning.results.run_folder import RunConfig
 from fedn_lightning.utils.files import write_json, write_text
 
 
@@ -112,7 +112,7 @@ def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:
 
 def _settings(experiment: Experiment, fold: Path) -> WandbSettings:
     """Where the folds' runs are, and what the user allows to be logged."""
-    stored = read_config(fold).get("wandb") or {}
+    stored = RunConfig.read(fold).wandb
     kept = {key: stored[key] for key in ("entity", "tags", "events") if key in stored}
     mode: Mode = experiment.wandb_mode  # type: ignore[assignment] # read from a configuration that was checked
     return WandbSettings(project=experiment.wandb_project, mode=mode, **kept)

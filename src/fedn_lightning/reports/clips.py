@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -34,7 +33,7 @@ class Clips:
     def __init__(self, run: RunFiles) -> None:
         self.reason = ""
         self._store: ClipStore | None = None
-        crops: Mapping[str, Any] = run.data.get("crops") or {}
+        crops = run.config.crops
         if not crops.get("store"):
             self.reason = "The configuration of this run names no clip store, so there are no crops to show."
             return

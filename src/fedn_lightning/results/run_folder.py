@@ -6,8 +6,9 @@ import contextlib
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml  # type: ignore[import-untyped]
 
@@ -70,13 +71,65 @@ def _free_name(path: Path) -> Path:
     return candidate
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration that a run has left in its folder, `config.yaml`; empty if it has left none."""
-    try:
-        value = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return {}
-    return value if isinstance(value, dict) else {}
+@dataclass(frozen=True)
+class RunConfig:
+    """The configuration that a run has left in its folder, `config.yaml`; false if it has left none.
+
+    Attributes:
+        content: all of it, as plain values.
+    """
+
+    content: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads `config.yaml` of a run folder; a missing or broken file gives an empty configuration."""
+        try:
+            value = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            value = {}
+        return cls(value if isinstance(value, dict) else {})
+
+    def __bool__(self) -> bool:
+        return bool(self.content)
+
+    @property
+    def experiment(self) -> str | None:
+        """The name of the experiment."""
+        return self.content.get("experiment")
+
+    @property
+    def wandb(self) -> Mapping[str, Any]:
+        """The settings of experiment tracking."""
+        return _mapping(self.content, "wandb")
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The arguments of the data module."""
+        return _mapping(self.content, "data", "init_args")
+
+    @property
+    def corpus(self) -> Mapping[str, Any]:
+        """Which corpus, and how its labels are read."""
+        return _mapping(self.data, "corpus")
+
+    @property
+    def crops(self) -> Mapping[str, Any]:
+        """How faces are cropped, and where the clip store is."""
+        return _mapping(self.data, "crops")
+
+    @property
+    def encoder_weights(self) -> Path | None:
+        """The checkpoint of the pre-trained encoder, if the file is there."""
+        weights = _mapping(self.content, "model", "init_args", "encoder").get("weights")
+        return Path(weights) if weights and Path(weights).is_file() else None
+
+
+def _mapping(content: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """The mapping below the keys; empty where one of them is missing or null."""
+    for key in keys:
+        content = content.get(key) or {}
+    return content
 
 
 def read_environment(folder: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from fedn_lightning.errors import FednError, PredictionFileError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, IntArray, Video
 from fedn_lightning.results import Names, RunTables, find_run, read_run_tables
 from fedn_lightning.results.report import Report
-from fedn_lightning.results.run_folder import read_config, read_environment, resolve
+from fedn_lightning.results.run_folder import RunConfig, read_environment, resolve
 from fedn_lightning.results.scoring import count_emotions, score_published, score_strict
 
 NEEDED = ("predictions.csv", "truth.csv", "videos.csv")
@@ -62,7 +62,7 @@ class RunFiles:
     thresholds: Mapping[str, tuple[float, float]]
     homes: Mapping[str, Path]
     result: Mapping[str, Any]
-    config: Mapping[str, Any]
+    config: RunConfig
     environment: Mapping[str, str]
     corpus: Corpus | None
     generated: bool | None
@@ -72,12 +72,6 @@ class RunFiles:
     def given(self) -> bool:
         """Whether the intervals were given to a recogniser, so that nothing was spotted."""
         return self.result.get("intervals") == "truth"
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """The data module's arguments."""
-        arguments: Mapping[str, Any] = (self.config.get("data") or {}).get("init_args") or {}
-        return arguments
 
 
 def read_run(folder: str | Path, draws: int = 1000) -> RunFiles:
@@ -100,7 +94,7 @@ def read_run(folder: str | Path, draws: int = 1000) -> RunFiles:
     run = _first(homes)
     config, environment = _read_config(run, notes), read_environment(run)
     corpus, generated = _read_corpus(config, environment, notes)
-    videos = _videos(names, corpus, str(_corpus_settings(config).get("dataset", "")))
+    videos = _videos(names, corpus, str(config.corpus.get("dataset", "")))
     return RunFiles(
         folder=home,
         pooled=pooled,
@@ -155,23 +149,18 @@ def _first(homes: Mapping[str, Path]) -> Path:
     return next(iter(homes.values()), Path())
 
 
-def _read_config(run: Path, notes: list[str]) -> dict[str, Any]:
-    config = read_config(run)
+def _read_config(run: Path, notes: list[str]) -> RunConfig:
+    config = RunConfig.read(run)
     if not config:
         notes.append(f"{run / 'config.yaml'} is not there or cannot be read, so corpus and crops cannot be found.")
     return config
 
 
-def _corpus_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    settings: Mapping[str, Any] = ((config.get("data") or {}).get("init_args") or {}).get("corpus") or {}
-    return settings
-
-
 def _read_corpus(
-    config: Mapping[str, Any], environment: Mapping[str, str], notes: list[str]
+    config: RunConfig, environment: Mapping[str, str], notes: list[str]
 ) -> tuple[Corpus | None, bool | None]:
     """The corpus, which knows apexes and first frames, and whether its faces are generated."""
-    settings = _corpus_settings(config)
+    settings = config.corpus
     if not settings.get("root"):
         return None, None
     root = resolve(str(settings["root"]), environment)

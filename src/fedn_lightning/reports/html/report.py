@@ -69,7 +69,7 @@ def report_page(run: RunFiles, strips: int = 8, looks: int = 5) -> str:
         _origin(run),
         "</main>",
     ]
-    title = f"{run.config.get('experiment') or run.folder.name}: fedn report"
+    title = f"{run.config.experiment or run.folder.name}: fedn report"
     return html_page(title, "\n".join(parts), style=emotion_style(run.emotions), script=script_text())
 
 
@@ -102,7 +102,7 @@ def _origin(run: RunFiles) -> Markup:
         told["started in"] = told.pop("folder")
     parts = [table([("what", "value"), *told.items()], "origin", "words")]
     if run.config:
-        text = html.escape(yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True))
+        text = html.escape(yaml.safe_dump(dict(run.config.content), sort_keys=False, allow_unicode=True))
         text = f"<pre class='scroll' tabindex='0'>{text}</pre>"
         parts.append(Markup(f"<details><summary>Configuration</summary>{text}</details>"))
     return section("origin", "Origin", *parts)

@@ -31,7 +31,7 @@ GENERATED = (
 
 def top(run: RunFiles) -> Markup:
     """The head of the page: what was run, on whom, and what must be known before a number is read."""
-    name = html.escape(str(run.config.get("experiment") or run.folder.name))
+    name = html.escape(str(run.config.experiment or run.folder.name))
     kind = "leave one subject out" if run.pooled else "one run"
     parts = [f"<h1>{name} <span class='soft'>{kind}</span></h1>", paragraph(_whom(run))]
     parts += [f"<p class='notice' role='note'>{html.escape(text)}</p>" for text in _warnings(run)]
