@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from releases import write_boxes, write_release, write_stills, write_weights
@@ -71,6 +72,16 @@ def content_of(file: Path) -> dict[str, Any]:
     return content
 
 
+def write_moments(path: Path) -> None:
+    """Two people's quiet frames, onset and apex, as `fedn data moments` writes them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = np.random.default_rng(0).integers(0, 256, (4, 4, 32, 32, 3), np.uint8)
+    labels = {"emotion": np.array(["fear"] * 4), "person": np.array([0, 1, 0, 1])}
+    np.savez(
+        path, frames=frames, faces=np.array(path.stem), type=np.array(["micro", "micro", "macro", "macro"]), **labels
+    )
+
+
 def make_tiny(content: dict[str, Any], home: Path) -> Path:
     """Writes what an experiment's data are in miniature, and a file that makes the experiment as small."""
     model, data = content["model"]["class_path"], content["data"]["class_path"]
@@ -93,6 +104,9 @@ def make_tiny(content: dict[str, Any], home: Path) -> Path:
         if not root.exists():
             write_release(root, dataset)
         write_boxes(home / "boxes.csv", dataset, root)
+    for callback in content["trainer"].get("callbacks", []):
+        for moments in callback["init_args"].get("moments", []):
+            write_moments(home / moments)
     changes: dict[str, Any] = {
         "model": {"class_path": model, "init_args": json.loads(json.dumps(TINY[model]))},
         "data": {"class_path": data, "init_args": tiny},

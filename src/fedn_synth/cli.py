@@ -84,6 +84,33 @@ def stills(argv: list[str]) -> int:
     return 0
 
 
+def moments(argv: list[str]) -> int:
+    """Runs the command.
+
+    Args:
+        argv: the words after `fedn data moments`.
+
+    Returns:
+        0; errors are raised as :class:`~fedn_lightning.errors.FednError`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="fedn data moments",
+        description="Films generated people who occur nowhere else, and writes two quiet frames, the onset and the "
+        "apex of micro- and macro-expressions of every emotion: what PrintFeatureMotion tests an encoder on.",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="file to write; .npz")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, other people (default: 0)")
+    parser.add_argument("--identities", type=int, default=20, help="number of people (default: 20)")
+    parser.add_argument("--size", type=int, default=128, help="side of the crops in pixels (default: 128)")
+    parser.add_argument("--faces", choices=("2d", "3d"), default="2d", help="painted flat or heads of a mesh")
+    options = parser.parse_args(argv)
+    from fedn_synth.write.moments import MomentsJob, write_moments
+
+    job = MomentsJob(options.seed, options.identities, options.size, options.faces)
+    print(f"{options.out}: {write_moments(options.out, job)} expressions of {options.identities} people.")
+    return 0
+
+
 def faces_parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(

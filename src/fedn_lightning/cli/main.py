@@ -43,6 +43,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("doctor",): Command("fedn_lightning.cli.doctor:main", "look for what is missing here, as text for a bug report"),
     ("data", "synth"): Command("fedn_synth.cli:synth", "write the generated corpus"),
     ("data", "stills"): Command("fedn_synth.cli:stills", "write generated still images in AffectNet's layout"),
+    ("data", "moments"): Command("fedn_synth.cli:moments", "write quiet, onset and apex frames to test an encoder on"),
     ("data", "faces"): Command("fedn_synth.cli:faces", "draw a contact sheet of generated faces"),
     ("data", "check"): Command("fedn_lightning.cli.data:check", "list what a corpus holds and what is wrong with it"),
     ("data", "prepare"): Command("fedn_lightning.cli.data:prepare", "align the faces and write the clip store"),

@@ -64,19 +64,19 @@ class StillsDataModule(lightning.LightningDataModule):
     """Stills in AffectNet's layout: real AffectNet, or generated faces that occur in no corpus.
 
     Args:
-        root: folder with `train_set` and `val_set`, or class folders.
+        root: folder with `train_set` and `val_set`, or class folders; several are joined.
         size: side of the images in pixels, the crop size of the detection experiments.
         batch_size: stills in a batch.
         num_workers: loader processes.
         augment: photometric and small geometric changes of training stills.
 
     Raises:
-        CorpusNotFoundError: if there are no stills at `root`.
+        CorpusNotFoundError: if there are no stills at a `root`.
     """
 
     def __init__(
         self,
-        root: str,
+        root: str | list[str],
         size: int = 224,
         batch_size: int = 128,
         num_workers: int = 0,
@@ -88,7 +88,9 @@ class StillsDataModule(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Lists the stills of both splits."""
-        self.stills = read_affectnet(self.root)
+        roots = [self.root] if isinstance(self.root, str) else self.root
+        found = [read_affectnet(root) for root in roots]
+        self.stills = {split: [still for stills in found for still in stills[split]] for split in ("train", "val")}
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Training stills, augmented, in random order."""

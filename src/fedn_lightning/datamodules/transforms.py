@@ -29,6 +29,10 @@ class AugmentConfig:
         rotate: greatest rotation, in degrees.
         noise: greatest standard deviation of sensor noise, in grey levels; drawn anew for every frame, as a sensor
             does.
+        shade: greatest relative difference of the light across the crop.
+        texture: greatest standard deviation of a fixed pattern of spots, in grey levels.
+        blur: greatest standard deviation of a blur, in pixels.
+        compression: greatest loss of JPEG quality, of 100.
     """
 
     flip: float = 0.5
@@ -39,6 +43,10 @@ class AugmentConfig:
     scale: float = 0.06
     rotate: float = 5.0
     noise: float = 3.0
+    shade: float = 0.0
+    texture: float = 0.0
+    blur: float = 0.0
+    compression: float = 0.0
 
 
 class ClipAugmenter:
@@ -83,10 +91,59 @@ class ClipAugmenter:
         """
         self.transform.set_random_seed(seed)
         changed: Frames = np.ascontiguousarray(self.transform(images=clip)["images"])
+        # A generator of its own, so that these leave the draws of the others as they are.
+        wear = np.random.default_rng([seed, 1])
+        changed = _stain(_shade(changed, self.config.shade, wear), self.config.texture, wear)
+        changed = _blur(changed, self.config.blur, wear)
         if self.config.noise:
             rng = np.random.default_rng(seed)
             deviation = rng.uniform(0, self.config.noise)
             # Albumentations puts one noise map on all frames, which would be texture, not noise.
             noise = rng.standard_normal(changed.shape, dtype=np.float32) * deviation
             changed = np.clip(changed + noise + 0.5, 0, 255).astype(np.uint8)
-        return changed
+        return _compress(changed, self.config.compression, wear)
+
+
+def _shade(clip: Frames, most: float, rng: np.random.Generator) -> Frames:
+    """Light that falls off across the crop, in one direction for all frames."""
+    if not most:
+        return clip
+    angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, most)
+    y, x = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in clip.shape[1:3])
+    light = 1 + strength * (np.cos(angle) * x[None] + np.sin(angle) * y[:, None])
+    return np.asarray(np.clip(clip * light[..., None] + 0.5, 0, 255), np.uint8)
+
+
+def _stain(clip: Frames, most: float, rng: np.random.Generator) -> Frames:
+    """A pattern of coarse and fine spots that stays in place, as on skin or on a lens."""
+    if not most:
+        return clip
+    import cv2
+
+    deviation = rng.uniform(0, most)
+    shape = clip.shape[1:3]
+    spots = rng.standard_normal(shape, dtype=np.float32)
+    coarse = np.asarray(cv2.GaussianBlur(rng.standard_normal(shape, dtype=np.float32), (0, 0), rng.uniform(1, 8)))
+    pattern = 0.6 * spots + 0.8 * coarse / coarse.std()
+    return np.asarray(np.clip(clip + (deviation * pattern)[..., None] + 0.5, 0, 255), np.uint8)
+
+
+def _blur(clip: Frames, most: float, rng: np.random.Generator) -> Frames:
+    """The same blur for all frames."""
+    if not most:
+        return clip
+    import cv2
+
+    sigma = rng.uniform(0.05, max(most, 0.05))
+    return np.stack([np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma), np.uint8) for frame in clip])
+
+
+def _compress(clip: Frames, most: float, rng: np.random.Generator) -> Frames:
+    """JPEG of one quality for all frames."""
+    if not most:
+        return clip
+    import cv2
+
+    quality = round(100 - rng.uniform(0, most))
+    packed = [cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for frame in clip]
+    return np.stack([np.asarray(cv2.imdecode(frame, cv2.IMREAD_COLOR), np.uint8) for frame in packed])

@@ -146,6 +146,8 @@ CORPUS: Final = 1
 """Namespace of the people in the generated corpora; their addresses begin with the preset's key."""
 STILLS: Final = 2
 """Namespace of the people on the still images, who occur in no corpus."""
+MOMENTS: Final = 5
+"""Namespace of the people of `fedn data moments`, who occur in no corpus and on no stills."""
 SOLID: Final = 2
 """Added to a namespace for the people with three-dimensional heads, who are others than the flat ones."""
 
