@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import resource
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +11,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toys import ToyData, ToyTask
 
-from fedn_lightning.callbacks.resume import LastCheckpoint, SeedEpochs, restore, set_base_rates
+from fedn_lightning.callbacks.resume import LastCheckpoint, SeedEpochs, WholeCheckpoints, restore, set_base_rates
 
 
 def test_equal_settings_change_nothing() -> None:
@@ -69,3 +71,20 @@ def test_an_epochs_random_numbers_depend_on_seed_and_epoch_alone() -> None:
     assert draw(7, 0, 0) == first
     assert len({first, draw(7, 1, 0), draw(8, 0, 0)}) == 3
     assert draw(7, 0, 1) != first  # later batches go on
+
+
+def test_a_checkpoint_that_finds_no_room_leaves_the_old_one_whole(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    WholeCheckpoints().save_checkpoint({"epoch": 1, "state": torch.zeros(9000)}, path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))  # stands for the end of a disk
+    try:
+        with pytest.raises(OSError, match=r"last\.ckpt") as caught:
+            WholeCheckpoints().save_checkpoint({"epoch": 2, "state": torch.zeros(9000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert caught.value.filename == str(path)
+    assert torch.load(path)["epoch"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]

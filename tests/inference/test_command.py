@@ -11,7 +11,7 @@ import pytest
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import VideoError
 from fedn_lightning.inference import detector as module
-from fedn_lightning.inference.batch import find_videos, names_of
+from fedn_lightning.inference.batch import find_videos, folders_of
 from lookalikes.movies import write_movie
 
 
@@ -86,8 +86,30 @@ def test_inputs_are_found_once_and_named_apart(tmp_path, monkeypatch):
         Path(name).write_text("")
     found = find_videos(["x", "x/*.avi", "x/a.mp4"], "x/out")
     assert [str(path) for path in found] == ["x/a.mp4", "x/b.avi", "x/y/a.mp4"]
-    assert names_of(found) == ["x_a.mp4", "b", "y_a.mp4"]
+    assert [folder.name for folder in folders_of(found, "out")] == ["x_a.mp4", "b", "y_a.mp4"]
     Path("frames").mkdir()
     Path("frames/img1.jpg").write_text("")
     with pytest.raises(VideoError, match="frames holds images, no video"):
         find_videos(["frames"], "out")
+
+
+def test_videos_of_one_name_never_share_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["anna/interview.mp4", "ben/interview.mp4", "a/b_x.mp4", "a_b/x.mp4", "a/b/x.mp4", "a/B_X.mp4"]
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(name)
+    folders = folders_of([Path(name) for name in names], "out")
+    assert len({str(folder).casefold() for folder in folders}) == len(names)
+
+
+def test_a_later_command_leaves_the_folder_of_another_video_alone(home, films, capsys):
+    for name in ("anna", "ben"):
+        (home / name).mkdir()
+    (home / "anna" / "interview.mp4").symlink_to(films / "fifty.mp4")
+    write_movie(home / "ben" / "interview.mp4", (np.full((120, 160, 3), 90, np.uint8) for _ in range(30)))
+    assert main(["predict", "videos/anna/interview.mp4", "--ckpt", "best.ckpt", "--out", "out"]) == 0
+    assert folders_of([Path("videos/ben/interview.mp4")], "out") == [Path("out/interview.mp4")]
+    assert folders_of([Path("videos/anna/interview.mp4")], "out") == [Path("out/interview")]
+    (home.parent / "out" / "interview" / "prediction.json").unlink()
+    assert folders_of([Path("videos/ben/interview.mp4")], "out") == [Path("out/interview")]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fedn_lightning.errors import ConfigError
 from fedn_lightning.results.run_folder import RunFolder
 
 
@@ -24,7 +25,9 @@ def test_an_earlier_run_is_moved_aside(used: Path) -> None:
 
 
 def test_two_runs_of_one_second_get_two_names(used: Path) -> None:
-    first = RunFolder(used).open()
+    run = RunFolder(used)
+    first = run.open()
+    run.close()
     (used / "x").touch()
     (used / "x").unlink()
     (used / "result.json").write_text("{}")
@@ -59,3 +62,23 @@ def test_abandoning_leaves_no_empty_folders(tmp_path: Path) -> None:
     (tmp_path / "runs" / "other").mkdir()
     folder.abandon()
     assert [path.name for path in tmp_path.rglob("*")] == ["runs", "other"]
+
+
+def test_a_second_process_is_kept_out_until_the_first_has_finished(used: Path) -> None:
+    first = RunFolder(used)
+    first.open()
+    (used / "config.yaml").write_text("mine")
+    with pytest.raises(ConfigError, match="Another process is writing to the run folder"):
+        RunFolder(used).open()
+    with pytest.raises(ConfigError, match="--run_dir"):
+        RunFolder(used, resume=True).open()
+    assert (used / "config.yaml").read_text() == "mine"
+    first.close()
+    assert RunFolder(used).open() is not None
+
+
+def test_a_lock_leaves_nothing_behind(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.open()
+    run.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -6,6 +6,7 @@ same frame features of the same frozen encoder; what they say together lies in a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -106,12 +107,13 @@ def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dic
     record = recognise_spotted(spotting, recognition)
     result = result_of(record)
     folder = RunFolder(out)
-    folder.open()
-    write_tables(record, folder.path)
-    save_timelines(record, folder.path / "timelines")
-    write_text(folder.path / "config.yaml", yaml.safe_dump(describe(spotting, recognition), sort_keys=False))
-    write_text(folder.path / "env.txt", describe_environment())
-    write_json(folder.path / "result.json", result)
+    with contextlib.closing(folder):
+        folder.open()
+        write_tables(record, folder.path)
+        save_timelines(record, folder.path / "timelines")
+        write_text(folder.path / "config.yaml", yaml.safe_dump(describe(spotting, recognition), sort_keys=False))
+        write_text(folder.path / "env.txt", describe_environment())
+        write_json(folder.path / "result.json", result)
     return result
 
 

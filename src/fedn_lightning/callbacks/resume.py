@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from fedn_lightning.utils.files import write_atomically
 
 Group = dict[str, Any]
 
@@ -96,6 +100,27 @@ class LastCheckpoint(ModelCheckpoint):
 
     def __init__(self, folder: str | Path) -> None:
         super().__init__(dirpath=folder, filename="last", auto_insert_metric_name=False, enable_version_counter=False)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one and renames it, so that a full disk or a kill leaves the old one whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Writes the file.
+
+        Raises:
+            OSError: naming the checkpoint; an earlier one of the same name is then still there.
+        """
+        if storage_options is not None or "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        # In memory first: torch reports a full disk as an error of its archive writer, which tells no cause.
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        try:
+            write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 class SeedEpochs(Callback):

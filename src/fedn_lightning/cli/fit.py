@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     LearningRateMonitor,
@@ -26,11 +27,12 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 import fedn_lightning.loggers.before_torch  # noqa: F401 # first, as the module says
 from fedn_lightning.callbacks.results import RunProgress, TrackResults, WriteResults
-from fedn_lightning.callbacks.resume import ConfiguredOptimizer, LastCheckpoint, SeedEpochs
+from fedn_lightning.callbacks.resume import ConfiguredOptimizer, LastCheckpoint, SeedEpochs, WholeCheckpoints
 from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
 from fedn_lightning.cli.config import with_bases
 from fedn_lightning.cli.main import COMMANDS
@@ -236,16 +238,22 @@ class FednCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         if config.get("fast_dev_run"):
             return super().instantiate_trainer(logger=False, **kwargs)  # a trial of a few batches leaves nothing
-        self.run_folder.open()
-        self.exits.push(self._leave)
+        if is_first_process():
+            self.exits.callback(self.run_folder.close)
+            self.run_folder.open()
+            self.exits.push(self._leave)
         folder = str(self.run_folder.path)
         self.save_config_callback, self.save_config_kwargs = SaveRunConfig, {"folder": folder}
         if config.get("logger") in (None, True):
             kwargs["logger"] = self._loggers()
         config["callbacks"] = [*_as_list(config.get("callbacks")), *self._callbacks(config, kwargs.get("logger"))]
-        if config.get("plugins") is None and SLURMEnvironment.detect():
+        plugins = _as_list(config.get("plugins"))
+        if not plugins and SLURMEnvironment.detect():
             # Requeueing would restart a fold from the newest checkpoint it finds, which may be another fold's.
-            kwargs["plugins"] = [SLURMEnvironment(auto_requeue=False)]
+            plugins = [SLURMEnvironment(auto_requeue=False)]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(WholeCheckpoints())
+        kwargs["plugins"] = config["plugins"] = plugins
         kwargs.setdefault("default_root_dir", config.get("default_root_dir") or folder)
         return super().instantiate_trainer(**kwargs)
 
@@ -269,7 +277,8 @@ class FednCLI(LightningCLI):
             plain = plain_config(self._parser(self.subcommand), settings)
             identity = identify(wandb, plain, settings.experiment, str(self.subcommand))
             loggers.append(start(wandb, identity, self.run_folder.path, mode))
-            define_summaries(run_of(loggers), settings.checkpoint.monitor, settings.checkpoint.mode)
+            if (run := run_of(loggers)) is not None:  # the first process's alone
+                define_summaries(run, settings.checkpoint.monitor, settings.checkpoint.mode)
         return loggers
 
     def _callbacks(self, config: Any, loggers: Any) -> list[Callback]:
@@ -337,6 +346,11 @@ class FednCLI(LightningCLI):
         best = getattr(self.trainer.checkpoint_callback, "best_model_path", "") or None
         score = self.trainer.test if self.settings.test_after_fit else self.trainer.validate
         score(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
+
+
+def is_first_process() -> bool:
+    """Whether this is the process of a distributed run that owns the run folder."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
-from collections import Counter
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Protocol
 from fedn_lightning.errors import FednError, VideoError
 from fedn_lightning.inference.detections import Detections
 from fedn_lightning.inference.detector import Detector
-from fedn_lightning.inference.writers import Settings, finished, write_outputs
+from fedn_lightning.inference.writers import Settings, belongs_to_another, finished, write_outputs
 from fedn_lightning.video.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 
@@ -47,22 +48,42 @@ def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:
     return list(found.values())
 
 
-def names_of(videos: Sequence[Path]) -> list[str]:
-    """A folder name for the outputs of each video: its stem, and as much more as tells it from the others.
+def folders_of(videos: Sequence[Path], out: str | Path) -> list[Path]:
+    """A folder for the outputs of each video, which no other video has, of this command or of an earlier one.
 
-    >>> names_of([Path("a/x.mp4"), Path("b/x.mp4"), Path("b/x.avi"), Path("b/y.mp4")])
-    ['a_x.mp4', 'b_x.mp4', 'x.avi', 'y']
+    It is called as the video, without suffix; where that is taken, by as much more as tells it from the others.
+
+    Args:
+        videos: the files.
+        out: parent of the folders.
     """
-    candidates = [[v.stem, v.name, *("_".join(v.parts[-k:]) for k in range(2, len(v.parts) + 1))] for v in videos]
-    most = max(map(len, candidates), default=0)
-    names = [""] * len(videos)
-    for level in range(most):
-        tried = [options[min(level, len(options) - 1)] for options in candidates]
-        counts = Counter(tried)
-        for k, name in enumerate(tried):
-            if not names[k] and (counts[name] == 1 or level == most - 1):
-                names[k] = name.replace(os.sep, "_").lstrip(".") or "video"
-    return names
+    names = [unicodedata.normalize("NFC", video.stem).casefold() for video in videos]
+    folders: list[Path] = []
+    for video, stem in zip(videos, names, strict=True):
+        alike = names.count(stem) > 1
+        taken = {str(folder).casefold() for folder in folders}
+        free = (
+            folder
+            for folder in (Path(out) / name for name in _names(video, skip=int(alike)))
+            if str(folder).casefold() not in taken and not belongs_to_another(folder, video)
+        )
+        folders.append(next(free))
+    return folders
+
+
+def _names(video: Path, skip: int) -> Iterator[str]:
+    """Names for a video's folder: `x`, `x.mp4`, `b_x.mp4`, `a_b_x.mp4` and so on, then with a number.
+
+    >>> names = _names(Path("b/x.mp4"), skip=1)
+    >>> [next(names) for _ in range(3)]
+    ['b_x.mp4', 'x.mp4', 'b_x.mp4-2']
+    """
+    parts = video.resolve().parts if video.is_absolute() or ".." in video.parts else video.parts
+    longer = ["_".join(parts[-k:]) for k in range(2, len(parts) + 1)]
+    options = [video.stem, video.name, *longer] if not skip else [*longer, video.name]
+    options = [name.replace(os.sep, "_").lstrip(".") or "video" for name in options]
+    yield from options
+    yield from (f"{options[0]}-{number}" for number in itertools.count(2))
 
 
 def _in_folder(folder: Path, out: Path) -> list[Path]:
@@ -139,8 +160,7 @@ def predict_all(
         What became of each video, in order, once its files are written.
     """
     ready: Detector | None = None
-    for video, name in zip(videos, names_of(videos), strict=True):
-        folder = Path(out) / name
+    for video, folder in zip(videos, folders_of(videos, out), strict=True):
         summary = None if overwrite or not video.is_file() else finished(folder, video, settings)
         if summary is not None:
             yield Outcome(video, folder, None, summary)

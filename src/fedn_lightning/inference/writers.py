@@ -73,7 +73,8 @@ def write_outputs(
         The files, without the record.
     """
     folder = Path(folder)
-    (folder / RECORD).unlink(missing_ok=True)
+    recipe = {**_recipe(detections.video, settings), "path": str(Path(detections.video).resolve())}
+    write_json(folder / RECORD, recipe)  # whose folder it is, also if the rest is never written
     files = [write_events(detections, folder / EVENT_FILES[settings.format], settings.format)]
     figure = detections.plot()
     files.append(write_atomically(folder / TIMELINE, lambda temporary: figure.savefig(temporary)))
@@ -81,7 +82,6 @@ def write_outputs(
         from fedn_lightning.inference.annotated_video import write_annotated
 
         files.append(write_annotated(folder / ANNOTATED, detections, tick))
-    recipe = _recipe(detections.video, settings)
     summary = {
         "files": [file.name for file in files],
         "summary": detections.summary(),
@@ -131,10 +131,23 @@ def finished(folder: str | Path, video: str | Path, settings: Settings) -> str |
     return summary if same and whole else None
 
 
+def belongs_to_another(folder: str | Path, video: str | Path) -> bool:
+    """Whether a folder holds the outputs of another video: of another place and another content."""
+    try:
+        record = json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
+        same_place = record.get("path") == str(Path(video).resolve())
+        return not same_place and record["source"] != _source(video)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _source(video: str | Path) -> dict[str, Any]:
+    return {key: value for key, value in fingerprint(video).items() if key in ("bytes", "sha256_ends")}
+
+
 def _recipe(video: str | Path, settings: Settings) -> dict[str, Any]:
     """What the output depends on, as JSON gives it back; where the file lies is not part of it."""
-    source = {key: value for key, value in fingerprint(video).items() if key in ("bytes", "sha256_ends")}
-    plain: dict[str, Any] = json.loads(json.dumps({"source": source, "settings": asdict(settings)}))
+    plain: dict[str, Any] = json.loads(json.dumps({"source": _source(video), "settings": asdict(settings)}))
     return plain
 
 

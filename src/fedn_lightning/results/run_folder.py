@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml  # type: ignore[import-untyped]
+from filelock import FileLock, Timeout
+
+from fedn_lightning.errors import ConfigError
 
 
 class RunFolder:
     """A folder that belongs to one run.
 
     Nothing of an earlier run is ever deleted or mixed in: an earlier folder of that name is renamed by the time of
-    its last change. A run that fails before it has produced anything gives its folder back.
+    its last change. A run that fails before it has produced anything gives its folder back. A lock beside the folder
+    keeps a second process out until :meth:`close`; the system releases it when the process dies.
 
     Args:
         path: the folder.
@@ -29,18 +33,39 @@ class RunFolder:
         self.resume = resume
         self.aside: Path | None = None
         self._new_parents: list[Path] = []
+        # Not in the folder, which is renamed when the next run sets it aside.
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.run-lock"), timeout=0)
 
     def open(self) -> Path | None:
         """Makes the folder.
 
         Returns:
             Where an earlier run was moved to, None if there was none.
+
+        Raises:
+            ConfigError: if another process is writing to the folder.
         """
+        self._new_parents = [parent for parent in self.path.parents if not parent.exists()]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            msg = (
+                f"Another process is writing to the run folder {self.path}. Wait until it has finished, or choose "
+                "another folder with --run_dir."
+            )
+            raise ConfigError(msg) from None
         if not self.resume and self.path.is_dir() and any(self.path.iterdir()):
             self.set_aside()
-        self._new_parents = [parent for parent in self.path.parents if not parent.exists()]
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(exist_ok=True)
         return self.aside
+
+    def close(self) -> None:
+        """Lets other processes have the folder."""
+        if self._lock.is_locked:
+            # While it is held: a process that waits for this file then sees that it is gone, and makes another.
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock.release()
 
     def set_aside(self) -> Path:
         """Renames the earlier run by the time of its last change; returns its new path."""
@@ -51,11 +76,13 @@ class RunFolder:
     def abandon(self) -> None:
         """Undoes :meth:`open`: removes what this run wrote and puts an earlier run back. A resumed run stays."""
         if self.resume:
+            self.close()
             return
         shutil.rmtree(self.path, ignore_errors=True)
         if self.aside is not None:
             self.aside.rename(self.path)
             self.aside = None
+        self.close()
         for parent in self._new_parents:
             with contextlib.suppress(OSError):  # another run may have moved in
                 parent.rmdir()
