@@ -14,12 +14,12 @@ from fedn_lightning.events import ExpressionType
 from fedn_lightning.utils.files import write_atomically
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.muscles import EMOTION_UNITS
-from fedn_synth.face.tracks import Performance
+from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.plan import distractors
 from fedn_synth.plan import presets as seeds
-from fedn_synth.plan.corpus_plan import Part
+from fedn_synth.plan.corpus_plan import PlannedExpression
 from fedn_synth.plan.distractors import ORDINARY
-from fedn_synth.plan.expressions import Act, draw_length, perform
+from fedn_synth.plan.expressions import TimedExpression, draw_expression, draw_length
 from fedn_synth.plan.presets import Draw
 from fedn_synth.renderers import Faces, Renderer, check_faces, make_renderer
 from fedn_synth.write.stills import draw_crop
@@ -76,7 +76,7 @@ def write_moments(out: Path, job: MomentsJob) -> int:
     labels: list[tuple[str, str, int]] = []
     for person in range(job.identities):
         renderer = make_renderer(job.faces, Identity.sample(seeds.identity_seed(job.people, job.seed, person)))
-        rng = seeds.stream(seeds.MOMENTS, job.seed, Draw.SITTING, person)
+        rng = seeds.stream(seeds.MOMENTS, job.seed, Draw.STILLS_PLAN, person)
         for kind in TYPES:
             for emotion in EMOTIONS:
                 frames.append(_film(renderer, kind, emotion, job.size, rng))
@@ -92,23 +92,23 @@ def _film(
     renderer: Renderer, kind: ExpressionType, emotion: str, size: int, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
     """The four frames of one expression, `(4, size, size, 3)`."""
-    part = Part(kind, emotion, expert="", self_report="")
-    act = perform(part, QUIET, draw_length(part, rng), 0.5, rng)
-    performance = _perform(act, rng)
-    transform = draw_crop(renderer.landmarks(performance, 0), size, rng)
-    gap = min(act.apex - act.start, QUIET - 12)
-    times = (5, 5 + gap, act.start, act.apex)
+    planned = PlannedExpression(kind, emotion, expert="", self_report="")
+    timed = draw_expression(planned, QUIET, draw_length(planned, rng), 0.5, rng)
+    tracks = _draw_tracks(timed, rng)
+    transform = draw_crop(renderer.landmarks(tracks, 0), size, rng)
+    gap = min(timed.apex - timed.start, QUIET - 12)
+    times = (5, 5 + gap, timed.start, timed.apex)
     noise = rng.integers(0, 2**31, len(times)).tolist()
     shown = zip(times, noise, strict=True)
-    return np.stack([renderer.render_crop(performance, frame, seed, size, transform) for frame, seed in shown])
+    return np.stack([renderer.render_crop(tracks, frame, seed, size, transform) for frame, seed in shown])
 
 
-def _perform(act: Act, rng: np.random.Generator) -> Performance:
+def _draw_tracks(timed: TimedExpression, rng: np.random.Generator) -> FaceTracks:
     """An expression with the head's sway, gaze and light, without blinks, speech and swallowing."""
-    n = act.end + 1
-    performance = Performance.neutral(n)
-    performance.action_units[:] = act.intensities(n, -act.start)
-    performance.gaze[:] = distractors.gaze_shifts(n, ORDINARY.rate, rng)[0]
-    performance.pose[:] = distractors.head(n, ORDINARY, rng)[0]
-    performance.light[:] = distractors.light(n, ORDINARY, rng)
-    return performance
+    n = timed.end + 1
+    tracks = FaceTracks.neutral(n)
+    tracks.action_units[:] = timed.intensities(n, -timed.start)
+    tracks.gaze[:] = distractors.gaze_shifts(n, ORDINARY.rate, rng)[0]
+    tracks.pose[:] = distractors.head(n, ORDINARY, rng)[0]
+    tracks.light[:] = distractors.light(n, ORDINARY, rng)
+    return tracks
