@@ -11,6 +11,7 @@ import contextlib
 import importlib.util
 import multiprocessing
 import os
+import pkgutil
 import signal
 import sys
 import threading
@@ -167,9 +168,8 @@ def _run(args: list[str], env: dict[str, str], log: str, folder: str, lock: int)
     main.__spec__, main.__file__, main.__package__ = spec, spec.origin, "fedn_lightning"
     sys.argv = [str(spec.origin), *args]
     sys.orig_argv = [sys.executable, "-m", "fedn_lightning", *args]
-    from fedn_lightning.cli.main import main as fedn
-
     try:
-        sys.exit(fedn(args))
+        # By name, as `python -m fedn_lightning` would find it: this package is below the command.
+        sys.exit(pkgutil.resolve_name("fedn_lightning.cli.main:main")(args))
     finally:
         atexit._run_exitfuncs()  # multiprocessing leaves them out before Python 3.13

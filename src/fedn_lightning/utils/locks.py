@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock
 
 from fedn_lightning.errors import StoreError
 
@@ -14,23 +15,18 @@ from fedn_lightning.errors import StoreError
 def locked(path: Path) -> Iterator[None]:
     """Waits until no other process holds the lock file, and holds it meanwhile.
 
-    The system lets go of it when a process dies, however that happens.
+    The system releases it when a process dies.
 
     Raises:
         StoreError: if the file cannot be made.
     """
+    lock = FileLock(path)
     try:
-        file = path.open("a")
+        lock.acquire()
     except OSError as error:
         msg = f"{path.parent} cannot be written ({error.strerror}), so the clip store cannot be filled."
         raise StoreError(msg) from None
-    with file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        lock.release()
