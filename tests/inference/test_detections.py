@@ -66,6 +66,19 @@ def test_times_of_a_variable_rate_are_those_of_its_frames(found):
     assert (first.start_seconds, first.end_seconds) == (pytest.approx(0.5), pytest.approx(2.0))
 
 
+def test_times_count_from_the_start_of_the_file(found, tmp_path):
+    from pympi.Elan import Eaf
+
+    late = replace(found, start=0.65)
+    with write_events(late, tmp_path / "e.csv", "csv").open(newline="") as file:
+        first = next(csv.DictReader(file))
+    assert (first["onset"], first["start_seconds"], first["start_timecode"]) == ("11", "0.9833", "00:00:00.983")
+    document = Eaf(str(write_events(late, tmp_path / "e.eaf", "elan")))
+    assert document.get_annotation_data_for_tier("macro") == [(983, 1983, "positive 0.80")]
+    assert late.duration == pytest.approx(found.duration)
+    assert late.plot().axes[0].get_xlim() == pytest.approx((0.65, 3.65))
+
+
 def test_nothing_found_is_said(found):
     nothing = found.at(0.9, 0.9)
     assert len(nothing) == 0

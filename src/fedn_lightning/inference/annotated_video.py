@@ -123,7 +123,9 @@ class _Painter:
 
     def _column(self, seconds: float) -> int:
         left = 52  # right of the names
-        return left + int((self.width - left - 2) * seconds / max(self.detections.duration, 1e-9))
+        return left + int(
+            (self.width - left - 2) * (seconds - self.detections.start) / max(self.detections.duration, 1e-9)
+        )
 
     def _colour(self, e: DetectedExpression) -> Colour:
         return self.colours[e.emotion] if e.emotion else _rgb(FAINT)

@@ -60,6 +60,7 @@ class Scene:
         n_frames: frames of the video.
         fps: frames per second of the video, the average where the rate is variable.
         times: `(n_frames,)` float64 seconds of each frame where the rate is variable, else None.
+        start: seconds at which the first frame is shown, on a clock that starts with the file's first stream.
         height: rows of a frame in pixels, after the file's rotation flag.
         width: columns.
         crop_fps: frames per second of the crops.
@@ -73,6 +74,7 @@ class Scene:
     n_frames: int
     fps: float
     times: npt.NDArray[np.float64] | None
+    start: float
     height: int
     width: int
     crop_fps: float

@@ -82,6 +82,7 @@ def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan
         face_scan.n_frames,
         face_scan.fps,
         face_scan.times,
+        face_scan.start,
         face_scan.height,
         face_scan.width,
         crop_fps,

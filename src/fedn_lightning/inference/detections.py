@@ -129,6 +129,7 @@ class Detections:
         faces: those that were looked at.
         squares: for each of them the crop's transform, `(1 or n_frames, 2, 3)` float64, source to crop pixels.
         crop_size: side of the crop in pixels.
+        start: seconds at which the first frame is shown: above 0 where the sound starts before the picture.
         notes: what was assumed or left out, a sentence each.
         seconds: processor work by phase.
     """
@@ -144,6 +145,7 @@ class Detections:
     faces: tuple[FaceTrack, ...]
     squares: tuple[npt.NDArray[np.float64], ...]
     crop_size: int
+    start: float = 0.0
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -155,12 +157,12 @@ class Detections:
 
     @property
     def duration(self) -> float:
-        """Length of the video in seconds."""
-        return float(self.seconds_at(self.n_frames))
+        """Length of the video in seconds, from its first frame."""
+        return float(self.seconds_at(self.n_frames)) - self.start
 
     def seconds_at(self, frame: npt.ArrayLike) -> FloatArray:
-        """Seconds from the first frame at which frames (0-based, may be fractional) are shown."""
-        return source_to_store(frame, self.fps, 1.0, self.times)
+        """Seconds from the start of the file at which frames (0-based, may be fractional) are shown."""
+        return self.start + source_to_store(frame, self.fps, 1.0, self.times)
 
     def at(self, macro: float, micro: float) -> Detections:
         """The same result at other thresholds."""

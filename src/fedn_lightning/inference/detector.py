@@ -131,6 +131,7 @@ class Detector:
             squares=scene.transforms,
             crop_size=self.recipe.crop.crop_size,
             notes=self._notes(scene),
+            start=scene.start,
             seconds={**stream.seconds, **self.networks.seconds},
         )
 
@@ -146,6 +147,10 @@ class Detector:
     def _notes(self, scene: Scene) -> tuple[str, ...]:
         """What a reader of the result must know."""
         notes = list(self.recipe.notes)
+        if scene.start:
+            notes.append(
+                f"The first picture is shown {scene.start:.3f} s after the sound starts; times count from the sound."
+            )
         if len(scene.boxes) > len(scene.chosen):
             taken = ", ".join(str(position + 1) for position in scene.chosen)
             notes.append(f"{len(scene.boxes)} faces are seen; looked at was face {taken} from the left.")

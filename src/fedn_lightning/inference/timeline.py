@@ -46,7 +46,7 @@ def draw(detections: Detections) -> Figure:
             pair = grid[place * n_rows + row].subgridspec(2, 1, height_ratios=[1.0, 1.3], hspace=0.1)
             lanes = figure.add_subplot(pair[0])
             curve = figure.add_subplot(pair[1], sharex=lanes)
-            span = row * shown, (row + 1) * shown
+            span = detections.start + row * shown, detections.start + (row + 1) * shown
             _draw_lanes(lanes, detections, [e for e in detections if e.face == face.number])
             _draw_curve(curve, detections, face, span)
             lanes.set_xlim(*span)

@@ -77,6 +77,7 @@ class FaceScan:
 
     Attributes:
         times: seconds of each frame where they are uneven, else None.
+        start: seconds at which the first frame is shown, see :class:`~fedn_lightning.video.timeline.Timeline`.
         numbers: frame numbers of `pictures`.
         pictures: grey pictures spread over the video.
         tracker: has followed the head, if that is wanted.
@@ -88,6 +89,7 @@ class FaceScan:
     height: int
     width: int
     times: npt.NDArray[np.float64] | None
+    start: float
     numbers: list[int]
     pictures: list[Any]
     tracker: HeadTracker | None
@@ -123,13 +125,13 @@ def scan_face(job: CropJob, clock: Clock, tick: Tick) -> FaceScan:
         source = FolderSource(video.path, video.fps, "error" if job.spec.gaps == "error" else "repeat")
         if kept.least or tracker:
             clock.time("survey", lambda: _watch_folder(source, watch))
-        n_frames, fps, size, times = source.n_frames, video.fps, (source.height, source.width), None
+        n_frames, fps, size, times, start = source.n_frames, video.fps, (source.height, source.width), None, 0.0
     else:
         source = PyAVSource(video.path)
         seen = clock.time("survey", lambda: scan(video.path, watch=watch))
-        n_frames, fps, size = seen.n_frames, seen.fps, (seen.height, seen.width)
+        n_frames, fps, size, start = seen.n_frames, seen.fps, (seen.height, seen.width), seen.start
         times = seen.times if seen.variable else None
-    return FaceScan(source, n_frames, fps, *size, times, kept.numbers, kept.items, tracker)
+    return FaceScan(source, n_frames, fps, *size, times, start, kept.numbers, kept.items, tracker)
 
 
 def scan_face_fast(job: CropJob) -> FaceScan | None:
@@ -149,7 +151,15 @@ def scan_face_fast(job: CropJob) -> FaceScan | None:
     times = seen.times if seen.variable else None
     size = seen.height, seen.width
     return FaceScan(
-        PyAVSource(path), seen.n_frames, seen.fps, *size, times, list(seen.sampled), list(seen.samples), None
+        PyAVSource(path),
+        seen.n_frames,
+        seen.fps,
+        *size,
+        times,
+        seen.start,
+        list(seen.sampled),
+        list(seen.samples),
+        None,
     )
 
 

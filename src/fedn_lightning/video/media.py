@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from fedn_lightning.errors import VideoError
 from fedn_lightning.utils.names import VIDEO_SUFFIXES as VIDEO_SUFFIXES
@@ -84,7 +85,7 @@ def probe(path: str | Path) -> Header:
 
     try:
         with av.open(str(path)) as container:
-            stream = container.streams.video[0]
+            stream = picture_stream(container)
             rate = stream.average_rate or stream.guessed_rate
             count = stream.frames or None
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
@@ -94,6 +95,21 @@ def probe(path: str | Path) -> Header:
         msg = f"{path} does not say its frame rate, so its annotations have no time. Convert it to a common container."
         raise VideoError(msg)
     return Header(fps=float(rate), n_frames=count)
+
+
+def picture_stream(container: Any) -> Any:
+    """The stream of a video file that a player shows: cover pictures and streams of one frame are passed over.
+
+    Args:
+        container: an open file of PyAV.
+
+    Raises:
+        IndexError: if there is none.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+    moving = [s for s in streams if s.frames != 1] or streams
+    best = container.streams.best("video")
+    return best if best in moving else moving[0]
 
 
 def reason(error: Exception) -> str:

@@ -8,51 +8,34 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import VideoError
+from fedn_lightning.video.containers import decoded, opened, packets
 from fedn_lightning.video.frame_source import Frames, check_range
-from fedn_lightning.video.media import reason
-
-UNEVEN = 0.5
-"""A frame rate is variable if a frame is more than this part of a frame away from an even beat."""
+from fedn_lightning.video.timeline import Clock, Timeline
 
 
 @dataclass(frozen=True)
-class VideoScan:
+class VideoScan(Timeline):
     """What decoding a video from its first to its last frame finds.
 
     Attributes:
-        times: `(n_frames,)` float64, seconds from the first frame at which each frame is shown.
-        fps: frames per second, the average where the rate is variable.
         height: rows of a frame in pixels.
         width: columns of a frame in pixels.
         sampled: frame numbers of `samples`, evenly spread.
         samples: grey pictures `(H, W)` uint8 of those frames.
     """
 
-    times: npt.NDArray[np.float64]
-    fps: float
     height: int
     width: int
     sampled: tuple[int, ...]
     samples: tuple[npt.NDArray[np.uint8], ...]
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames that can be decoded."""
-        return len(self.times)
-
-    @property
-    def variable(self) -> bool:
-        """Whether the frame rate is variable."""
-        return bool(np.abs(self.times * self.fps - np.arange(self.n_frames)).max(initial=0) > UNEVEN)
 
 
 class Thinning:
@@ -100,27 +83,20 @@ def scan(path: str, samples: int = 0, watch: Callable[[int, Any], None] = lambda
         VideoError: if the file cannot be opened, holds no frame, or breaks off in an error.
     """
     shown: list[int | None] = []
-    decoded: list[int | None] = []
+    decoded_at: list[int | None] = []
     kept = Thinning(samples)
     height = width = 0
-    with _opened(path) as (container, stream):
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-        declared, unit = stream.frames, float(stream.time_base)
+    with opened(path) as (container, stream):
+        clock = Clock.of(path, container, stream)
         for number, frame in enumerate(_sound(path, container, stream)):
             shown.append(frame.pts)
-            decoded.append(frame.dts)
+            decoded_at.append(frame.dts)
             if kept.wants(number):
                 kept.add(number, _upright(frame, "gray"))
             height, width = _upright_size(frame)
             watch(number, lambda frame=frame: _upright(frame, "gray"))
-    if not shown:
-        msg = f"{path} holds no frame that can be decoded."
-        raise VideoError(msg)
-    # An AVI has no timestamps of its own; those made up for it are out of order where there are B frames.
-    stamps = next((np.array(s) * unit for s in (shown, decoded) if _ascending(s)), np.arange(len(shown)) / rate)
-    seconds = stamps - stamps[0]
-    _refuse_broken(path, seconds, rate, declared)
-    return VideoScan(seconds, _rate(seconds, rate), height, width, tuple(kept.numbers), tuple(kept.items))
+    line = clock.timeline(shown, decoded_at)
+    return VideoScan(line.times, line.start, line.fps, height, width, tuple(kept.numbers), tuple(kept.items))
 
 
 def scan_fast(path: str, samples: int = 0) -> VideoScan | None:
@@ -142,46 +118,13 @@ def scan_fast(path: str, samples: int = 0) -> VideoScan | None:
     index = _indexed(path)
     if not index.stamped:
         return None
-    if not index.stamps:
-        msg = f"{path} holds no frame that can be decoded."
-        raise VideoError(msg)
-    seconds = (np.array(index.stamps) - index.stamps[0]) * index.unit
-    _refuse_broken(path, seconds, index.fps, index.declared)
-    kept, source = Thinning(samples), PyAVSource(path)
-    for number in range(len(seconds)):
+    line = index.clock.timeline(list(index.stamps))
+    kept = Thinning(samples)
+    for number in range(line.n_frames):
         if kept.wants(number):
             kept.add(number, None)
-    pictures = tuple(source.grey(number) for number in kept.numbers)
-    return VideoScan(seconds, _rate(seconds, index.fps), index.height, index.width, tuple(kept.numbers), pictures)
-
-
-def _refuse_broken(path: str, seconds: npt.NDArray[np.float64], rate: float, declared: int) -> None:
-    """Refuses a file that ends before its header says."""
-    # Time, not count: an AVI leaves out a frame that shows nothing new.
-    if declared and seconds[-1] * rate + 1 < declared - 1 - _discarded(path):
-        msg = f"{path} breaks off: its header promises {declared} frames, {len(seconds)} can be decoded."
-        raise VideoError(msg)
-
-
-def _discarded(path: str) -> int:
-    """Number of frames that a file holds but that its edit list cuts off."""
-    with _opened(path) as (container, stream):
-        return sum(bool(packet.is_discard) for packet in container.demux(stream))
-
-
-def _ascending(stamps: list[int | None]) -> bool:
-    """Whether all timestamps are there and each is later than the one before."""
-    return None not in stamps and bool((np.diff(np.array(stamps, np.float64)) > 0).all())
-
-
-def _rate(times: npt.NDArray[np.float64], declared: float) -> float:
-    """The frame rate: as declared if the timestamps agree over the whole length, otherwise their average."""
-    steps = len(times) - 1
-    if steps == 0 or times[-1] <= 0:
-        return declared
-    measured = steps / times[-1]
-    # Containers round timestamps, some to milliseconds: within half a frame the declared rate is the better number.
-    return declared if abs(times[-1] * declared - steps) <= UNEVEN else float(measured)
+    pictures = tuple(PyAVSource(path).greys(kept.numbers))
+    return VideoScan(line.times, line.start, line.fps, index.height, index.width, tuple(kept.numbers), pictures)
 
 
 class PyAVSource:
@@ -203,7 +146,7 @@ class PyAVSource:
     @property
     def fps(self) -> float:
         """Average frames per second."""
-        return self._indexed().fps
+        return self._indexed().clock.rate
 
     @property
     def height(self) -> int:
@@ -222,10 +165,27 @@ class PyAVSource:
         out = np.empty((stop - start, index.height, index.width, 3), np.uint8)
         return self._read(out, index, start) if start < stop else out
 
-    def grey(self, number: int) -> npt.NDArray[np.uint8]:
-        """The grey picture `(H, W)` of one frame, as :func:`scan` gives it."""
+    def greys(self, numbers: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        """The grey pictures `(H, W)` of some frames, ascending, as :func:`scan` gives them; opens the file once."""
         index = self._indexed()
-        check_range(self.path, number, number + 1, len(index.stamps))
+        with opened(self.path) as (container, stream):
+            frames: Iterator[Any] = iter(())
+            at: int | None = None
+            for number in numbers:
+                check_range(self.path, number, number + 1, len(index.stamps))
+                wanted = index.stamps[number]
+                before = bisect_right(index.keys, wanted)
+                key = index.keys[before - 1] if before else None
+                if key is not None and (at is None or at < key):  # nothing is gained by a jump within a group
+                    container.seek(key, stream=stream)
+                    frames = decoded(self.path, container, stream)
+                frame = next((f for f in frames if f.pts is None or f.pts >= wanted), None)
+                at = None if frame is None else frame.pts
+                found = frame is not None and at == wanted and not frame.is_corrupt
+                yield _upright(frame, "gray") if found else self._grey(index, number)
+
+    def _grey(self, index: _Index, number: int) -> npt.NDArray[np.uint8]:
+        """The grey picture of a frame that a jump to the key frame before it does not find."""
         out: npt.NDArray[np.uint8] = self._read(np.empty((1, index.height, index.width), np.uint8), index, number)[0]
         return out
 
@@ -242,10 +202,10 @@ class PyAVSource:
         """Decodes from a key frame (None: from the start); whether every frame wanted came, in order."""
         wanted = index.stamps[start : start + len(out)]
         found, layout = 0, "gray" if out.ndim == 3 else "rgb24"
-        with _opened(self.path) as (container, stream):
+        with opened(self.path) as (container, stream):
             if key is not None:
                 container.seek(key, stream=stream)
-            for number, frame in enumerate(_decoded(self.path, container, stream)):
+            for number, frame in enumerate(decoded(self.path, container, stream)):
                 stamp = frame.pts if index.stamped else number
                 if stamp is None or stamp > wanted[found] or (stamp == wanted[found] and frame.is_corrupt):
                     return False
@@ -258,9 +218,9 @@ class PyAVSource:
 
     def iterate(self, batch: int = 32) -> Iterator[Frames]:
         """All frames in one pass, `batch` at a time."""
-        with _opened(self.path) as (container, stream):
-            decoded = _sound(self.path, container, stream)
-            while chunk := [_upright(frame, "rgb24") for frame in itertools.islice(decoded, batch)]:
+        with opened(self.path) as (container, stream):
+            frames = _sound(self.path, container, stream)
+            while chunk := [_upright(frame, "rgb24") for frame in itertools.islice(frames, batch)]:
                 yield np.stack(chunk)
 
     def close(self) -> None:
@@ -276,87 +236,41 @@ class PyAVSource:
 class _Index:
     """Timestamps of all frames and of the key frames, ascending; frame numbers where `stamped` is false.
 
-    `unit` is the length of a timestamp's step in seconds, `declared` the number of frames that the header tells, or 0.
+    `clock` is what the file says of its time.
     """
 
     stamps: list[int]
     keys: list[int]
     stamped: bool
-    fps: float
     height: int
     width: int
-    unit: float = 1.0
-    declared: int = 0
+    clock: Clock
 
 
 def _indexed(path: str) -> _Index:
     """Reads the timestamps of all packets without decoding; decodes where packets have none."""
     stamps: list[int] = []
     keys: list[int] = []
-    with _opened(path) as (container, stream):
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-        size = next((_upright(f, "gray").shape for f in _decoded(path, container, stream)), (0, 0))
-    with _opened(path) as (container, stream):
-        unit, declared = float(stream.time_base), stream.frames
+    with opened(path) as (container, stream):
+        clock = Clock.of(path, container, stream)
+        size = next((_upright_size(frame) for frame in decoded(path, container, stream)), (0, 0))
+    with opened(path) as (container, stream):
         made_up = container.format.name == "avi" and stream.codec_context.has_b_frames
-        for packet in _packets(path, container, stream):
+        for packet in packets(path, container, stream):
             if packet.size == 0 or packet.is_discard:
                 continue
             if packet.pts is None or made_up:
                 count = scan(path).n_frames
-                return _Index(list(range(count)), [], stamped=False, fps=rate, height=size[0], width=size[1])
+                return _Index(list(range(count)), [], False, *size, clock)
             stamps.append(packet.pts)
             if packet.is_keyframe:
                 keys.append(packet.pts)
-    return _Index(sorted(stamps), sorted(keys), True, rate, size[0], size[1], unit, declared)
-
-
-def _packets(path: str, container: Any, stream: Any) -> Iterator[Any]:
-    """The packets of a file, which may break off."""
-    try:
-        yield from container.demux(stream)
-    except (av.FFmpegError, OSError) as error:
-        msg = f"{path} is damaged: {reason(error)}."
-        raise VideoError(msg) from None
-
-
-class _opened:  # noqa: N801 - used as a function
-    """Opens a file for decoding on one thread; errors become sentences."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __enter__(self) -> tuple[Any, Any]:
-        try:
-            self._container = av.open(self.path)
-            stream = self._container.streams.video[0]
-        except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-            msg = f"{self.path} cannot be opened as a video: {reason(error)}."
-            raise VideoError(msg) from None
-        # The machine's cores are shared out by video, not by picture.
-        stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
-        return self._container, stream
-
-    def __exit__(self, *_: object) -> None:
-        self._container.close()
-
-
-def _decoded(path: str, container: Any, stream: Any) -> Iterator[Any]:
-    """The frames that are shown, in the order they are shown."""
-    number = 0
-    try:
-        for packet in container.demux(stream):
-            for frame in packet.decode():
-                yield frame
-                number += 1
-    except (av.FFmpegError, OSError) as error:
-        msg = f"{path} cannot be decoded past frame {number}: {reason(error)}."
-        raise VideoError(msg) from None
+    return _Index(sorted(stamps), sorted(keys), True, *size, clock)
 
 
 def _sound(path: str, container: Any, stream: Any) -> Iterator[Any]:
     """The frames that are shown; refuses a damaged one, which decoders show with holes painted over."""
-    for number, frame in enumerate(_decoded(path, container, stream)):
+    for number, frame in enumerate(decoded(path, container, stream)):
         if frame.is_corrupt:
             msg = f"{path} is damaged at frame {number}; the {number} frames before it can be decoded."
             raise VideoError(msg)
@@ -364,13 +278,27 @@ def _sound(path: str, container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _upright_size(frame: Any) -> tuple[int, int]:
-    """Rows and columns of a frame turned as its rotation flag says."""
-    return (frame.width, frame.height) if round(frame.rotation / 90) % 2 else (frame.height, frame.width)
+    """Rows and columns of a frame as its display matrix says."""
+    return (frame.width, frame.height) if _turn(frame)[0] else (frame.height, frame.width)
 
 
 def _upright(frame: Any, layout: str) -> npt.NDArray[np.uint8]:
-    """A frame as an array, turned as its rotation flag says (decord does so too)."""
+    """A frame as an array, turned and mirrored as its display matrix says (decord only turns)."""
     # Without threads=1 every frame would be converted by a scaler with a new pool of threads.
     image: npt.NDArray[np.uint8] = frame.reformat(format=layout, threads=1).to_ndarray()
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    swapped, down, across = _turn(frame)
+    if swapped:
+        image = image.swapaxes(0, 1)
+    return np.ascontiguousarray(image[::down, ::across])
+
+
+def _turn(frame: Any) -> tuple[bool, int, int]:
+    """How a frame is shown: whether rows and columns are swapped, then the steps through both, 1 or -1."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, 1, 1
+    # A place (x, y) of the stored picture is shown at (a x + c y, b x + d y).
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    swapped = abs(b) > abs(a)
+    down, across = (b, c) if swapped else (d, a)
+    return swapped, -1 if down < 0 else 1, -1 if across < 0 else 1

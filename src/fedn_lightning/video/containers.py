@@ -1,0 +1,152 @@
+"""Opens video files: which stream of a file is its picture, when its clock begins, and whether its end is missing."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+
+from fedn_lightning.errors import VideoError
+from fedn_lightning.video.media import picture_stream, reason
+
+
+class opened:  # noqa: N801 - used as a function
+    """Opens a file for decoding on one thread and gives its container and its picture's stream.
+
+    Args:
+        path: a video file.
+
+    Raises:
+        VideoError: on entering, if the file cannot be opened or holds no moving picture.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> tuple[Any, Any]:
+        try:
+            self._container = av.open(self.path)
+            stream = picture_stream(self._container)
+        except (av.FFmpegError, OSError, IndexError, ValueError) as error:
+            msg = f"{self.path} cannot be opened as a video: {reason(error)}."
+            raise VideoError(msg) from None
+        # The machine's cores are shared out by video, not by picture.
+        stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
+        return self._container, stream
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+
+def packets(path: str, container: Any, stream: Any) -> Iterator[Any]:
+    """The packets of a stream; a file that breaks off raises a :class:`VideoError`."""
+    try:
+        yield from container.demux(stream)
+    except (av.FFmpegError, OSError) as error:
+        msg = f"{path} is damaged: {reason(error)}."
+        raise VideoError(msg) from None
+
+
+def decoded(path: str, container: Any, stream: Any) -> Iterator[Any]:
+    """The frames that are shown, in the order they are shown; what cannot be decoded raises a :class:`VideoError`."""
+    number = 0
+    try:
+        for packet in container.demux(stream):
+            for frame in packet.decode():
+                yield frame
+                number += 1
+    except (av.FFmpegError, OSError) as error:
+        msg = f"{path} cannot be decoded past frame {number}: {reason(error)}."
+        raise VideoError(msg) from None
+
+
+def clock_start(container: Any) -> float:
+    """The timestamp in seconds that a player shows as 0: that of the first sound or picture."""
+    starts = [
+        float(stream.start_time * stream.time_base)
+        for stream in (*container.streams.video, *container.streams.audio)
+        if stream.start_time is not None and not stream.disposition & stream.disposition.attached_pic
+    ]
+    return min(starts, default=0.0)
+
+
+def missing_bytes(path: str) -> int:
+    """How many bytes the end of a file lacks, by the sizes that its own parts give.
+
+    Knows MP4 and MOV, Matroska and WebM, AVI, ASF (WMV) and MPEG transport streams; 0 where a file does not say:
+    live recordings, and streams that are cut between two packets.
+    """
+    size = Path(path).stat().st_size
+    with Path(path).open("rb") as file:
+        head = file.read(1 << 16)
+        if head[4:8] in _BOXES:
+            return max(0, _boxes_end(file, size) - size)
+        if head[:4] == b"RIFF":
+            return max(0, _riff_end(file, size) - size)
+        if head[:4] == _EBML:
+            return max(0, _segment_end(file) - size)
+    if _ASF_PROPERTIES in head:
+        place = head.index(_ASF_PROPERTIES) + 40
+        return max(0, int.from_bytes(head[place : place + 8], "little") - size)
+    # 188 bytes a packet in a .ts, 4 more before each in the .mts of a camera.
+    for first, length in ((0, 188), (4, 192)):
+        if head[first : first + 4 * length : length] == b"GGGG":
+            return -size % length
+    return 0
+
+
+_BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"styp", b"sidx", b"mfra", b"uuid", b"udta"}
+_EBML, _SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_RIFF_SLACK = 8
+"""Some programs count the eight bytes of the head in the size of an AVI."""
+
+
+def _boxes_end(file: BinaryIO, size: int) -> int:
+    """Where the last box of an MP4 should end; the file's size if what follows is no box."""
+    place = 0
+    while place + 16 <= size:
+        file.seek(place)
+        length, kind, long = struct.unpack(">I4sQ", file.read(16))
+        length = long if length == 1 else length
+        if kind not in _BOXES or length < 8:  # a length of 0 goes to the end of the file
+            return size
+        place += length
+    return place
+
+
+def _riff_end(file: BinaryIO, size: int) -> int:
+    """Where the last part of an AVI should end; a size of 0 was never filled in."""
+    place = end = 0
+    while place + 8 <= size:
+        file.seek(place)
+        kind, length = struct.unpack("<4sI", file.read(8))
+        if kind != b"RIFF" or not length:
+            return end
+        end = place + 8 + length - _RIFF_SLACK
+        place += 8 + length + length % 2
+    return end
+
+
+def _segment_end(file: BinaryIO) -> int:
+    """Where the segment of a Matroska file should end; 0 if it was written without a size, as live recordings are."""
+    file.seek(4)
+    length = _ebml_size(file)
+    file.seek(length or 0, 1)
+    if length is None or file.read(4) != _SEGMENT:
+        return 0
+    length = _ebml_size(file)
+    return 0 if length is None else file.tell() + length
+
+
+def _ebml_size(file: BinaryIO) -> int | None:
+    """A size of one to eight bytes, the number of which the leading zeros of the first tell; None if unknown."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    more = 8 - first[0].bit_length()
+    value = int.from_bytes(bytes([first[0] & (0x7F >> more)]) + file.read(more), "big")
+    return None if value == (1 << 7 * (more + 1)) - 1 else value
