@@ -47,7 +47,7 @@ def detect(
         found = detections.to_record().predictions  # every proposal, also those below the thresholds
         proposals.append(replace(found, video=np.full(len(found), index)))
         truths.append(truths_of(corpus, video, index))
-    return EventTable.concatenate(proposals), EventTable.concatenate(truths), detector.recipe.threshold
+    return EventTable.concatenate(proposals), EventTable.concatenate(truths), detector.config.threshold
 
 
 def main(argv: list[str] | None = None) -> SpottingScores:

@@ -37,7 +37,7 @@ def write_checkpoint(path: Path) -> None:
             output.weight.normal_(std=0.2)
     told = {
         "task": "DetectionTask",
-        "model": task.recipe(),
+        "model": task.init_config(),
         "crop_size": SIZE,
         "fps": 30.0,
         "emotions": list(task.emotions),
@@ -64,7 +64,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def expected(home: Path) -> list[tuple[float, float, float, int, int]]:
     """Every event that the project itself finds in the crops, in float32, by descending score."""
-    recipe, encoder, network = load(home / "best.ckpt", None, torch.device("cpu"))
+    config, encoder, network = load(home / "best.ckpt", None, torch.device("cpu"))
     crops = np.load(home / "crops.npy")
     starts = [0, 16, 32, 48, 64, 80, len(crops) - WINDOW]
     with torch.inference_mode():
@@ -72,7 +72,7 @@ def expected(home: Path) -> list[tuple[float, float, float, int, int]]:
         windows = torch.stack([features[start : start + WINDOW] for start in starts])
         first = torch.tensor(starts, dtype=torch.float64)
         rows = propose(network(windows), network.slots(WINDOW), first * 0, first, first * 0 + 1, 1000)
-    found = events_of_video(rows.numpy(), len(crops), dataclasses.replace(recipe.inference, keep=1000))
+    found = events_of_video(rows.numpy(), len(crops), dataclasses.replace(config.inference, keep=1000))
     columns = (found.score, found.start, found.end, found.type.tolist(), found.emotion.tolist())
     return sorted(zip(*columns, strict=True), reverse=True)
 
@@ -117,8 +117,8 @@ def test_the_manifest_tells_what_the_checkpoint_is(home: Path) -> None:
 
 @pytest.mark.slow
 def test_a_file_that_says_something_else_is_refused(home: Path) -> None:
-    recipe, encoder, network = load(home / "best.ckpt", None, torch.device("cpu"))
-    _, detection = onnx_files.graphs_of(recipe, encoder, network)
+    config, encoder, network = load(home / "best.ckpt", None, torch.device("cpu"))
+    _, detection = onnx_files.graphs_of(config, encoder, network)
     program = (home / "onnx" / "detector.onnx").read_bytes()
     trial = np.random.default_rng(0).normal(size=(2, WINDOW, encoder.feature_dim)).astype(np.float32)
     onnx_files._refuse(onnx_files.compare(detection, program, [trial]))

@@ -21,15 +21,15 @@ def changed(trained, tmp_path):
 
 
 def test_a_checkpoint_tells_all_that_a_test_used(trained):
-    recipe, encoder, network = load(trained.path, None, CPU)
-    assert (recipe.crop.crop_size, recipe.crop.fps, recipe.crop.align, recipe.crop.finder) == (
+    config, encoder, network = load(trained.path, None, CPU)
+    assert (config.crop.crop_size, config.crop.fps, config.crop.align, config.crop.finder) == (
         32,
         30.0,
         "video",
         "cascade",
     )
-    assert (recipe.window, recipe.stride, recipe.emotions) == (64, 16, ("negative", "positive", "surprise"))
-    assert recipe.notes == ()
+    assert (config.window, config.stride, config.emotions) == (64, 16, ("negative", "positive", "surprise"))
+    assert config.notes == ()
     assert not any(module.training for module in (encoder, network))
 
 
@@ -44,9 +44,9 @@ def test_what_an_older_checkpoint_does_not_say_is_told_not_guessed(changed):
 
 def test_another_alignment_and_another_finder_are_told(changed):
     path = changed(lambda content: content["fedn"]["alignment"].update(finder="openface"))
-    recipe = load(path, "track", CPU)[0]
-    assert recipe.crop.finder == "cascade"
-    assert [note.split(";")[0] for note in recipe.notes] == [
+    config = load(path, "track", CPU)[0]
+    assert config.crop.finder == "cascade"
+    assert [note.split(";")[0] for note in config.notes] == [
         "Faces are aligned by track",
         "The checkpoint was trained on faces placed by OpenFace's landmarks",
     ]

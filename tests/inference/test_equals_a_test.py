@@ -10,7 +10,7 @@ from fedn_lightning import Detector
 def test_the_events_are_those_of_a_test(trained, films, align):
     record = trained.tests[align]
     detector = Detector.from_checkpoint(trained.path, "cpu", align)
-    assert detector.recipe.threshold == record.threshold
+    assert detector.config.threshold == record.threshold
     for index, video in enumerate(record.videos):  # thirty, and fifty, which is resampled to the working rate
         found = detector.detect(films / f"{video.name}.mp4")
         expected = record.predictions[record.predictions.video == index]

@@ -82,7 +82,7 @@ def write_run(
     torch.manual_seed(0)
     task = DetectionTask(encoder=encoder, network=network)
     about = {
-        "model": task.recipe(),
+        "model": task.init_config(),
         "windows": dataclasses.asdict(WindowConfig(length=window)),
         "emotions": list(EMOTIONS),
         "crop_size": 16,

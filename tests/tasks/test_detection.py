@@ -140,9 +140,9 @@ def test_thresholds_come_from_validation_alone_and_travel_in_the_checkpoint(data
     trainer(tmp_path).test(other, data(), ckpt_path=tmp_path / "run.ckpt", weights_only=True, verbose=False)
     assert torch.equal(other.threshold, chosen)
     np.testing.assert_array_equal(other.record.predictions.to_rows(), model.record.predictions.to_rows())
-    recipe = torch.load(tmp_path / "run.ckpt", weights_only=True)["fedn"]
-    assert recipe["crop_size"] == SIZE
-    assert recipe["subjects"]["test"] == ("p6",)
+    metadata = torch.load(tmp_path / "run.ckpt", weights_only=True)["fedn"]
+    assert metadata["crop_size"] == SIZE
+    assert metadata["subjects"]["test"] == ("p6",)
 
 
 @pytest.mark.usefixtures("_quiet")

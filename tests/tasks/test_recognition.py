@@ -81,10 +81,10 @@ def test_its_record_holds_the_labelled_intervals_and_only_recognition_is_scored(
 
 def test_its_checkpoint_tells_what_running_it_needs(trained):
     content = torch.load(trained[2], weights_only=True)
-    recipe = content["fedn"]
-    assert (recipe["task"], recipe["dataset"], recipe["crop_size"]) == ("RecognitionTask", "pulses", SIZE)
-    assert recipe["subjects"] == {"train": ("p0", "p1", "p2"), "val": ("p3",), "test": ("p4",)}
-    assert IntervalConfig(**recipe["intervals"]) == trained[1].intervals
+    metadata = content["fedn"]
+    assert (metadata["task"], metadata["dataset"], metadata["crop_size"]) == ("RecognitionTask", "pulses", SIZE)
+    assert metadata["subjects"] == {"train": ("p0", "p1", "p2"), "val": ("p3",), "test": ("p4",)}
+    assert IntervalConfig(**metadata["intervals"]) == trained[1].intervals
 
 
 def test_any_interval_is_named_with_a_probability(trained):

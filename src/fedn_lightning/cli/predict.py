@@ -70,10 +70,10 @@ def main(argv: Sequence[str]) -> int:
         msg = f"There is no checkpoint {words.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)
     from fedn_lightning.inference.batch import predict_all
-    from fedn_lightning.inference.writers import Settings, digest
+    from fedn_lightning.inference.writers import Settings, checkpoint_digest
 
     threshold = None if words.threshold is None else (words.threshold[0], words.threshold[1])
-    settings = Settings(digest(words.ckpt), words.format, words.annotate, face, words.align, threshold)
+    settings = Settings(checkpoint_digest(words.ckpt), words.format, words.annotate, face, words.align, threshold)
     with _Progress("", transient=True) as bar:
         outcomes = []
         for outcome in predict_all(

@@ -48,8 +48,8 @@ class FeatureCache:
 
     def path(self, video: StoredVideo, variant: int) -> Path:
         """Where the features of a variant of a video lie."""
-        recipe = [content(video), self.half, variant, dataclasses.asdict(self.augment) if variant else None]
-        name = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:24]
+        key = [content(video), self.half, variant, dataclasses.asdict(self.augment) if variant else None]
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
         return self.root / self.encoder_key / f"{name}.npy"
 
     def load(self, video: StoredVideo, variant: int = 0) -> Features:

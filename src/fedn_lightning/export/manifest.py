@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedn_lightning.events import EXPRESSION_TYPES
-from fedn_lightning.inference.config import Recipe
+from fedn_lightning.inference.config import DetectorConfig
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN
 from fedn_lightning.video.alignment import canonical_eyes
@@ -27,45 +27,45 @@ ALIGNMENT = {
 }
 
 
-def manifest(checkpoint: str | Path, recipe: Recipe, encoder: FrameEncoder, network: FEDN) -> dict[str, Any]:
+def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: FrameEncoder, network: FEDN) -> dict[str, Any]:
     """All that is needed to use the ONNX files, as plain values.
 
     Args:
         checkpoint: the file they come from.
-        recipe: what it says.
+        config: what it says.
         encoder: its frame encoder.
         network: its network.
 
     Returns:
         What `docs/export.md` describes key by key; frames are those of the working rate, 0-based and half open.
     """
-    scores = zip(EXPRESSION_TYPES, recipe.threshold, strict=True)
+    scores = zip(EXPRESSION_TYPES, config.threshold, strict=True)
     return {
         "format": FORMAT,
         "fedn_lightning": version("fedn-lightning"),
-        "checkpoint": {"file": Path(checkpoint).name, "sha256": _digest(checkpoint), "trained_on": recipe.dataset},
-        "crop": _crop(recipe, encoder),
+        "checkpoint": {"file": Path(checkpoint).name, "sha256": _digest(checkpoint), "trained_on": config.dataset},
+        "crop": _crop(config, encoder),
         "window": {
-            "length": recipe.window,
-            "stride": recipe.stride,
+            "length": config.window,
+            "stride": config.stride,
             "multiple_of": network.config.strides[-1],
             "tail": "the last window ends with the video; a shorter video repeats its last frame",
         },
         "types": list(EXPRESSION_TYPES),
-        "emotions": list(recipe.emotions),
+        "emotions": list(config.emotions),
         "thresholds": {kind: min(score, ABOVE_EVERY_SCORE) for kind, score in scores},
         "merging": {
-            "per_window": recipe.inference.per_window,
-            "iou": recipe.inference.iou,
-            "keep": recipe.inference.keep,
+            "per_window": config.inference.per_window,
+            "iou": config.inference.iou,
+            "keep": config.inference.keep,
         },
-        "notes": list(recipe.notes),
+        "notes": list(config.notes),
     }
 
 
-def _crop(recipe: Recipe, encoder: FrameEncoder) -> dict[str, Any]:
+def _crop(config: DetectorConfig, encoder: FrameEncoder) -> dict[str, Any]:
     """How a face crop must look."""
-    spec = recipe.crop
+    spec = config.crop
     eyes: Mapping[str, Any] = {}
     if spec.align != "none":
         left, right = canonical_eyes(spec.crop_size).round(3).tolist()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from fedn_lightning.errors import ConfigError, ExportError
 from fedn_lightning.export.graphs import CropEncoder, WindowDetector
 from fedn_lightning.export.manifest import manifest
-from fedn_lightning.inference.config import Recipe, load
+from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN
 from fedn_lightning.utils.files import write_atomically, write_json
@@ -129,25 +129,25 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
         ExportError: if ONNX says something else than PyTorch; nothing is written then.
     """
     check_packages()
-    recipe, encoder, network = load(checkpoint, align, torch.device("cpu"))
-    encoding, detection = graphs_of(recipe, encoder, network)
+    config, encoder, network = load(checkpoint, align, torch.device("cpu"))
+    encoding, detection = graphs_of(config, encoder, network)
     programs = {graph.name: translate(graph) for graph in (encoding, detection)}
-    face = moving_face(recipe.crop.crop_size, recipe.window)
+    face = moving_face(config.crop.crop_size, config.window)
     with torch.inference_mode():
         features = encoding.module(torch.from_numpy(face)).numpy()
-    windows = [features[None], *_random_windows(features, recipe.window, network.config.strides[-1])]
+    windows = [features[None], *_random_windows(features, config.window, network.config.strides[-1])]
     differences = compare(encoding, programs["encoder"], [face, _noise_like(face)])
     differences += compare(detection, programs["detector"], windows)
     _refuse(differences)
-    facts = manifest(checkpoint, recipe, encoder, network)
+    facts = manifest(checkpoint, config, encoder, network)
     facts["difference_from_pytorch"] = {f"{d.graph}.{d.output}": d.largest for d in differences}
     facts["opset"] = OPSET
-    return Exported(_write(programs, facts, Path(folder)), tuple(differences), recipe.notes)
+    return Exported(_write(programs, facts, Path(folder)), tuple(differences), config.notes)
 
 
-def graphs_of(recipe: Recipe, encoder: FrameEncoder, network: FEDN) -> tuple[Graph, Graph]:
+def graphs_of(config: DetectorConfig, encoder: FrameEncoder, network: FEDN) -> tuple[Graph, Graph]:
     """The two networks of a checkpoint: `encoder` and `detector`."""
-    size, step = recipe.crop.crop_size, network.config.strides[-1]
+    size, step = config.crop.crop_size, network.config.strides[-1]
     window = step * torch.export.Dim("blocks", min=1, max=MOST_BLOCKS)
     return (
         Graph(
@@ -163,7 +163,7 @@ def graphs_of(recipe: Recipe, encoder: FrameEncoder, network: FEDN) -> tuple[Gra
             module=WindowDetector(network).eval(),
             example=torch.zeros(2, 3 * step, encoder.feature_dim),
             inputs="features",
-            outputs=("intervals", "confidence", "emotion")[: 3 if recipe.emotions else 2],
+            outputs=("intervals", "confidence", "emotion")[: 3 if config.emotions else 2],
             dynamic={0: torch.export.Dim("windows"), 1: window},
         ),
     )

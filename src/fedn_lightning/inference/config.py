@@ -31,7 +31,7 @@ OTHERS = {
 
 
 @dataclass(frozen=True)
-class Recipe:
+class DetectorConfig:
     """All that is needed to run a checkpoint on a video.
 
     Attributes:
@@ -73,7 +73,9 @@ class Recipe:
         return encoder, network
 
 
-def load(path: str | os.PathLike[str], align: Align | None, device: torch.device) -> tuple[Recipe, FrameEncoder, FEDN]:
+def load(
+    path: str | os.PathLike[str], align: Align | None, device: torch.device
+) -> tuple[DetectorConfig, FrameEncoder, FEDN]:
     """Reads a checkpoint and builds what it holds.
 
     Args:
@@ -88,45 +90,45 @@ def load(path: str | os.PathLike[str], align: Align | None, device: torch.device
     if align is not None:
         check_choice("align", align, get_args(Align))
     content = read_checkpoint(os.fspath(path))
-    told, weights = content.get("fedn"), content.get("state_dict")
-    if not isinstance(told, Mapping) or not isinstance(weights, Mapping):
+    metadata, weights = content.get("fedn"), content.get("state_dict")
+    if not isinstance(metadata, Mapping) or not isinstance(weights, Mapping):
         msg = f"{path} holds no detector (a checkpoint of the encoder?); give the best.ckpt of a run of DetectionTask."
         raise CheckpointError(msg)
-    if (task := told.get("task", TASK)) != TASK:
+    if (task := metadata.get("task", TASK)) != TASK:
         what = f"{task}, {OTHERS[task]}" if task in OTHERS else task
         msg = f"{path} is no detector of {TASK}, but a checkpoint of {what}."
         raise CheckpointError(msg)
     try:
-        recipe = _recipe(told, weights["threshold"], align)
-        return recipe, *recipe.build(weights, device)
+        config = _read_config(metadata, weights["threshold"], align)
+        return config, *config.build(weights, device)
     except (KeyError, TypeError, RuntimeError) as error:
         why = str(error).strip().splitlines()[0]
         msg = f"{path} lacks or mistakes what a detector needs ({why}); it was made by another version. Train it again."
         raise CheckpointError(msg) from error
 
 
-def _recipe(told: Mapping[str, Any], threshold: Tensor, align: Align | None) -> Recipe:
-    model, windows = told["model"], told["windows"]
-    crop, notes = _crop(told, align)
+def _read_config(metadata: Mapping[str, Any], threshold: Tensor, align: Align | None) -> DetectorConfig:
+    model, windows = metadata["model"], metadata["windows"]
+    crop, notes = _crop(metadata, align)
     macro, micro = threshold.tolist()
-    return Recipe(
+    return DetectorConfig(
         encoder=EncoderConfig(**model["encoder"]),
         network=NetworkConfig(**model["network"]),
         inference=InferenceConfig(**model["inference"]),
         crop=crop,
         window=windows["length"],
         stride=windows["test_stride"],
-        emotions=tuple(told["emotions"]) if model["recognise"] else (),
+        emotions=tuple(metadata["emotions"]) if model["recognise"] else (),
         threshold=(macro, micro),
-        dataset=told["dataset"],
+        dataset=metadata["dataset"],
         notes=notes,
     )
 
 
-def _crop(told: Mapping[str, Any], align: Align | None) -> tuple[CropSpec, tuple[str, ...]]:
+def _crop(metadata: Mapping[str, Any], align: Align | None) -> tuple[CropSpec, tuple[str, ...]]:
     """The crop, and what is assumed of it."""
-    spec = CropSpec(told["crop_size"], told["fps"])
-    trained = told.get("alignment")
+    spec = CropSpec(metadata["crop_size"], metadata["fps"])
+    trained = metadata.get("alignment")
     if trained is None:
         if align is not None:
             return replace(spec, align=align), ()

@@ -13,7 +13,7 @@ import torch
 
 from fedn_lightning.errors import ConfigError, VideoError
 from fedn_lightning.events import FloatArray
-from fedn_lightning.inference.config import Recipe, load
+from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.inference.decoding import CropRequest, CropStream, FaceChoice, MiscountedError, Scene
 from fedn_lightning.inference.detections import Detections, FaceTrack
 from fedn_lightning.inference.streaming import FaceProposer, Networks
@@ -32,7 +32,7 @@ class Detector:
     It gives what `fedn test` gives on the same video: the same crops, the same windows, the same thresholds.
 
     Args:
-        recipe: what the checkpoint says.
+        config: what the checkpoint says.
         networks: encoder and network.
         checkpoint: the file they come from.
 
@@ -40,8 +40,8 @@ class Detector:
     >>> print(detections)  # doctest: +SKIP
     """
 
-    def __init__(self, recipe: Recipe, networks: Networks, checkpoint: str) -> None:
-        self.recipe, self.networks, self.checkpoint = recipe, networks, checkpoint
+    def __init__(self, config: DetectorConfig, networks: Networks, checkpoint: str) -> None:
+        self.config, self.networks, self.checkpoint = config, networks, checkpoint
 
     @classmethod
     def from_checkpoint(
@@ -68,10 +68,10 @@ class Detector:
             msg = f"device is {device!r}; it must be auto, cpu, or cuda where there is a GPU."
             raise ConfigError(msg)
         name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        recipe, encoder, network = load(path, align, torch.device(name))
+        config, encoder, network = load(path, align, torch.device(name))
         if threshold is not None:
-            recipe = replace(recipe, threshold=threshold)
-        return cls(recipe, Networks(recipe, encoder, network, torch.device(name)), str(path))
+            config = replace(config, threshold=threshold)
+        return cls(config, Networks(config, encoder, network, torch.device(name)), str(path))
 
     def detect(
         self,
@@ -99,7 +99,7 @@ class Detector:
         if not path.is_file():
             msg = f"There is no video {path}." if not path.is_dir() else f"{path} is a folder; give a video file."
             raise VideoError(msg)
-        request = CropRequest(str(path), self.recipe.crop, face)
+        request = CropRequest(str(path), self.config.crop, face)
         try:
             return self._detect(request, stall_seconds, tick)
         except MiscountedError:
@@ -124,12 +124,12 @@ class Detector:
             n_frames=scene.n_frames,
             fps=scene.fps,
             times=scene.times,
-            emotions=self.recipe.emotions,
-            threshold=self.recipe.threshold,
+            emotions=self.config.emotions,
+            threshold=self.config.threshold,
             n_faces=len(scene.boxes),
             faces=tuple(faces),
             squares=scene.transforms,
-            crop_size=self.recipe.crop.crop_size,
+            crop_size=self.config.crop.crop_size,
             notes=self._notes(scene),
             start=scene.start,
             seconds={**stream.seconds, **self.networks.seconds},
@@ -137,7 +137,7 @@ class Detector:
 
     def _track(self, scene: Scene, position: int, proposals: FloatArray) -> FaceTrack:
         """The events of one face, in frames of the video, as a test puts them together."""
-        events = events_of_video(proposals, scene.n_crops, self.recipe.inference)
+        events = events_of_video(proposals, scene.n_crops, self.config.inference)
         rates = scene.fps, scene.crop_fps, scene.times
         events = replace(events, start=store_to_source(events.start, *rates), end=store_to_source(events.end, *rates))
         crop = np.minimum(np.rint(source_to_store(np.arange(scene.n_frames), *rates)), scene.n_crops - 1)
@@ -146,7 +146,7 @@ class Detector:
 
     def _notes(self, scene: Scene) -> tuple[str, ...]:
         """What a reader of the result must know."""
-        notes = list(self.recipe.notes)
+        notes = list(self.config.notes)
         if scene.start:
             notes.append(
                 f"The first picture is shown {scene.start:.3f} s after the sound starts; times count from the sound."

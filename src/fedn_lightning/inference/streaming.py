@@ -11,7 +11,7 @@ import torch
 
 from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.events import FloatArray
-from fedn_lightning.inference.config import Recipe
+from fedn_lightning.inference.config import DetectorConfig
 from fedn_lightning.models.anchors import Slots
 from fedn_lightning.models.encoder import FrameEncoder, frozen_features
 from fedn_lightning.models.fedn import FEDN
@@ -20,7 +20,7 @@ from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, propose
 Features = npt.NDArray[np.floating]
 
 
-class OpenWindows:
+class WindowCutter:
     """Cuts the windows of one video, those that a test has (see :func:`.window_starts`).
 
     Args:
@@ -28,7 +28,7 @@ class OpenWindows:
         window: frames in a window.
         stride: frames between two starts.
 
-    >>> windows = OpenWindows(n_frames=5, window=3, stride=2)
+    >>> windows = WindowCutter(n_frames=5, window=3, stride=2)
     >>> column = np.arange(5.0)[:, None]
     >>> [[(start, part.ravel().tolist()) for start, part in windows.add(column[k : k + 2])] for k in (0, 2, 4)]
     [[], [(0, [0.0, 1.0, 2.0])], [(2, [2.0, 3.0, 4.0])]]
@@ -74,15 +74,15 @@ class Networks:
     """Encoder and network on their device, and the seconds spent in each.
 
     Args:
-        recipe: what they were built by.
+        config: what they were built by.
         encoder: in evaluation mode.
         network: in evaluation mode.
         device: where both are.
     """
 
-    def __init__(self, recipe: Recipe, encoder: FrameEncoder, network: FEDN, device: torch.device) -> None:
-        self.recipe, self.encoder, self.network, self.device = recipe, encoder, network, device
-        self.slots: Slots = network.slots(recipe.window).to(device)
+    def __init__(self, config: DetectorConfig, encoder: FrameEncoder, network: FEDN, device: torch.device) -> None:
+        self.config, self.encoder, self.network, self.device = config, encoder, network, device
+        self.slots: Slots = network.slots(config.window).to(device)
         self.seconds = {"encode": 0.0, "network": 0.0}
 
     @torch.inference_mode()
@@ -90,7 +90,7 @@ class Networks:
         """Features `(T, D)` of crops `(T, S, S, 3)`, in the precision that the network was trained with."""
         started = time.perf_counter()
         frames = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2)
-        if self.recipe.encoder.frozen:
+        if self.config.encoder.frozen:
             features = frozen_features(self.encoder, frames)
         else:  # it was trained with the network, and its features were never rounded
             features = self.encoder(frames).float().cpu()
@@ -102,9 +102,9 @@ class Networks:
         """Proposals `(B, P, 7)` of windows `(window, D)`, each in frames of its window."""
         started = time.perf_counter()
         batch = torch.from_numpy(np.stack(windows)).to(self.device)
-        nought = torch.zeros(len(windows), dtype=torch.float64, device=self.device)
-        per_window = self.recipe.inference.per_window
-        rows = propose(self.network(batch), self.slots, nought, nought, torch.ones_like(nought), per_window)
+        zeros = torch.zeros(len(windows), dtype=torch.float64, device=self.device)
+        per_window = self.config.inference.per_window
+        rows = propose(self.network(batch), self.slots, zeros, zeros, torch.ones_like(zeros), per_window)
         self.seconds["network"] += time.perf_counter() - started
         # Within a window they are the network's own float32 numbers, so nothing is lost; an hour has 340 000 of them.
         return rows.float().cpu().numpy().reshape(len(windows), -1, len(PROPOSAL_COLUMNS))
@@ -120,7 +120,7 @@ class FaceProposer:
 
     def __init__(self, networks: Networks, n_crops: int) -> None:
         self.networks, self.n_crops = networks, n_crops
-        self._windows = OpenWindows(n_crops, networks.recipe.window, networks.recipe.stride)
+        self._windows = WindowCutter(n_crops, networks.config.window, networks.config.stride)
         self._crops: list[npt.NDArray[np.uint8]] = []
         self._waiting: list[tuple[int, npt.NDArray[np.float32]]] = []
         self._seen = 0

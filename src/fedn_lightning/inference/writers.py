@@ -36,7 +36,7 @@ class Settings:
     """What decides the output for a video beside the video itself.
 
     Attributes:
-        checkpoint: digest of the checkpoint, see :func:`digest`.
+        checkpoint: digest of the checkpoint, see :func:`checkpoint_digest`.
         format: of the events.
         annotate: whether the annotated video is written.
         face: which faces.
@@ -52,7 +52,7 @@ class Settings:
     threshold: tuple[float, float] | None = None
 
 
-def digest(path: str | Path) -> str:
+def checkpoint_digest(path: str | Path) -> str:
     """What identifies a checkpoint: a hash of the file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
@@ -73,8 +73,8 @@ def write_outputs(
         The files, without the record.
     """
     folder = Path(folder)
-    recipe = {**_recipe(detections.video, settings), "path": str(Path(detections.video).resolve())}
-    write_json(folder / RECORD, recipe)  # whose folder it is, also if the rest is never written
+    inputs = {**_inputs(detections.video, settings), "path": str(Path(detections.video).resolve())}
+    write_json(folder / RECORD, inputs)  # whose folder it is, also if the rest is never written
     files = [write_events(detections, folder / EVENT_FILES[settings.format], settings.format)]
     figure = detections.plot()
     files.append(write_atomically(folder / TIMELINE, lambda temporary: figure.savefig(temporary)))
@@ -87,7 +87,7 @@ def write_outputs(
         "summary": detections.summary(),
         "version": version("fedn-lightning"),
     }
-    write_json(folder / RECORD, {**recipe, **summary, **_without_expressions(detections)})
+    write_json(folder / RECORD, {**inputs, **summary, **_without_expressions(detections)})
     return files
 
 
@@ -123,7 +123,7 @@ def finished(folder: str | Path, video: str | Path, settings: Settings) -> str |
     folder = Path(folder)
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        same = {key: record[key] for key in ("source", "settings")} == _recipe(video, settings)
+        same = {key: record[key] for key in ("source", "settings")} == _inputs(video, settings)
         whole = all((folder / name).is_file() for name in record["files"])
         summary: str = record["summary"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -145,7 +145,7 @@ def _source(video: str | Path) -> dict[str, Any]:
     return {key: value for key, value in fingerprint(video).items() if key in ("bytes", "sha256_ends")}
 
 
-def _recipe(video: str | Path, settings: Settings) -> dict[str, Any]:
+def _inputs(video: str | Path, settings: Settings) -> dict[str, Any]:
     """What the output depends on, as JSON gives it back; where the file lies is not part of it."""
     plain: dict[str, Any] = json.loads(json.dumps({"source": _source(video), "settings": asdict(settings)}))
     return plain

@@ -15,7 +15,7 @@ from fedn_lightning.analysis.errors import false_alarms, misses
 from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
-from fedn_lightning.inference.config import Recipe, load
+from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.models.attention import gather_segments
 from fedn_lightning.models.encoder import FrameEncoder
@@ -35,7 +35,7 @@ SPREAD = (0.1, 0.9)
 class Network(NamedTuple):
     """A trained network and what its checkpoint says of it."""
 
-    recipe: Recipe
+    config: DetectorConfig
     encoder: FrameEncoder
     fedn: FEDN
 
@@ -102,12 +102,12 @@ def look_at(network: Network, video: StoredVideo, start: float, end: float) -> L
     Raises:
         VideoError: if crops are decoded from a source that is not there.
     """
-    window = network.recipe.window
-    starts = np.asarray(window_starts(video.n_frames, window, network.recipe.stride))
+    window = network.config.window
+    starts = np.asarray(window_starts(video.n_frames, window, network.config.stride))
     first = int(starts[np.abs(starts + window / 2 - (start + end) / 2).argmin()])
     frames = window_frames(first, window, video.n_frames)
     pixels = torch.from_numpy(np.stack(read_crops(video, frames))).permute(0, 3, 1, 2).unsqueeze(0)
-    attention = network.fedn.attention(encode_windows(network.encoder, pixels, network.recipe.encoder))
+    attention = network.fedn.attention(encode_windows(network.encoder, pixels, network.config.encoder))
     gate = attention.window[0].double()
     low, high = torch.quantile(gate, torch.tensor(SPREAD, dtype=gate.dtype), dim=0)
     return Look(
@@ -116,7 +116,7 @@ def look_at(network: Network, video: StoredVideo, start: float, end: float) -> L
         low=low.numpy(),
         high=high.numpy(),
         weights=attention.segments[0].double().numpy(),
-        members=_members(network.recipe.network, window),
+        members=_members(network.config.network, window),
     )
 
 

@@ -63,16 +63,16 @@ class VideoTask(lightning.LightningModule):
         module: DetectionDataModule = self.trainer.datamodule  # type: ignore[attr-defined] # set by trainer.fit
         return module
 
-    def recipe(self) -> dict[str, Any]:
+    def init_config(self) -> dict[str, Any]:
         """All that is needed to build this module again, as plain values."""
         raise NotImplementedError
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what running the checkpoint alone needs: the recipe, crop and frame rate, and whom it has seen."""
+        """Adds what running the checkpoint alone needs: configuration, crop, frame rate, the subjects of each split."""
         data = self.data
         checkpoint["fedn"] = {
             "task": type(self).__name__,
-            "model": self.recipe(),
+            "model": self.init_config(),
             "crop_size": data.crops.size,
             "fps": data.crops.fps,
             # Landmarks came from a folder of this machine; that the faces were placed by landmarks is what matters.

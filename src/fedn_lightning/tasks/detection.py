@@ -29,7 +29,7 @@ from fedn_lightning.models.postprocessing import (
 )
 from fedn_lightning.tasks.base import CorpusTask, OptimiserConfig, configure
 from fedn_lightning.tasks.encoding import EncoderConfig, encode_windows
-from fedn_lightning.tasks.record import figures_of, logged_figures, put_together
+from fedn_lightning.tasks.record import build_record, compute_scores, logged_scores
 
 
 class Proposals(Metric):
@@ -178,7 +178,7 @@ class DetectionTask(CorpusTask):
         """AdamW over what is trained."""
         return configure(self.parameters(), int(self.trainer.estimated_stepping_batches), self.optimiser_config)
 
-    def recipe(self) -> dict[str, Any]:
+    def init_config(self) -> dict[str, Any]:
         """All that is needed to build this module again, as plain values."""
         configs: dict[str, Any] = {
             "encoder": dataclasses.replace(self.encoder_config, weights=None),
@@ -216,12 +216,12 @@ class DetectionTask(CorpusTask):
         events = [events_of_video(proposals, clip.n_frames, self.inference) for proposals, clip in pairs]
         curves = [confidence_curves(proposals, clip.n_frames) for proposals, clip in pairs]
         macro, micro = self.threshold.tolist()
-        return put_together(data, stage, events, curves, (macro, micro))
+        return build_record(data, stage, events, curves, (macro, micro))
 
     def _score(self, record: DetectionRecord, stage: str) -> None:
         """Computes, keeps and logs the figures of a record."""
-        self.record, self.scores = record, figures_of(record)
-        logged = logged_figures(self.scores, self.recognise)
+        self.record, self.scores = record, compute_scores(record)
+        logged = logged_scores(self.scores, self.recognise)
         self.log_dict({f"{stage}/{name}": value for name, value in logged.items()}, prog_bar=stage == "val")
 
     def _log_losses(self, stage: str, parts: dict[str, Tensor], batch: Batch) -> None:

@@ -64,7 +64,7 @@ class RecognitionLoss:
 class RecognitionTask(CorpusTask):
     """Trains a recogniser on the labelled intervals of the training subjects and scores it on those of others.
 
-    After each validation and test epoch `record` holds the labelled intervals with the emotions said of them, and
+    After each validation and test epoch `record` holds the labelled intervals with the emotions predicted for them, and
     `scores` the figures. `val/joint`, the mean of UF1 and UAR over macro- and micro-expressions together, is what
     checkpoints are chosen by.
 
@@ -95,7 +95,7 @@ class RecognitionTask(CorpusTask):
         self.network = Recogniser(self.encoder.feature_dim, len(self.emotions), network)
         self.class_weights: Tensor
         self.register_buffer("class_weights", torch.ones(len(self.emotions)))
-        self.said = Proposals()
+        self.predictions = Proposals()
         self.record: DetectionRecord | None = None
         self.scores: dict[str, float] = {}
 
@@ -143,11 +143,11 @@ class RecognitionTask(CorpusTask):
         return self._loss(batch, self(batch), "train")
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Logs the loss and collects what is said."""
+        """Logs the loss and collects predictions."""
         self._evaluation_step(batch, "val")
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Logs the loss and collects what is said."""
+        """Logs the loss and collects predictions."""
         self._evaluation_step(batch, "test")
 
     def on_validation_epoch_end(self) -> None:
@@ -162,7 +162,7 @@ class RecognitionTask(CorpusTask):
         """AdamW over what is trained."""
         return configure(self.parameters(), int(self.trainer.estimated_stepping_batches), self.optimiser_config)
 
-    def recipe(self) -> dict[str, Any]:
+    def init_config(self) -> dict[str, Any]:
         """All that is needed to build this module again, as plain values."""
         configs: dict[str, Any] = {
             "encoder": dataclasses.replace(self.encoder_config, weights=None),
@@ -189,16 +189,16 @@ class RecognitionTask(CorpusTask):
         self._loss(batch, logits, stage)
         score, emotion = logits.double().softmax(dim=1).max(dim=1)
         where = [batch["video"].unsqueeze(1), batch["interval"], F.one_hot(batch["type"], 2)]
-        self.said.update(torch.cat([*where, emotion.unsqueeze(1), score.unsqueeze(1)], dim=1))
+        self.predictions.update(torch.cat([*where, emotion.unsqueeze(1), score.unsqueeze(1)], dim=1))
 
     def _record(self, stage: str) -> DetectionRecord:
-        """The labelled intervals of a stage, in source frames, with the emotions said of them."""
+        """The labelled intervals of a stage, in source frames, with the emotions predicted for them."""
         data, videos = self.data, self.data.videos(stage)
-        said = self.said.by_video(len(videos))
-        self.said.reset()
+        rows_of_videos = self.predictions.by_video(len(videos))
+        self.predictions.reset()
         truths = [data.truths(video, index) for index, video in enumerate(videos)]
         subjects = [data.corpus.subjects.index(video.subject) for video in videos]
-        predictions = [events_of(rows, subject) for rows, subject in zip(said, subjects, strict=True)]
+        predictions = [events_of(rows, subject) for rows, subject in zip(rows_of_videos, subjects, strict=True)]
         return DetectionRecord(
             videos=tuple(videos),
             n_frames=tuple(data.stored(video).source_n_frames for video in videos),
@@ -224,7 +224,7 @@ class RecognitionTask(CorpusTask):
 
 
 def events_of(rows: FloatArray, subject: int) -> EventTable:
-    """The intervals of one video with what was said of them.
+    """The intervals of one video with the predictions for them.
 
     Args:
         rows: `(P, 7)` of :data:`.PROPOSAL_COLUMNS`, start and end in source frames, 1 for

@@ -14,7 +14,7 @@ from fedn_lightning.metrics.detection import DetectionMeanAP
 from fedn_lightning.metrics.spotting import SpottingF1
 
 
-def put_together(
+def build_record(
     data: DetectionDataModule,
     stage: str,
     events: Sequence[EventTable],
@@ -57,7 +57,7 @@ def put_together(
     )
 
 
-def figures_of(record: DetectionRecord) -> dict[str, float]:
+def compute_scores(record: DetectionRecord) -> dict[str, float]:
     """Spotting F1 and detection mAP of a record, by the names of the metrics."""
     rows = [torch.from_numpy(table.to_rows()) for table in (record.predictions, record.truths)]
     # Every process has gathered all proposals already, so the metrics must not be summed over processes again.
@@ -70,11 +70,11 @@ def figures_of(record: DetectionRecord) -> dict[str, float]:
     return {name: float(value) for metric in metrics for name, value in metric.compute().items()}
 
 
-def logged_figures(scores: dict[str, float], recognise: bool) -> dict[str, float]:
+def logged_scores(scores: dict[str, float], recognise: bool) -> dict[str, float]:
     """The figures worth a curve, and `joint`, by which checkpoints are chosen.
 
     Args:
-        scores: of :func:`figures_of`.
+        scores: of :func:`compute_scores`.
         recognise: whether `joint` is the mean of overall spotting F1 and mAP@0.5, or that F1 alone.
     """
     f1, mean_ap = scores["overall_f1"], scores["map@0.5"]

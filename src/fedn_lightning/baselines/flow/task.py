@@ -29,7 +29,7 @@ from fedn_lightning.datamodules.emotions import EmotionScheme
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, FloatArray, IntArray
 from fedn_lightning.tasks.base import VideoTask
-from fedn_lightning.tasks.record import figures_of, logged_figures, put_together
+from fedn_lightning.tasks.record import build_record, compute_scores, logged_scores
 
 SPOTTER_FIELDS = tuple(field.name for field in dataclasses.fields(SpotterConfig))
 """Columns of the buffer `spotters`, one row for each type of expression."""
@@ -135,7 +135,7 @@ class FlowTask(VideoTask):
             msg = f"trainer.devices x num_nodes = {self.trainer.world_size}, but FlowTask runs in one process; set 1."
             raise ConfigError(msg)
 
-    def recipe(self) -> dict[str, Any]:
+    def init_config(self) -> dict[str, Any]:
         """All that is needed to build this module again, as plain values."""
         searches = dict(zip(EXPRESSION_TYPES, map(dataclasses.asdict, self.searches), strict=True))
         return {
@@ -201,7 +201,7 @@ class FlowTask(VideoTask):
         self._events.clear()
         self._curves.clear()
         macro, micro = self.threshold.tolist()
-        record = put_together(self.data, stage, events, curves, (macro, micro))
+        record = build_record(self.data, stage, events, curves, (macro, micro))
         return dataclasses.replace(record, chosen_on="training")
 
     def _score(self, stage: str) -> None:
@@ -210,8 +210,8 @@ class FlowTask(VideoTask):
             self._curves.clear()
             return
         self.record = self._record(stage)
-        self.scores = figures_of(self.record)
-        logged = logged_figures(self.scores, recognise=True)
+        self.scores = compute_scores(self.record)
+        logged = logged_scores(self.scores, recognise=True)
         self.log_dict({f"{stage}/{name}": value for name, value in logged.items()}, prog_bar=stage == "val")
 
 
