@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs a wheel into an empty environment and runs from it, far from the source tree. PYTHON names the interpreter.
 set -euo pipefail
+unset PYTHONPATH # the source tree must not stand in for the wheel
 
 wheel=$(realpath "$1")
 constraints=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../constraints.txt")
