@@ -19,7 +19,7 @@ from fedn_lightning.metrics.functional.detection import FINE, detection_scores
 from fedn_lightning.metrics.functional.matching import match
 from fedn_lightning.metrics.functional.spotting import spotting_scores
 from fedn_lightning.metrics.functional.threshold import select_threshold
-from fedn_lightning.models.postprocessing import nms, soft_nms
+from fedn_lightning.models.postprocessing import nms
 from metrics.random_events import realistic
 
 missed = []
@@ -82,9 +82,6 @@ def suppression():
         start = rng.integers(0, n_frames, 20_000).astype(float)
         found = start, start + rng.integers(4, 118, 20_000), rng.random(20_000)
         line(f"NMS, 20 000 proposals over {n_frames} frames", milliseconds(lambda found=found: nms(*found)), 15)
-        for method in ("gaussian", "linear"):
-            took = milliseconds(lambda found=found, method=method: soft_nms(*found, method=method))
-            line(f"soft-NMS ({method}), 20 000 proposals over {n_frames} frames", took, 15)
 
 
 def million_rows():

@@ -197,24 +197,6 @@ def nms(start, end, score, threshold, keep):
     return kept
 
 
-def soft_nms(start, end, score, method, sigma, threshold, min_score, keep):
-    score = dict(enumerate(score))
-    kept, values = [], []
-    while score and len(kept) < keep:
-        pick = min(score, key=lambda i: (-score[i], i))
-        if score[pick] < min_score:
-            break
-        kept.append(pick)
-        values.append(score.pop(pick))
-        for i in score:
-            value = overlap(start, end, i, pick)
-            if method == "gaussian":
-                score[i] *= math.exp(-(value**2) / sigma)
-            elif value > threshold:
-                score[i] *= 1 - value
-    return kept, values
-
-
 def overlap(start, end, i, j):
     shared = min(end[i], end[j]) - max(start[i], start[j])
     return shared / (max(end[i], end[j]) - min(start[i], start[j])) if shared > 0 else 0.0

@@ -10,7 +10,7 @@ from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.detection import DetectionMeanAP
 from fedn_lightning.metrics.functional.detection import detection_scores
 from fedn_lightning.metrics.functional.spotting import spotting_scores
-from fedn_lightning.metrics.functional.threshold import at_threshold, select_threshold
+from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.metrics.recognition import SpotThenRecogniseScore
 from fedn_lightning.metrics.spotting import SpottingF1
 from metrics.random_events import realistic
@@ -86,8 +86,6 @@ def test_classes_only_hold_state():
     for metric in (spotting, detection):
         metric.update(torch.from_numpy(found.to_rows()), torch.from_numpy(truths.to_rows()))
     assert spotting.scores() == spotting_scores(at_threshold(found, (0.4, 0.6)), truths)
-    assert spotting.best_threshold() == select_threshold(found, truths)
-    assert spotting.best_threshold(per_type=True) == select_threshold(found, truths, per_type=True)
     assert detection.compute()["map@0.5:0.95"] == detection_scores(found, truths).summary()["map@0.5:0.95"]
 
 

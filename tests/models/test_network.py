@@ -8,7 +8,7 @@ from torch import nn
 
 from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.models.attention import SegmentAttention, SegmentMean, WindowAttention, gather_segments
-from fedn_lightning.models.encoder import FrameEncoder, encode_in_chunks, fingerprint, load_encoder
+from fedn_lightning.models.encoder import FrameEncoder, fingerprint, load_encoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.head import TemporalPyramid
 
@@ -182,10 +182,3 @@ def test_bad_encoder_checkpoints_end_in_a_sentence(tmp_path):
     torch.save({"conv1.weight": encoder.conv1.weight.detach()}, tmp_path / "part.pth")
     with pytest.raises(CheckpointError, match="is missing"):
         load_encoder(encoder, str(tmp_path / "part.pth"))
-
-
-def test_chunked_encoding_equals_encoding_at_once():
-    encoder = FrameEncoder(10, 8, grid=2).eval()
-    frames = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
-    torch.testing.assert_close(encode_in_chunks(encoder, frames, 2), encoder(frames), atol=1e-4, rtol=1e-4)
-    assert encoder.feature_dim == 256

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedn_lightning.models.postprocessing import nms, soft_nms
+from fedn_lightning.models.postprocessing import nms
 from metrics import reference
 
 
@@ -23,15 +23,6 @@ def test_nms_keeps_what_a_plain_loop_keeps(found, threshold, keep):
     assert nms(*found, threshold, keep).tolist() == reference.nms(*found, threshold, keep)
 
 
-@settings(max_examples=800, deadline=None)
-@given(proposals(), st.sampled_from(["gaussian", "linear"]), st.sampled_from([0.0, 0.001, 0.3]), st.integers(1, 45))
-def test_soft_nms_picks_what_a_plain_loop_picks(found, method, min_score, keep):
-    kept, scores = soft_nms(*found, method=method, sigma=0.5, iou_threshold=0.2, min_score=min_score, keep=keep)
-    expected, values = reference.soft_nms(*found, method, 0.5, 0.2, min_score, keep)
-    np.testing.assert_allclose(scores, values, rtol=1e-12)
-    assert kept.tolist() == expected
-
-
 def test_the_same_kept_set_on_a_long_video():
     rng = np.random.default_rng(0)
     start = rng.integers(0, 4000, 3000).astype(float)
@@ -47,30 +38,20 @@ def test_an_overlap_equal_to_the_threshold_is_kept():
 def test_tensors_are_taken_as_they_are():
     start, end, score = torch.tensor([0.0, 1.0]), torch.tensor([10.0, 11.0]), torch.tensor([0.5, 0.75])
     assert nms(start, end, score).tolist() == [1]
-    assert soft_nms(start, end, score)[0].tolist() == [1, 0]
 
 
 def test_nothing_gives_nothing():
     assert nms([], [], []).tolist() == []
-    assert [x.tolist() for x in soft_nms([], [], [])] == [[], []]
 
 
 def test_inputs_are_not_changed():
     score = np.array([0.9, 0.8])
-    soft_nms(np.array([0.0, 1.0]), np.array([10.0, 11.0]), score)
+    nms(np.array([0.0, 1.0]), np.array([10.0, 11.0]), score)
     assert score.tolist() == [0.9, 0.8]
 
 
-@pytest.mark.parametrize("suppress", [nms, soft_nms])
-def test_bad_input_is_refused(suppress):
+def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="one length"):
-        suppress([0], [1, 2], [0.5])
+        nms([0], [1, 2], [0.5])
     with pytest.raises(ValueError, match="diverged"):
-        suppress([0], [1], [float("nan")])
-
-
-def test_soft_nms_refuses_logits_and_unknown_methods():
-    with pytest.raises(ValueError, match="sigmoid"):
-        soft_nms([0], [1], [-0.5])
-    with pytest.raises(ValueError, match="'gaussian' or 'linear'"):
-        soft_nms([0], [1], [0.5], method="hard")
+        nms([0], [1], [float("nan")])

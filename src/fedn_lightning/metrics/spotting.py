@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fedn_lightning.metrics.events import EventMetric, scalar
 from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, spotting_scores
-from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold, select_threshold
+from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold
 
 
 class SpottingF1(EventMetric):
@@ -47,10 +47,3 @@ class SpottingF1(EventMetric):
         values = self.compute()
         groups = SpottingScores.groups()
         return SpottingScores(*(Counts(*(int(values[f"{g}_{key}"]) for key in ("tp", "fp", "fn"))) for g in groups))
-
-    def best_threshold(self, per_type: bool = False) -> Threshold:
-        """The threshold with the greatest F1 on what *this process* has seen; see :func:`select_threshold`."""
-        predictions, truths = self.tables()
-        if per_type:
-            return select_threshold(predictions, truths, self.iou_threshold, per_type=True)
-        return select_threshold(predictions, truths, self.iou_threshold)

@@ -117,20 +117,6 @@ class FrameEncoder(nn.Module):
         return nn.functional.adaptive_avg_pool2d(x, self.grid).flatten(1)
 
 
-def encode_in_chunks(encoder: nn.Module, frames: Tensor, chunk: int = 256) -> Tensor:
-    """Encodes any number of frames in bounded memory.
-
-    Args:
-        encoder: maps `(n, 3, H, W)` to `(n, D)`.
-        frames: `(N, 3, H, W)`.
-        chunk: frames encoded at once.
-
-    Returns:
-        `(N, D)` features.
-    """
-    return torch.cat([encoder(part) for part in torch.split(frames, chunk)])
-
-
 @torch.inference_mode()
 def frozen_features(encoder: nn.Module, frames: Tensor, half: bool = True) -> Tensor:
     """What a frozen encoder says of frames, in the precision in which it is kept.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -60,79 +59,6 @@ def nms(
         alive[rank_of_start[near][overlap > iou_threshold]] = False
         at += 1
     return np.asarray(kept, np.int64)
-
-
-def soft_nms(
-    start: npt.ArrayLike,
-    end: npt.ArrayLike,
-    score: npt.ArrayLike,
-    *,
-    method: Literal["gaussian", "linear"] = "gaussian",
-    sigma: float = 0.5,
-    iou_threshold: float = 0.2,
-    min_score: float = 0.001,
-    keep: int = 200,
-) -> tuple[IntArray, FloatArray]:
-    """Lowers the scores of overlapping proposals instead of removing them (Bodla et al. 2017).
-
-    The surest proposal is picked, the others' scores are multiplied by `exp(-IoU^2 / sigma)` (gaussian), or by
-    `1 - IoU` where the IoU exceeds the threshold (linear), and so on. Scores only fall, so the first `keep` picks are
-    final and no more are made.
-
-    Args:
-        start: `(N,)` first frames, half open, any unit; an array or a CPU tensor without gradient.
-        end: `(N,)` one past the last frames.
-        score: `(N,)` scores, 0 or more.
-        method: the decay.
-        sigma: width of the gaussian decay.
-        iou_threshold: IoU above which the linear decay acts.
-        min_score: proposals that fall below it are left out.
-        keep: greatest number of proposals kept.
-
-    Returns:
-        `(K,)` int64 positions in the order picked (ties: input order), and their `(K,)` float64 lowered scores,
-        descending.
-
-    Raises:
-        ValueError: if the lengths differ, a value is NaN, a score is negative, or the method is unknown.
-
-    >>> soft_nms([0, 0, 20], [10, 10, 30], [0.9, 0.8, 0.4], method="linear")
-    (array([0, 2]), array([0.9, 0.4]))
-    """
-    s, e, c = _columns(start, end, score)
-    _check_decay(method, c)
-    c = c.copy()
-    by_start = np.argsort(s, kind="stable")
-    sorted_start, sorted_end = s[by_start], e[by_start]
-    longest = (e - s).max(initial=0.0)
-    picks: list[int] = []
-    scores: list[float] = []
-    while len(picks) < min(keep, len(c)):
-        pick = int(c.argmax())
-        if c[pick] < min_score:
-            break
-        picks.append(pick)
-        scores.append(float(c[pick]))
-        c[pick] = -np.inf
-        around = slice(*sorted_start.searchsorted((s[pick] - longest, e[pick])))
-        overlap = _iou(sorted_start[around], sorted_end[around], s[pick], e[pick])
-        near = by_start[around]
-        touched = (overlap > 0) & (c[near] > 0)  # those picked already stay at -inf
-        near, overlap = near[touched], overlap[touched]
-        if method == "gaussian":
-            c[near] *= np.exp(-(overlap**2) / sigma)
-        else:
-            c[near] *= np.where(overlap > iou_threshold, 1 - overlap, 1.0)
-    return np.asarray(picks, np.int64), np.asarray(scores, np.float64)
-
-
-def _check_decay(method: str, score: FloatArray) -> None:
-    if method not in ("gaussian", "linear"):
-        msg = f"The method of soft-NMS is 'gaussian' or 'linear', got {method!r}."
-        raise ValueError(msg)
-    if (score < 0).any():
-        msg = f"Soft-NMS multiplies scores and needs them at 0 or above, got {score.min()}: apply the sigmoid first."
-        raise ValueError(msg)
 
 
 def _columns(start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike) -> tuple[FloatArray, ...]:
