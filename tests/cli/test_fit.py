@@ -13,6 +13,7 @@ import toys
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from fedn_lightning.callbacks.resume import WholeCheckpoints
 from fedn_lightning.cli import fit as train
 from fedn_lightning.cli import main as dispatcher
 from fedn_lightning.cli.main import main
@@ -331,8 +332,9 @@ def test_a_requeued_job_never_picks_a_checkpoint_by_itself(fedn, monkeypatch: py
     monkeypatch.setattr(train.SLURMEnvironment, "detect", staticmethod(lambda: True))
     monkeypatch.setattr(train.LightningCLI, "instantiate_trainer", stop)
     assert fedn("fit") == 2
-    (environment,) = given["plugins"]
+    environment, checkpoints = given["plugins"]
     assert environment.auto_requeue is False
+    assert isinstance(checkpoints, WholeCheckpoints)
 
 
 def test_every_training_command_comes_here() -> None:

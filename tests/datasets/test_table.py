@@ -79,7 +79,7 @@ def test_tables_that_are_none_are_explained(root):
     with pytest.raises(AnnotationError, match="lacks the column offset; it needs subject, video, onset, offset"):
         read("csv", str(root), fps="50")
     (root / "annotations.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(AnnotationError, match="cannot be read as a CSV table in UTF-8"):
+    with pytest.raises(AnnotationError, match=r"cannot be read as a CSV table|lacks the column"):
         read("csv", str(root), fps="50")
 
 
@@ -93,3 +93,36 @@ def test_names_in_two_forms_meet_or_both_are_shown(tmp_path):
     write_movie(tmp_path / "videos" / "007" / "base.mp4", map(numbered, range(40)), fps=25.0)
     with pytest.raises(AnnotationError, match=r"7/base.* could mean 007/base or 07/base"):
         read("csv", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"),
+    [(";", "utf-8-sig"), ("\t", "utf-16"), (";", "cp1252"), ("\t", "utf-8"), (",", "utf-16-le"), (";", "utf-16-be")],
+)
+def test_tables_of_a_spreadsheet_program_read_alike(root, delimiter, encoding):
+    expected = read("csv", str(root), fps="50", offset_policy="keep").expressions
+    text = TABLE.replace(",", delimiter).replace("\n", "\r\n")
+    text = text.replace("\r\nben", "\r\n\r\n\r\nben")
+    rows = text.split("\r\n")
+    rows.insert(2, delimiter * 8)  # what Excel leaves of a deleted row
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (root / "annotations.csv").write_bytes((mark + "\r\n".join(rows)).encode(encoding))
+    found = read("csv", str(root), fps="50", offset_policy="keep").expressions
+    strip = [(e.video_key, e.start, e.end, e.apex, e.type, e.emotion) for e in found]
+    assert strip == [(e.video_key, e.start, e.end, e.apex, e.type, e.emotion) for e in expected]
+
+
+def test_excels_own_delimiter_line_and_a_decimal_comma_are_read(root):
+    rows = "sep=;\nsubject;video;onset;offset;type\nanna;first take;3,0;9,5;micro\n"
+    (root / "annotations.csv").write_text(rows, encoding="utf-8")
+    (found,) = read("csv", str(root), fps="50").expressions
+    assert (found.start, found.end, found.source_row) == (2, 9.5, 3)
+    (root / "annotations.csv").write_text(rows.replace("9,5", "1,234"), encoding="utf-8")
+    with pytest.raises(AnnotationError, match="row 3: onset and offset must be frames"):
+        read("csv", str(root), fps="50")
+
+
+def test_an_encoding_that_is_not_told_is_refused(root):
+    (root / "annotations.csv").write_bytes(TABLE.replace("anna", "\u00fcna").encode("cp1252"))
+    with pytest.raises(AnnotationError, match="UTF-8 or UTF-16"):
+        read("csv", str(root), fps="50")

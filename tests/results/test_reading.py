@@ -129,14 +129,14 @@ def test_missing_columns_are_named(write):
     with pytest.raises(PredictionFileError, match="lacks the column pred_offset"):
         read_events(write("vid,pred_onset,type\n"), Names())
     with pytest.raises(PredictionFileError, match="Separate columns by commas"):
-        read_events(write("subject;video;onset;offset;type\n"), Names())
+        read_events(write("subject|video|onset|offset|type\n"), Names())
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         ("", "is empty"),
-        (b"\xff\xfe\x00s", "not CSV text in UTF-8"),
+        (b"\xff\xfe\x00\xd8s\x00", "not CSV text in UTF-8 or UTF-16"),
         (HEAD.encode() + b"s,v\xe9\n", "not CSV text in UTF-8"),
     ],
 )
@@ -181,3 +181,16 @@ def test_a_video_list_gives_the_duration_and_closes_the_names(write):
 def test_a_bad_video_list_is_refused(write, row, reason):
     with pytest.raises(PredictionFileError, match=reason):
         read_videos(write(f"{VIDEOS}{row}\n"), Names())
+
+
+def test_tables_of_a_spreadsheet_program_read_alike(tmp_path):
+    plain, excel = tmp_path / "plain.csv", tmp_path / "excel.csv"
+    text = "subject,video,onset,offset,type,score\na,x,1,9,micro,0.5\nb,y,3.25,8,macro,1\n"
+    plain.write_text(text)
+    rows = text.replace(",", "\t").replace(".", ",").splitlines()
+    excel.write_bytes("\r\n".join([rows[0], rows[1], "\t" * 5, "", rows[2]]).encode("utf-16"))
+    expected, found = read_events(plain, Names()).events, read_events(excel, Names()).events
+    assert found.to_rows().tolist() == expected.to_rows().tolist()
+    excel.write_text(text.replace("3.25", '"1,234"'))
+    with pytest.raises(PredictionFileError, match="row 3: the onset '1,234' is not a number"):
+        read_events(excel, Names())

@@ -73,10 +73,12 @@ class Checkup:
     Attributes:
         corpus: as read with unusable rows dropped.
         published: counts the release should have, None if there are none to compare with.
+        problems: what cannot be right with it, a sentence each.
     """
 
     corpus: Corpus
     published: dict[str, int] | None = None
+    problems: tuple[str, ...] = ()
 
     @property
     def faults(self) -> tuple[Repair, ...]:
@@ -90,8 +92,8 @@ class Checkup:
 
     @property
     def ready(self) -> bool:
-        """Whether training can start: expressions of two subjects or more, and nothing unusable."""
-        return not self.faults and len({e.subject for e in self.corpus.expressions}) > 1
+        """Whether training can start: expressions of two subjects or more, nothing unusable, no problem."""
+        return not self.faults and not self.problems and len({e.subject for e in self.corpus.expressions}) > 1
 
     def counts(self) -> dict[str, int]:
         """What there is of everything."""
@@ -145,6 +147,7 @@ class Checkup:
             "fps": self.rates(),
             "labels": self.labels(),
             "lengths": self.lengths(),
+            "problems": list(self.problems),
             "faults": [asdict(repair) for repair in self.faults],
             "repairs": [asdict(repair) for repair in self.repairs],
             "overlaps": [asdict(overlap) for overlap in self.overlaps()],
@@ -232,6 +235,7 @@ def print_checkup(checkup: Checkup, console: Console, *, everything: bool = Fals
     if both:
         _print_agreement(console, both)
     limit = None if everything else LISTED
+    _print_list(console, "this cannot be right", list(checkup.problems), None)
     _print_repairs(console, "cannot be used", checkup.faults, limit)
     _print_repairs(console, "repaired or dropped by policy", checkup.repairs, limit)
     overlaps = checkup.overlaps()

@@ -15,6 +15,7 @@ from fedn_lightning.datasets import READERS
 from fedn_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
+    from fedn_lightning.datamodules.emotions import EmotionScheme, LabelSource
     from fedn_lightning.events import Corpus
     from fedn_lightning.video.verify import Verification
 
@@ -30,12 +31,16 @@ class CorpusTarget:
         root: folder of the release.
         policies: the reader's policies.
         crops: the experiment's crop settings (`store`, `size`, ...); empty for a folder.
+        emotion_scheme: the experiment's classes.
+        label_source: the experiment's labels.
     """
 
     dataset: str
     root: str
     policies: dict[str, str] = field(default_factory=dict)
     crops: dict[str, Any] = field(default_factory=dict)
+    emotion_scheme: EmotionScheme = "3"
+    label_source: LabelSource = "expert"
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +75,8 @@ def target_of(args: argparse.Namespace) -> CorpusTarget:
         str(corpus["root"]),
         {**{name: str(value) for name, value in (corpus.get("policies") or {}).items()}, **policies},
         dict(settings.get("crops") or {}),
+        corpus.get("emotion_scheme", "3"),
+        corpus.get("label_source", "expert"),
     )
 
 
@@ -122,10 +129,13 @@ def check(argv: Sequence[str]) -> int:
     from rich.console import Console
 
     from fedn_lightning.analysis.dataset_report import Checkup, print_checkup, save_checkup
+    from fedn_lightning.datamodules.plausibility import find_problems
     from fedn_lightning.datasets.base import published_counts
     from fedn_lightning.utils.files import plain
 
-    checkup = Checkup(_read(target), published_counts(target.dataset, target.root))
+    corpus = _read(target)
+    problems = find_problems(corpus, target.emotion_scheme, target.label_source)
+    checkup = Checkup(corpus, published_counts(target.dataset, target.root), tuple(problems))
     decoded = _decode(checkup.corpus, args.cache, args.jobs) if args.decode else {}
     broken = {key: result for key, result in decoded.items() if result.reader == "none"}
     ready = checkup.ready and not broken

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Sampler
 
 from fedn_lightning import datasets as corpora
+from fedn_lightning.datamodules import plausibility
 from fedn_lightning.datamodules.dataset import Sample, WindowDataset, WindowSource, collate, shift_at_random
 from fedn_lightning.datamodules.emotions import CLASSES, EmotionScheme, LabelSource, expression_class
 from fedn_lightning.datamodules.features import FeatureCache
@@ -232,11 +233,13 @@ class DetectionDataModule(lightning.LightningDataModule):
             raise VideoError(msg)
 
     def check_split(self) -> None:
-        """Makes sure that somebody is there for what the trainer is about to do.
+        """Makes sure that the corpus makes sense, and that somebody is there for what the trainer is about to do.
 
         Raises:
-            SplitError: if nobody is.
+            AnnotationError: if units, lengths or emotion words cannot be right.
+            SplitError: if nobody is there.
         """
+        plausibility.check(self.corpus, self.corpus_config.emotion_scheme, self.corpus_config.label_source)
         split, trainer = self.split, self.trainer
         alone = trainer is not None and not split.train and (trainer.training or trainer.validating)
         if alone:

@@ -18,6 +18,7 @@ from fedn_lightning.datasets.base import (
 from fedn_lightning.datasets.layout import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
+from fedn_lightning.utils.delimited import open_table, read_rows
 from fedn_lightning.utils.names import normal_form, other_spellings
 from fedn_lightning.utils.validation import as_number
 from fedn_lightning.video.media import VIDEO_SUFFIXES, probe
@@ -145,21 +146,19 @@ def find_video(key: str, videos: Mapping[str, Video]) -> Video | None:
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Each row's number in the file and its cells by column."""
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
-            missing = [column for column in COLUMNS if column not in reader.fieldnames]
+        with open_table(table) as file:
+            rows = read_rows(file)
+            header = [name.strip().lower() for name in next(rows, (0, []))[1]]
+            missing = [column for column in COLUMNS if column not in header]
             if missing:
                 needed = f"it needs {', '.join(COLUMNS)} and may have {', '.join(OPTIONAL)}"
                 msg = f"{table} lacks the column {missing[0]}; {needed}."
                 raise AnnotationError(msg)
-            for row in reader:
-                yield (
-                    reader.line_num,
-                    {name: normal_form(cell or "") for name, cell in row.items() if isinstance(name, str)},
-                )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{table} cannot be read as a CSV table in UTF-8: {error}."
+            for number, cells in rows:
+                row = dict.fromkeys(header, "") | {n: normal_form(c) for n, c in zip(header, cells, strict=False)}
+                yield number, row
+    except (OSError, UnicodeError, csv.Error) as error:
+        msg = f"{table} cannot be read as a CSV table in UTF-8 or UTF-16: {error}."
         raise AnnotationError(msg) from None
 
 

@@ -14,7 +14,9 @@ import numpy as np
 from fedn_lightning.errors import PredictionFileError
 from fedn_lightning.events import NO_EMOTION, EventTable, FloatArray, to_half_open
 from fedn_lightning.results.names import CHALLENGE_COLUMNS, SCORES, TYPES, Format, Names
+from fedn_lightning.utils.delimited import open_table, read_rows
 from fedn_lightning.utils.names import normal_form
+from fedn_lightning.utils.validation import decimal_point
 
 _BLOCK = 20_000
 
@@ -33,12 +35,13 @@ class Table:
 
     def __enter__(self) -> Table:
         try:
-            self._stream = Path(self.path).open(newline="", encoding="utf-8-sig")
+            self._stream = open_table(self.path)
         except OSError as error:
             msg = f"{self.path} cannot be read: {error.strerror or error}."
             raise PredictionFileError(msg) from error
-        self._reader = csv.reader(self._stream)
-        self.header = [name.strip().lower() for name in next(self._rows(), ([], 0))[0]]
+        self._line = 0
+        self._reader = self._rows()
+        self.header = [name.strip().lower() for name in next(self._reader, ([], 0))[0]]
         if not self.header:
             self._stream.close()
             msg = f"{self.path} is empty; its first row must name the columns."
@@ -50,17 +53,16 @@ class Table:
 
     def blocks(self) -> Iterator[tuple[list[list[str]], list[int]]]:
         """Blocks of rows with their row numbers; blank rows are passed over."""
-        rows = self._rows()
-        while block := list(itertools.islice(rows, _BLOCK)):
+        while block := list(itertools.islice(self._reader, _BLOCK)):
             yield [row for row, _ in block], [line for _, line in block]
 
     def _rows(self) -> Iterator[tuple[list[str], int]]:
         try:
-            for row in self._reader:
-                if row:
-                    yield row, self._reader.line_num
-        except (csv.Error, UnicodeDecodeError) as error:
-            msg = f"{self.path}, after row {self._reader.line_num}: this is not CSV text in UTF-8 ({error})."
+            for line, row in read_rows(self._stream):
+                self._line = line
+                yield row, line
+        except (csv.Error, UnicodeError) as error:
+            msg = f"{self.path}, after row {self._line}: this is not CSV text in UTF-8 or UTF-16 ({error})."
             raise PredictionFileError(msg) from error
 
 
@@ -72,7 +74,7 @@ def require(header: Sequence[str], required: Sequence[str], path: str) -> dict[s
     """
     missing = [name for name in required if name not in header]
     if missing:
-        hint = " Separate columns by commas." if len(header) == 1 and len(header[0]) > 20 else ""
+        hint = " Separate columns by commas, semicolons or tabs." if len(header) == 1 and len(header[0]) > 20 else ""
         msg = f"{path} lacks the column {', '.join(missing)}; its first row has {', '.join(header)}.{hint}"
         raise PredictionFileError(msg)
     return {name: header.index(name) for name in required}
@@ -96,7 +98,7 @@ def number(text: str, column: str) -> float:
         ValueError: with the reason, naming the column.
     """
     try:
-        value = float(text)
+        value = float(decimal_point(text))
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

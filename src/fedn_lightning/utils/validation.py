@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 from fedn_lightning.errors import ConfigError
@@ -34,14 +35,24 @@ def as_text(cell: object) -> str:
     return normal_form(str(cell))
 
 
+def decimal_point(text: str) -> str:
+    """A number with a decimal comma as one with a point; `1,234` stays, which could mean 1.234 or 1234.
+
+    >>> [decimal_point(text) for text in ("12,5", "1,234", "12.5", "a,b")]
+    ['12.5', '1,234', '12.5', 'a,b']
+    """
+    decimal = re.fullmatch(r"[+-]?\d+,(\d+)", text.strip())
+    return text.replace(",", ".") if decimal and len(decimal[1]) != 3 else text
+
+
 def as_number(cell: object) -> float | None:
     """A cell as a finite number, also where the release stores numbers as text; None if it is none.
 
-    >>> as_number("38"), as_number(2.5), as_number("n/a")
-    (38.0, 2.5, None)
+    >>> as_number("38"), as_number(2.5), as_number("n/a"), as_number("2,5")
+    (38.0, 2.5, None, 2.5)
     """
     try:
-        number = float(as_text(cell))
+        number = float(decimal_point(as_text(cell)))
     except ValueError:
         return None
     return number if math.isfinite(number) else None

@@ -1,0 +1,98 @@
+"""Asks whether a corpus makes sense, before anything that takes time: units, lengths, and emotion words."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from fedn_lightning.datamodules.emotions import (
+    CLASSES,
+    NEGATIVE,
+    POSITIVE,
+    UNANALYSED,
+    EmotionScheme,
+    LabelSource,
+    class_index,
+)
+from fedn_lightning.errors import AnnotationError
+from fedn_lightning.events import EXPRESSION_TYPES, Corpus, Expression, ExpressionType
+
+MEDIAN_SECONDS: dict[ExpressionType, tuple[float, float]] = {"macro": (0.15, 15.0), "micro": (0.03, 1.0)}
+"""Least and greatest median length of a corpus' expressions. A macro-expression lasts 0.5 to 4 s, a micro-expression
+at most 0.5 s; the bounds are far outside, so that they find a wrong unit and no unusual corpus."""
+
+
+def find_problems(corpus: Corpus, scheme: EmotionScheme, source: LabelSource) -> list[str]:
+    """What cannot be right with a corpus as it was read.
+
+    Args:
+        corpus: as read.
+        scheme: the classes that emotion words must fit.
+        source: which labels are used.
+
+    Returns:
+        A sentence for each problem, with what it would have to be.
+    """
+    return [*_units(corpus), *_labels(corpus.expressions, scheme, source)]
+
+
+def check(corpus: Corpus, scheme: EmotionScheme, source: LabelSource) -> None:
+    """Refuses a corpus that makes no sense.
+
+    Raises:
+        AnnotationError: with the first problem, and how many more there are.
+    """
+    problems = find_problems(corpus, scheme, source)
+    if problems:
+        more = f" There are {len(problems) - 1} more problems; fedn data check lists them." if len(problems) > 1 else ""
+        raise AnnotationError(problems[0] + more)
+
+
+def _units(corpus: Corpus) -> Iterator[str]:
+    rates = {video.key: video.fps for video in corpus.videos}
+    fractions = [e for e in corpus.expressions if e.start % 1 or e.end % 1]
+    if 2 * len(fractions) > len(corpus.expressions):
+        e = fractions[0]
+        yield (
+            f"{len(fractions)} of {len(corpus.expressions)} expressions begin or end between two frames (e.g. "
+            f"{e.video_key}, row {e.source_row}), as times in seconds do. Onset and offset must be frame numbers: "
+            f"multiply seconds by the frame rate, {rates[e.video_key]:g} in this video, and count as first_frame says."
+        )
+        return
+    for kind in EXPRESSION_TYPES:
+        lengths = [(e.end - e.start) / rates[e.video_key] for e in corpus.expressions if e.type == kind]
+        if not lengths:
+            continue
+        median, (low, high) = float(np.median(lengths)), MEDIAN_SECONDS[kind]
+        if not low <= median <= high:
+            unit = "seconds instead of frames" if median < low else "milliseconds, or frames of another frame rate"
+            yield (
+                f"The median {kind}-expression lasts {median:.3g} s at the videos' frame rate; {low:g} to {high:g} s "
+                f"is plausible. Are onset and offset {unit}? They must be frame numbers of the video."
+            )
+
+
+def _labels(expressions: Iterable[Expression], scheme: EmotionScheme, source: LabelSource) -> Iterator[str]:
+    rows: dict[str, list[Expression]] = {}
+    missing = []
+    for e in expressions:
+        word = e.emotion if source == "expert" else e.emotion_self
+        if word is None:
+            missing.append(e)
+        else:
+            rows.setdefault(word, []).append(e)
+    if missing:
+        yield (
+            f"{len(missing)} expressions have no self-reported emotion (e.g. {missing[0].video_key}, row "
+            f"{missing[0].source_row}); set data.corpus.label_source to expert."
+        )
+    for word, found in sorted(rows.items()):
+        try:
+            class_index(word, scheme)
+        except AnnotationError as error:
+            known = sorted({*NEGATIVE, *POSITIVE, *UNANALYSED, *CLASSES[scheme]} - {""})
+            near = difflib.get_close_matches(word, known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            yield f"{found[0].video_key}, row {found[0].source_row} ({len(found)} rows): {error}{hint}"

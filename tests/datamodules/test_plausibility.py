@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fedn_lightning.datamodules.plausibility import check, find_problems
+from fedn_lightning.errors import AnnotationError
+from fedn_lightning.events import Corpus, Expression, Video
+
+VIDEOS = tuple(Video("csv", name, "v", "", 30.0, n_frames=3000) for name in "ab")
+EXPRESSIONS = tuple(
+    Expression("csv", name, "v", start, start + length, None, kind, emotion, source_row=row)
+    for name in "ab"
+    for row, (start, length, kind, emotion) in enumerate(
+        [(100, 60, "macro", "happiness"), (300, 12, "micro", "disgust"), (500, 45, "macro", "others")], start=2
+    )
+)
+
+
+def corpus(expressions: tuple[Expression, ...] = EXPRESSIONS) -> Corpus:
+    return Corpus("csv", VIDEOS, expressions)
+
+
+def scaled(factor: float, digits: int) -> Corpus:
+    """The same corpus with times in another unit, as a table of them would be read."""
+
+    def scale(e: Expression) -> Expression:
+        return replace(e, start=round(e.start * factor, digits), end=round((e.end - 1) * factor, digits) + 1)
+
+    return corpus(tuple(map(scale, EXPRESSIONS)))
+
+
+def test_a_corpus_in_frames_is_fine() -> None:
+    assert find_problems(corpus(), "3", "expert") == []
+    assert find_problems(corpus(()), "3", "expert") == []
+    check(corpus(), "4", "expert")
+
+
+def test_seconds_are_no_frames() -> None:
+    (problem,) = find_problems(scaled(1 / 30, 2), "3", "expert")
+    assert "seconds" in problem
+    assert "multiply seconds by the frame rate, 30" in problem
+    assert "a/v, row 2" in problem
+
+
+def test_whole_seconds_are_no_frames() -> None:
+    whole = tuple(replace(e, start=10, end=13, type="macro") for e in EXPRESSIONS)
+    (problem,) = find_problems(corpus(whole), "3", "expert")
+    assert "lasts 0.1 s" in problem
+    assert "seconds instead of frames" in problem
+
+
+def test_milliseconds_are_no_frames() -> None:
+    problems = find_problems(scaled(1000 / 30, 0), "3", "expert")
+    assert any("milliseconds" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("scheme", ["3", "4", "7"])
+def test_an_unknown_word_is_told_with_the_nearest_known(scheme: str) -> None:
+    wrong = (*EXPRESSIONS, replace(EXPRESSIONS[0], emotion="suprise", source_row=9))
+    (problem,) = find_problems(corpus(wrong), scheme, "expert")  # type: ignore[arg-type]
+    assert "row 9 (1 rows)" in problem
+    assert "Did you mean 'surprise'?" in problem
+    with pytest.raises(AnnotationError, match="suprise"):
+        check(corpus(wrong), scheme, "expert")  # type: ignore[arg-type]
+
+
+def test_missing_self_reports_are_counted() -> None:
+    (problem,) = find_problems(corpus(), "3", "self_report")
+    assert "6 expressions have no self-reported emotion" in problem
