@@ -18,7 +18,7 @@ from fedn_lightning.events import Video
 from fedn_lightning.inference.decoding import Alive, CropRequest, Crops, Done, Failed, MiscountedError, Scene
 from fedn_lightning.inference.people import choose, find_people
 from fedn_lightning.video.alignment import Box
-from fedn_lightning.video.crops import BATCH, Clock, CropJob, FaceScan, crop_batch, plan_crop, scan_face, scan_face_fast
+from fedn_lightning.video.crops import Clock, CropJob, FaceScan, decode_crops, plan_crop, scan_face, scan_face_fast
 from fedn_lightning.video.faces import find_faces
 from fedn_lightning.video.media import probe
 from fedn_lightning.video.timing import frame_plan, stored_fps
@@ -42,18 +42,15 @@ def stream(request: CropRequest, send: Send) -> None:
     plan = frame_plan(face_scan.n_frames, face_scan.fps, scene.crop_fps, face_scan.times)
     shown = np.bincount(plan, minlength=face_scan.n_frames)
     send(scene)
-    number, size, batches = 0, request.spec.crop_size, face_scan.source.iterate(BATCH)
-    while (batch := clock.time("decode", lambda: next(batches, None))) is not None:
-        started = time.perf_counter()
-        if number + len(batch) > face_scan.n_frames:
+    number = 0
+    for crops, frames in decode_crops(face_scan, shown, scene.transforms, request.spec.crop_size, clock):
+        number += frames
+        if number > face_scan.n_frames:
             break
-        crops = np.stack([crop_batch(batch, number, shown, transforms, size) for transforms in scene.transforms])
-        clock.add("crop", started)
-        number += len(batch)
         started = time.perf_counter()
-        send(Crops(crops, len(batch)))
+        send(Crops(crops, frames))
         clock.add("wait", started)
-    if batch is not None or number != face_scan.n_frames:
+    if number != face_scan.n_frames:
         msg = f"{request.path} has not the {face_scan.n_frames} frames that its timestamps tell."
         raise MiscountedError(msg)
     send(Done(clock.seconds))

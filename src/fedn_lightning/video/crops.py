@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -38,7 +38,7 @@ LANDMARK_SECONDS = 0.4
 """Standard deviation of the smoothing of landmarks, which jump more than a tracked head and move with expressions."""
 
 BATCH = 16
-"""Frames decoded at a time: 15 MB at 640x480."""
+"""Source frames whose crops are handed on together."""
 
 
 @dataclass(frozen=True)
@@ -294,42 +294,51 @@ def _write(face_scan: FaceScan, fps: float, crop_plan: CropPlan, writer: ArrayWr
     """Decodes, crops and writes every frame that the store shows, as often as it shows it."""
     plan = frame_plan(face_scan.n_frames, face_scan.fps, fps, face_scan.times)
     shown = np.bincount(plan, minlength=face_scan.n_frames)
-    batches = face_scan.source.iterate(BATCH)
-    number = 0
-    while (batch := clock.time("decode", lambda: next(batches, None))) is not None:
+    for crops, frames in decode_crops(face_scan, shown, [crop_plan.transforms], writer.size, clock):
         started = time.perf_counter()
-        crops = crop_batch(batch, number, shown, crop_plan.transforms, writer.size)
-        clock.add("crop", started)
-        started = time.perf_counter()
-        writer.write(crops)
+        writer.write(crops[0])
         clock.add("write", started)
-        number += len(batch)
-        tick(len(batch))
+        tick(frames)
 
 
-def crop_batch(
-    batch: Frames, first: int, shown: npt.NDArray[np.int64], transforms: npt.NDArray[np.float64], size: int
-) -> Frames:
-    """The crops of some consecutive frames of a video.
+def decode_crops(
+    face_scan: FaceScan,
+    shown: npt.NDArray[np.int64],
+    transforms: Sequence[npt.NDArray[np.float64]],
+    size: int,
+    clock: Clock,
+) -> Iterator[tuple[Frames, int]]:
+    """Decodes a video once and crops its faces, a frame at a time: a stack of whole pictures would not fit the caches.
 
     Args:
-        batch: `(T, H, W, 3)` uint8 RGB.
-        first: number of its first frame.
+        face_scan: of the video.
         shown: `(n_frames,)` int, how often each frame of the video is shown.
-        transforms: `(1, 2, 3)` float64 for the whole video or `(n_frames, 2, 3)`, source to crop pixels.
-        size: side of the crop in pixels.
+        transforms: of each face, `(1, 2, 3)` float64 for the whole video or `(n_frames, 2, 3)`, source to crop pixels.
+        size: side of the crops in pixels.
+        clock: books the time.
 
-    Returns:
-        `(N, size, size, 3)` uint8; `N` is how often the frames are shown together.
+    Yields:
+        Crops `(F, T, size, size, 3)` uint8 of `F` faces, and the number of source frames that they took: :data:`BATCH`,
+        but for the last ones. Frames past the last one that is known are counted and not cropped.
     """
-    times = shown[first : first + len(batch)]
-    out = np.empty((times.sum(), size, size, 3), np.uint8)
-    position = 0
-    for number, (image, count) in enumerate(zip(batch, times, strict=True), start=first):
-        if count:
-            out[position : position + count] = crop(image, transforms[min(number, len(transforms) - 1)], size)
-            position += count
-    return out
+    pictures, number, crops = face_scan.source.iterate(1), 0, []
+    while (picture := clock.time("decode", lambda: next(pictures, None))) is not None:
+        started = time.perf_counter()
+        if number < len(shown) and shown[number]:
+            faces = np.stack([crop(picture[0], each[min(number, len(each) - 1)], size) for each in transforms])
+            crops += [faces] * int(shown[number])
+        number += 1
+        clock.add("crop", started)
+        if number % BATCH == 0:
+            yield _stacked(crops, len(transforms), size), BATCH
+            crops = []
+    if number % BATCH:
+        yield _stacked(crops, len(transforms), size), number % BATCH
+
+
+def _stacked(crops: list[Frames], faces: int, size: int) -> Frames:
+    """Crops `(F, S, S, 3)` of some moments as `(F, T, S, S, 3)`; there may be none."""
+    return np.stack(crops, axis=1) if crops else np.empty((faces, 0, size, size, 3), np.uint8)
 
 
 def _record(job: CropJob, face_scan: FaceScan, crop_plan: CropPlan, source: dict[str, Any]) -> dict[str, Any]:

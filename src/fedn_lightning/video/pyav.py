@@ -221,7 +221,7 @@ class PyAVSource:
         with opened(self.path) as (container, stream):
             frames = _sound(self.path, container, stream)
             while chunk := [_upright(frame, "rgb24") for frame in itertools.islice(frames, batch)]:
-                yield np.stack(chunk)
+                yield np.stack(chunk) if batch > 1 else chunk[0][None]
 
     def close(self) -> None:
         """Nothing is held open between reads."""
