@@ -13,7 +13,7 @@ def synth(argv: list[str]) -> int:
     """Runs the command.
 
     Args:
-        argv: the words after `fedn data synth`.
+        argv: the arguments after `fedn data synth`.
 
     Returns:
         0; errors are raised as :class:`~fedn_lightning.errors.FednError`.
@@ -25,7 +25,7 @@ def synth(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="fedn data synth",
         description="Films generated faces and writes the videos, their annotation workbook and the truth about them "
-        "as CAS(ME)^2 lies on disk. Interrupted, the same command goes on where it stopped.",
+        "as CAS(ME)^2 lies on disk. If it is interrupted, run the same command again to continue.",
     )
     parser.add_argument("--preset", choices=PRESETS, default="standard", help="size of the corpus (default: standard)")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to: new, empty, or begun before")
@@ -51,7 +51,7 @@ def stills(argv: list[str]) -> int:
     """Runs the command.
 
     Args:
-        argv: the words after `fedn data stills`.
+        argv: the arguments after `fedn data stills`.
 
     Returns:
         0; errors are raised as :class:`~fedn_lightning.errors.FednError`.
@@ -61,7 +61,7 @@ def stills(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="fedn data stills",
         description="Photographs generated people who occur in no generated corpus, showing the eight classes of "
-        "AffectNet and in its layout. Interrupted, the same command goes on where it stopped.",
+        "AffectNet and in its layout. If it is interrupted, run the same command again to continue.",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to: new, empty, or begun before")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other people (default: 0)")
@@ -88,7 +88,7 @@ def moments(argv: list[str]) -> int:
     """Runs the command.
 
     Args:
-        argv: the words after `fedn data moments`.
+        argv: the arguments after `fedn data moments`.
 
     Returns:
         0; errors are raised as :class:`~fedn_lightning.errors.FednError`.
@@ -129,7 +129,7 @@ def faces(argv: list[str]) -> int:
     """Runs the command.
 
     Args:
-        argv: the words after `fedn data faces`.
+        argv: the arguments after `fedn data faces`.
 
     Returns:
         Exit code 0.

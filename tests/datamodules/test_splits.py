@@ -44,7 +44,7 @@ def test_wrong_splits_are_told_in_a_sentence():
         find_subject(1, ["a1", "b1"])
     with pytest.raises(SplitError, match="nobody is left to train on"):
         split_subjects(PEOPLE, PEOPLE[:2], 10)
-    with pytest.raises(SplitError, match=r"s16 stands in both data\.test_subject and data\.val_subject"):
+    with pytest.raises(SplitError, match=r"s16 is in both data\.test_subject and data\.val_subject"):
         split_subjects(PEOPLE, ["s16"], ["s16"])
     with pytest.raises(SplitError, match="No subject is left to train on"):
         split_subjects(["a", "b"], ["a"], ["b"])

@@ -83,7 +83,7 @@ def test_nothing_found_is_said(found):
     nothing = found.at(0.9, 0.9)
     assert len(nothing) == 0
     assert "no expression in 00:00:03.000" in repr(nothing)
-    assert "surest proposal and threshold: macro 0.8 of 0.9, micro 0.62 of 0.9" in repr(nothing)
+    assert "highest score and threshold: macro 0.8 of 0.9, micro 0.62 of 0.9" in repr(nothing)
     assert nothing.plot().axes
 
 

@@ -74,7 +74,7 @@ def test_groups_and_subjects_choose_folds(copied, capsys: pytest.CaptureFixture[
         (["--group", "3"], "--group 3 must be at least 1 and less than"),
         (["--run_dir", "x"], "--run_dir differs from fold to fold"),
         (["--trainer.max_epoch", "3"], 'did you mean "trainer.max_epochs"'),
-        (["--data.val_subject", "[p1]"], "p1 stands in both data.test_subject and data.val_subject"),
+        (["--data.val_subject", "[p1]"], "p1 is in both data.test_subject and data.val_subject"),
         (["--data.val_subject", "2"], "nobody is left to train on"),
         (["--launcher", "slurm"], "--launcher slurm needs the command sbatch"),
     ],

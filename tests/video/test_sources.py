@@ -158,7 +158,7 @@ def test_what_is_no_video_is_refused(tmp_path):
             _ = open_video(tmp_path / "text.avi", reader=reader).n_frames
     with pytest.raises(ConfigError, match="reader is 'vlc'"):
         open_video(tmp_path / "text.avi", reader="vlc")
-    with pytest.raises(VideoError, match="say at which rate"):
+    with pytest.raises(VideoError, match="give the rate"):
         open_video(tmp_path)
     with pytest.raises(VideoError, match="holds no numbered image"):
         open_video(tmp_path, fps=30)

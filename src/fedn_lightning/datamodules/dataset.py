@@ -46,7 +46,7 @@ class WindowDataset(Dataset[Sample]):
     """Loads the window that a :class:`WindowDraw` names; random only through the draw.
 
     A sample has `video`, `start` and `speed` (to map predictions back), either `features` `(W, D)` float32 or `frames`
-    `(W, 3, H, W)` uint8, and the truths that meet the window: `interval` `(M, 2)` in frames of the window, `type`,
+    `(W, 3, H, W)` uint8, and the truths that overlap the window: `interval` `(M, 2)` in frames of the window, `type`,
     `emotion`, `whole` `(M,)`.
 
     Args:

@@ -66,7 +66,7 @@ class CropConfig:
         jobs: processes that prepare videos.
         align: `video` (one transform for a video, mark A), `track` (follows the head's sway, O) or `none` (the whole
             picture, for releases that are already cropped).
-        gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, `split` (no window crosses
+        gaps: what replaces missing numbers of a frame folder: `repeat` the frame before, `split` (no window crosses
             a gap), or `error`.
         boxes: table of face boxes given by hand, see :func:`fedn_lightning.video.landmarks.read_boxes`; empty for none.
         finder: what finds the face: `cascade`, `mesh` or `openface:FOLDER`, see
@@ -227,7 +227,7 @@ class DetectionDataModule(lightning.LightningDataModule):
         if report.failed:
             why = next(iter(report.failed.values())).rstrip(".")
             msg = (
-                f"{why}. {len(report.failed)} of {len(self.corpus.videos)} videos cannot be used. Mend or remove them; "
+                f"{why}. {len(report.failed)} of {len(self.corpus.videos)} videos cannot be used. Fix or remove them; "
                 "with the policy unusable_rows: drop, training goes on without the rows of a video that is not there."
             )
             raise VideoError(msg)

@@ -1,4 +1,4 @@
-"""Class schemes: from the emotion words of a release to class indices."""
+"""Class schemes: from the emotion labels of a release to class indices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEGATIVE = frozenset(
 POSITIVE = frozenset({"positive", "happiness", "happy"})
 UNANALYSED = frozenset({"others", "other", "tense", "confused", "sympathy", "unknown", ""})
 SEVEN = {"happiness": "happy", "sadness": "sad"}
-"""Spellings of the 7-class scheme (CAS(ME)^3) for words of the other releases."""
+"""Spellings of the 7-class scheme (CAS(ME)^3) for labels of the other releases."""
 
 CLASSES: dict[EmotionScheme, tuple[str, ...]] = {
     "3": ("negative", "positive", "surprise"),
@@ -29,7 +29,7 @@ CLASSES: dict[EmotionScheme, tuple[str, ...]] = {
 def class_index(emotion: str, scheme: EmotionScheme) -> int:
     """The class of an emotion word.
 
-    In the 3-class scheme "others" and words of no valence are not analysed; they stay expressions to be spotted.
+    In the 3-class scheme "others" and labels of no valence are not analysed; they are still expressions to be spotted.
 
     Args:
         emotion: lower case, as a reader gives it.

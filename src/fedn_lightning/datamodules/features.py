@@ -1,4 +1,4 @@
-"""The cache of frame features: a frozen encoder says the same of a frame every time, so it is asked once."""
+"""The cache of frame features: a frozen encoder gives equal features every time, so each frame is encoded once."""
 
 from __future__ import annotations
 

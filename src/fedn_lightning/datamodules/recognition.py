@@ -25,7 +25,7 @@ class IntervalConfig:
     Attributes:
         points: frame features an interval is resampled to, whatever its length.
         context: seen before and after the interval, as a share of its length: a neutral face to compare with.
-        window: frames around the interval whose mean vector tells what the face looks like at rest, as FEDN's window
+        window: frames around the interval whose mean vector shows what the face looks like at rest, as FEDN's window
             does.
         jitter: in training each end moves by up to this share of the length, as the ends that a spotter gives do.
         repeats: draws of every expression in a training epoch.

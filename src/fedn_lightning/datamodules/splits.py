@@ -89,9 +89,7 @@ def split_subjects(
         chosen = [find_subject(s, everyone) for s in val]
     both = sorted(set(held_out) & set(chosen))
     if both:
-        msg = (
-            f"{', '.join(both)} stands in both data.test_subject and data.val_subject; a subject may be in one of them."
-        )
+        msg = f"{', '.join(both)} is in both data.test_subject and data.val_subject; a subject may be in one of them."
         raise SplitError(msg)
     train = [s for s in rest if s not in chosen]
     if not train:
@@ -105,7 +103,7 @@ SAME = 0.5
 
 
 def marks_of(corpus: Corpus, subjects: Iterable[str]) -> dict[str, list[str]]:
-    """What tells a person from one of the same name: their videos, and the frame in which each expression begins.
+    """What distinguishes people of the same name: their videos, and the frame in which each expression begins.
 
     Onsets are what no reading policy changes; some rows may be dropped, which :func:`known` allows for.
 
@@ -136,7 +134,7 @@ def known(seen: Mapping[str, Sequence[str]], corpus: Corpus, subjects: Iterable[
 
     Returns:
         Those that have the name of someone seen, and whose expressions begin with theirs in at least half of the cases
-        (of whoever has fewer); where one of both has no expressions, videos of the same name decide.
+        (of the subject with fewer); if one of the two has no expressions, videos of the same name decide.
     """
     again = []
     for subject, own in marks_of(corpus, subjects).items():

@@ -27,7 +27,7 @@ class AugmentConfig:
         shift: greatest shift, as a share of the crop.
         scale: greatest relative change of size.
         rotate: greatest rotation, in degrees.
-        noise: greatest standard deviation of sensor noise, in grey levels; drawn anew for every frame, as a sensor
+        noise: greatest standard deviation of sensor noise, in grey levels; drawn again for every frame, as a sensor
             does.
         shade: greatest relative difference of the light across the crop.
         texture: greatest standard deviation of a fixed pattern of spots, in grey levels.
@@ -91,7 +91,7 @@ class ClipAugmenter:
         """
         self.transform.set_random_seed(seed)
         changed: Frames = np.ascontiguousarray(self.transform(images=clip)["images"])
-        # A generator of its own, so that these leave the draws of the others as they are.
+        # A separate generator, so that these do not change the draws of the others.
         wear = np.random.default_rng([seed, 1])
         changed = _stain(_shade(changed, self.config.shade, wear), self.config.texture, wear)
         changed = _blur(changed, self.config.blur, wear)

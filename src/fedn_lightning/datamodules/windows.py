@@ -54,7 +54,7 @@ def truths_in_window(
         share: of a truth's length that must lie inside for it to count (the precursor: more than 0.9, mark A).
 
     Returns:
-        `touching` `(M,)`, the truth meets the window; `whole` `(M,)`, more than `share` of it lies inside.
+        `touching` `(M,)`, the truth overlaps the window; `whole` `(M,)`, more than `share` of it lies inside.
     """
     inside = np.minimum(end, last) - np.maximum(start, first)
     return inside > 0, inside > share * (end - start)
@@ -86,7 +86,7 @@ class TrainingWindows(Sampler[WindowDraw]):
         busy: whether each has an expression to find.
         n_frames: frames of each video, to keep shifted windows inside.
         window: frames in a window.
-        negatives: empty windows per window with an expression, at most; they are drawn anew each epoch.
+        negatives: empty windows per window with an expression, at most; they are drawn again in each epoch.
         jitter: a start moves by up to this many frames either way.
         speed: window speeds are drawn log-uniformly from `[1 / (1 + speed), 1 + speed]`; 0 leaves time alone.
         variants: cached variants to draw from.

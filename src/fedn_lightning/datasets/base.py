@@ -42,7 +42,7 @@ class Annotation:
 
     @property
     def frames(self) -> str:
-        """The frames in words, for a repair's `before` and `after`.
+        """The frames as text, for a repair's `before` and `after`.
 
         >>> Annotation("t.xlsx", 1, Video("d", "s", "v", "", 30), 3, None, 9, "macro", "").frames
         'onset 3, apex unknown, offset 9'
@@ -54,7 +54,7 @@ class Annotation:
 
 
 class RepairLog:
-    """Collects what happens to rows, so that nothing is dropped without a word.
+    """Collects every repaired and dropped row, so that nothing is dropped silently.
 
     Args:
         unusable_rows: `error` raises when the log is closed with an unusable row in it; `drop` lists them.
@@ -89,7 +89,7 @@ class RepairLog:
             more = f" {len(faults) - 1} more cannot be used either." if len(faults) > 1 else ""
             why = first.rule.removeprefix(f"{UNUSABLE}: ")
             msg = (
-                f"{where} {why} ({first.before}).{more} Mend the release, or set unusable_rows: drop to go on "
+                f"{where} {why} ({first.before}).{more} Repair the release, or set unusable_rows: drop to go on "
                 "without what cannot be used; fedn data check lists it all."
             )
             raise AnnotationError(msg)
@@ -148,7 +148,7 @@ def to_corpus(
         name: the corpus.
         videos: all videos, also those without an annotation.
         annotations: the rows as the release has them.
-        log: collects repairs; the reader may already have noted some.
+        log: collects repairs; the reader may already have added some.
         offset_policy: see :func:`repaired_offset`.
         type_source: `label` takes the release's type; `duration` calls up to 0.5 s micro and the rest macro.
         past_end: what a row that ends past its video is: `unusable`, or `clip`ped to the video's last frame.

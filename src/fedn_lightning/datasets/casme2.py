@@ -113,7 +113,7 @@ def _videos(root: str, kind: VideoKind, log: RepairLog) -> dict[VideoId, Video]:
 
 
 def _candidates(folder: Path, *, files: bool) -> dict[VideoId, list[Path]]:
-    """The paths that claim to be each video. The parent folder is not trusted: one video lies under another subject."""
+    """The paths of each video. The parent folder is not trusted: one video is in another subject's folder."""
     claims: dict[VideoId, list[Path]] = {}
     for path in sorted(folder.glob("*/*")):
         fits = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES if files else path.is_dir()
@@ -124,7 +124,7 @@ def _candidates(folder: Path, *, files: bool) -> dict[VideoId, list[Path]]:
 
 
 def _opened(claims: dict[VideoId, list[Path]], log: RepairLog) -> Iterator[tuple[VideoId, Video]]:
-    """Reads the headers of the videos; notes those that two files claim or that cannot be opened."""
+    """Reads the headers of the videos; logs those that exist twice or cannot be opened."""
     for key, paths in claims.items():
         if len(paths) > 1:
             others = ", ".join(str(path) for path in paths[1:])

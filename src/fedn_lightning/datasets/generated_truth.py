@@ -77,7 +77,7 @@ def read_expressions(folder: Path) -> dict[tuple[str, str], list[TrueExpression]
         msg = f"{path} cannot be read: {error.strerror}. Give the folder of a generated corpus."
         raise AnnotationError(msg) from error
     except (KeyError, ValueError, TypeError) as error:
-        msg = f"{path}, row {number}, is not a row of a generated corpus; make it anew with fedn data synth."
+        msg = f"{path}, row {number}, is not a row of a generated corpus; write it again with fedn data synth."
         raise AnnotationError(msg) from error
     return found
 
@@ -98,6 +98,6 @@ def read_distractors(folder: Path, subject: str, video: str) -> tuple[Distractor
         with np.load(path) as tracks:
             columns = [tracks[f"distractor_{name}"].tolist() for name in ("kind", "start", "end")]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        msg = f"{path} is missing or damaged; make the corpus anew with fedn data synth."
+        msg = f"{path} is missing or damaged; write the corpus again with fedn data synth."
         raise AnnotationError(msg) from error
     return tuple(Distractor(*event) for event in zip(*columns, strict=True))

@@ -1,4 +1,4 @@
-"""Finds a release's folders and tables where users have unpacked them, and says clearly when they are not there."""
+"""Finds a release's folders and tables where users have unpacked them, and says which are missing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def find_table(root: str | Path, *endings: str) -> Path | None:
     """The annotation table whose name ends in one of `endings` (any case), in `root` or one level below.
 
     Raises:
-        AnnotationError: if there are several and nothing says which is meant.
+        AnnotationError: if there are several and it is unclear which is meant.
     """
     for place in _places(root):
         for ending in endings:
@@ -102,7 +102,7 @@ def matching(place: Path, pattern: str) -> Iterator[Path]:
 
 
 def open_folder(dataset: str, subject: str, name: str, path: Path, fps: float, log: RepairLog) -> Video | None:
-    """A folder as a video; noted in the log and None if it holds no frames."""
+    """A folder as a video; if it holds no frames, adds it to the log and returns None."""
     try:
         header = probe(path)
     except VideoError as error:

@@ -25,7 +25,7 @@ def read_sheet(path: str | Path, sheet: int | str = 0) -> list[Row]:
     Raises:
         AnnotationError: if the file is not a workbook, or has no such sheet.
     """
-    import python_calamine  # here, so that a command which reads no workbook does not pay for it
+    import python_calamine  # imported here, so that commands without a workbook start faster
 
     try:
         workbook = python_calamine.CalamineWorkbook.from_path(str(path))

@@ -44,7 +44,7 @@ def read_csv(
     Args:
         root: folder with both.
         fps: frame rate of folders of images, which do not know their own.
-        first_frame: number that the table gives to the first frame of a video file: 1 or 0. A folder's images bear
+        first_frame: number that the table gives to the first frame of a video file: 1 or 0. A folder's images have
             their own numbers.
         offset_policy: what to do with an empty offset; see
             :func:`fedn_lightning.datasets.base.repaired_offset`.

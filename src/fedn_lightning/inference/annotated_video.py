@@ -43,7 +43,7 @@ def write_annotated(path: str | Path, detections: Detections, tick: Callable[[in
     Args:
         path: the file; it appears whole or not at all.
         detections: of one video.
-        tick: told of the frames written.
+        tick: called with the number of frames written.
 
     Raises:
         VideoError: if the video cannot be decoded any more.

@@ -23,7 +23,7 @@ def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:
 
     Args:
         words: files (of any suffix), folders (searched with the folders below them), or patterns such as `*.mp4`.
-        out: folder of the outputs, which is no input even if it lies in one.
+        out: folder of the outputs, which is never searched for videos.
 
     Raises:
         VideoError: if a word names nothing, or a folder or pattern holds no video.
@@ -51,7 +51,7 @@ def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:
 def folders_of(videos: Sequence[Path], out: str | Path) -> list[Path]:
     """A folder for the outputs of each video, which no other video has, of this command or of an earlier one.
 
-    It is called as the video, without suffix; where that is taken, by as much more as tells it from the others.
+    It has the video's name without suffix; if that is taken, as many parent folders are added as are needed.
 
     Args:
         videos: the files.
@@ -129,7 +129,7 @@ class Outcome:
 
 
 class Progress(Protocol):
-    """What is told while a video is at work."""
+    """What is shown while a video is processed."""
 
     def start(self, video: Path) -> None:
         """A video begins."""

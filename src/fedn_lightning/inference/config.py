@@ -1,4 +1,4 @@
-"""What a checkpoint says of the detector in it: network, crop, windows, classes and thresholds."""
+"""The settings of the detector in a checkpoint: network, crop, windows, classes and thresholds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DetectorConfig:
         emotions: class names; empty for a network that only spots.
         threshold: score from which a macro- and a micro-expression counts, chosen on validation subjects.
         dataset: the corpus it was trained on.
-        notes: what the checkpoint does not say and is assumed instead, a sentence each.
+        notes: assumptions about what the checkpoint does not contain, a sentence each.
     """
 
     encoder: EncoderConfig
@@ -80,7 +80,7 @@ def load(
 
     Args:
         path: a `.ckpt` file that `fedn fit` wrote.
-        align: how faces are aligned, where that is to differ from how the checkpoint was trained, or it does not say.
+        align: how faces are aligned; None aligns them as in training.
         device: where the networks are to run.
 
     Raises:
@@ -134,7 +134,7 @@ def _crop(metadata: Mapping[str, Any], align: Align | None) -> tuple[CropSpec, t
             return replace(spec, align=align), ()
         note = (
             "The checkpoint does not say how faces were aligned in training (it is older than fedn predict): "
-            "assumed is one transform for the whole video. If its config.yaml says `align: track`, give --align track."
+            "one transform for the whole video is assumed. If its config.yaml says `align: track`, give --align track."
         )
         return spec, (note,)
     notes = []

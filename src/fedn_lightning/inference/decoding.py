@@ -25,7 +25,7 @@ FaceChoice = Literal["largest", "all"] | int
 """Which faces: the largest, all, or the N-th from the left, counted from 1."""
 
 WORKER = (sys.executable, "-m", "fedn_lightning.inference.decoding_worker")
-"""A program of its own: a child of multiprocessing would run the caller's script again, or fail in a notebook."""
+"""A separate program: a child of multiprocessing would run the caller's script again, or fail in a notebook."""
 
 AHEAD = 16
 """Messages (of 16 frames) the child may be ahead: it decodes while the network computes."""
@@ -120,7 +120,7 @@ class CropStream:
 
     Args:
         request: which video and faces.
-        stall_seconds: a child that says nothing for so long is stopped.
+        stall_seconds: a child that sends nothing for so long is stopped.
         worker: the child's command.
 
     Attributes:

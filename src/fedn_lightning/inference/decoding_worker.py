@@ -71,7 +71,7 @@ def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan
     for person in chosen:
         mine = replace(job, near=boxes[person] if len(boxes) > 1 else None)
         if request.spec.align == "track" and (face_scan.tracker is None or mine.near is not None):
-            # Where a head rests is known when all its sway has been seen: a pass of its own.
+            # The resting position of a head is known only after all its movement was seen: this takes another pass.
             face_scan, passes = scan_face(mine, clock, tick), passes + 1
         transforms.append(plan_crop(mine, face_scan, clock).transforms)
     crop_fps = stored_fps(face_scan.fps, request.spec.fps, variable=face_scan.times is not None)

@@ -32,7 +32,7 @@ SHOWN = 20
 class DetectedExpression:
     """One expression that was found.
 
-    The apex is not among what FEDN tells.
+    FEDN does not predict the apex.
 
     Attributes:
         face: number of the face from the left, from 1.
@@ -93,7 +93,7 @@ COLUMNS = (
     "face", "type", "emotion", "confidence", "emotion_confidence", "onset", "offset", "start_seconds", "end_seconds",
     "start_timecode", "end_timecode",
 )  # fmt: skip
-"""What :meth:`DetectedExpression.to_dict` tells."""
+"""Keys of :meth:`DetectedExpression.to_dict`."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class Detections:
             )
 
     def summary(self) -> str:
-        """One line: how many expressions of each type, or how near the surest proposal came to the thresholds."""
+        """One line: how many expressions of each type, or the highest scores beside the thresholds."""
         rate = f"{self.n_frames} frames at {self.fps:.5g} fps{', variable' if self.times is not None else ''}"
         who = f"face {', '.join(str(face.number) for face in self.faces)} of {self.n_faces}" if self.n_faces else ""
         place = f"in {timecode(self.duration)} ({rate}{'; ' + who if who else ''})"
@@ -247,7 +247,7 @@ class Detections:
         for index, (kind, threshold) in enumerate(zip(EXPRESSION_TYPES, self.threshold, strict=True)):
             scores = [face.proposals.score[face.proposals.type == index].max(initial=0.0) for face in self.faces]
             nearest.append(f"{kind} {max(scores, default=0.0):.3g} of {threshold:.3g}")
-        return f"no expression {place}; surest proposal and threshold: {', '.join(nearest)}"
+        return f"no expression {place}; highest score and threshold: {', '.join(nearest)}"
 
     def __iter__(self) -> Iterator[DetectedExpression]:
         return iter(self.expressions)

@@ -32,7 +32,7 @@ class Detector:
     It gives what `fedn test` gives on the same video: the same crops, the same windows, the same thresholds.
 
     Args:
-        config: what the checkpoint says.
+        config: settings of the checkpoint.
         networks: encoder and network.
         checkpoint: the file they come from.
 
@@ -89,10 +89,10 @@ class Detector:
             video: a video file.
             face: `largest`, `all`, or the N-th face from the left, counted from 1.
             stall_seconds: a decoder that gets nothing done for so long is stopped.
-            tick: told of progress.
+            tick: called with progress.
 
         Raises:
-            VideoError: if the file cannot be decoded, breaks off, or shows no face (:class:`FaceNotFoundError`).
+            VideoError: if the file cannot be decoded, is truncated, or shows no face (:class:`FaceNotFoundError`).
             ConfigError: if `face` cannot be.
         """
         path = Path(video)

@@ -25,7 +25,7 @@ HEADER, ROW = 0.85, 1.9
 
 
 def draw(detections: Detections) -> Figure:
-    """Draws a timeline; each face has rows of its own.
+    """Draws a timeline; each face has its own rows.
 
     Args:
         detections: of one video.

@@ -61,13 +61,13 @@ def checkpoint_digest(path: str | Path) -> str:
 def write_outputs(
     detections: Detections, folder: str | Path, settings: Settings, tick: Callable[[int], None] = lambda n: None
 ) -> list[Path]:
-    """Writes a video's files; the record comes last, so that its presence says that the others are whole.
+    """Writes a video's files; the record is finished last and shows that the others are complete.
 
     Args:
         detections: what was found.
         folder: of this video, made if need be.
         settings: which files.
-        tick: told of the frames of the annotated video.
+        tick: called with the frames of the annotated video.
 
     Returns:
         The files, without the record.
@@ -184,7 +184,7 @@ def write_elan(path: str | Path, detections: Detections) -> Path:
 
 
 def tiers(detections: Detections) -> Iterator[tuple[str, list[DetectedExpression]]]:
-    """Names of the tiers and what stands in each; a tier without an expression is there all the same."""
+    """Names of the tiers and their expressions; a tier without expressions is included."""
     for face in detections.faces:
         for kind in EXPRESSION_TYPES:
             name = kind if len(detections.faces) == 1 else f"face {face.number} {kind}"

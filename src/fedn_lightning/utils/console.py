@@ -86,7 +86,7 @@ class ProgressBar:
         self._began = time.monotonic()
 
     def advance(self, count: int, text: str | None = None) -> None:
-        """Adds to what is done, and says what is being done now."""
+        """Adds to the number done, and shows the current item."""
         self._text, self._done = text or self._text, self._done + count
         self._bar.update(self._task, advance=count, description=self._text)
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes: a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Lets `write` fill a temporary file beside `path` and then puts it in place.
 
-    A reader, or a run that is killed meanwhile, never sees half a file.
+    Neither a reader nor a killed run ever sees half a file.
 
     Args:
         path: the file; its folder is made.
@@ -43,12 +43,12 @@ def write_text(path: str | Path, text: str) -> Path:
 
 
 def write_json(path: str | Path, value: Any) -> Path:
-    """Writes JSON atomically; a number that is not defined (NaN, infinity) becomes null, as JSON has no other word."""
+    """Writes JSON atomically; a number that is not defined (NaN, infinity) becomes null, as JSON has no such values."""
     return write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def plain(value: Any) -> Any:
-    """A value made of what JSON knows: numbers of numpy and torch become Python's, NaN and infinity None."""
+    """A value of JSON's types: numbers of numpy and torch become Python's; NaN and infinity become None."""
     if isinstance(value, dict):
         return {str(key): plain(child) for key, child in value.items()}
     if isinstance(value, list | tuple):

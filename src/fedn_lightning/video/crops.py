@@ -142,7 +142,7 @@ def scan_face_fast(job: CropJob) -> FaceScan | None:
         is never part of it.
 
     Raises:
-        VideoError: if the file cannot be opened or breaks off.
+        VideoError: if the file cannot be opened or is truncated.
     """
     path = job.video.path
     seen = scan_fast(path, FACE_PICTURES if job.searches else 0)
@@ -209,7 +209,7 @@ def _follow(job: CropJob, face_scan: FaceScan, tracker: HeadTracker, clock: Cloc
     if track is None:
         find_video_face(
             face_scan.pictures, face_scan.numbers, job.video.path, job.spec.finder, job.near
-        )  # says that there is none, and where
+        )  # raises with the frames that were searched
         msg = f"{job.video.path}: the face is not seen long enough to be followed. Set align: video."
         raise FaceNotFoundError(msg)
     if len(track.lost) > (1 - LEAST_TRACKED) * len(track.numbers):
@@ -236,7 +236,7 @@ class Clock:
         self.seconds: dict[str, float] = {}
 
     def time(self, phase: str, function: Callable[[], Any]) -> Any:
-        """Calls a function and books its time."""
+        """Calls a function and adds its time."""
         started = time.perf_counter()
         try:
             return function()
@@ -244,7 +244,7 @@ class Clock:
             self.add(phase, started)
 
     def add(self, phase: str, started: float) -> None:
-        """Books the time since `started`."""
+        """Adds the time since `started`."""
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started
 
 
@@ -256,7 +256,7 @@ def crop_video(job: CropJob, tick: Tick) -> dict[str, Any]:
 
     Args:
         job: what to do.
-        tick: told of the frames written; 0 while the video is scanned, as a sign of life.
+        tick: called with the frames written; with 0 while the video is scanned, as a sign of life.
 
     Returns:
         `frames` decoded, and `phases`: seconds by phase.

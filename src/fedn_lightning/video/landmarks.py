@@ -1,7 +1,7 @@
 """Finds faces by mediapipe's face mesh: steadier and faster than the cascades, but an optional extra.
 
 mediapipe 0.10.21 is the last version whose package holds its models. It declares versions of numpy and protobuf that
-the rest of this project has left behind; with protobuf 6.33 it works all the same:
+the rest of this project has left behind; with protobuf 6.33 it still works:
 
     pip install --no-deps mediapipe==0.10.21 absl-py attrs flatbuffers "protobuf>=6.31,<6.34"
 """

@@ -1,4 +1,4 @@
-"""What can be told of a video without decoding it: frame rate and count from its header, or its folder's numbers."""
+"""What is known of a video without decoding it: frame rate and count from its header, or its folder's numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a video says of itself.
+    """The header of a video.
 
     Attributes:
         fps: frames per second; 0 for a folder of images, which has none.

@@ -85,7 +85,7 @@ def prepare(
         jobs: processes; 0 works in this one, unprotected from decoders that hang or die.
         align: `video` puts the eyes in their canonical places by one transform for the whole video; `track` also
             follows the head's sway and turns; `none` takes whole pictures, for releases that are already cropped.
-        gaps: what stands for missing numbers of a frame folder, see :class:`~fedn_lightning.video.store.CropSpec`.
+        gaps: what replaces missing numbers of a frame folder, see :class:`~fedn_lightning.video.store.CropSpec`.
         boxes: face boxes `x, y, width, height` in source pixels by video key, where no face is found.
         finder: what finds the face: `cascade` (OpenCV), `mesh` (mediapipe, an optional extra, see
             :mod:`fedn_lightning.video.landmarks`), or `openface:FOLDER` with OpenFace's `<video>.csv` of each video.
@@ -118,7 +118,7 @@ def prepare(
 
 
 def _make(todo: list[CropJob], report: PrepareReport, processes: int, stall_seconds: float, *, show: bool) -> None:
-    """Prepares videos and books what becomes of them."""
+    """Prepares videos and collects the results."""
     if not todo:
         return
     root = Path(todo[0].root)
@@ -155,7 +155,7 @@ def _verified(
 
 
 def _reader(job: CropJob) -> tuple[str, str]:
-    """What the store says of a video's reader."""
+    """The reader of a video in the store."""
     record = read_record(Path(job.root) / f"{file_name(job.video.key)}.json") or {}
     return record["reader"], record["why"]
 

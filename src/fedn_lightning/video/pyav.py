@@ -102,15 +102,15 @@ def scan(path: str, samples: int = 0, watch: Callable[[int, Any], None] = lambda
 def scan_fast(path: str, samples: int = 0) -> VideoScan | None:
     """What :func:`scan` would find, from the packets' timestamps and by jumping to the pictures that are kept.
 
-    A hundred times faster in a long video. It takes every packet for a frame; whoever decodes the video afterwards must
-    count, and make a full scan if there are more or fewer.
+    A hundred times faster in a long video. It takes every packet for a frame; a later decoding must count the
+    frames, and needs a full scan if there are more or fewer.
 
     Args:
         path: a video file.
         samples: as for :func:`scan`; the same pictures.
 
     Returns:
-        None if the file must be decoded to know, for it has no timestamps of its own.
+        None if the file has no timestamps of its own and must be decoded.
 
     Raises:
         VideoError: if the file cannot be opened, holds no frame, or breaks off.
@@ -236,7 +236,7 @@ class PyAVSource:
 class _Index:
     """Timestamps of all frames and of the key frames, ascending; frame numbers where `stamped` is false.
 
-    `clock` is what the file says of its time.
+    `clock` holds the file's timing.
     """
 
     stamps: list[int]

@@ -29,7 +29,7 @@ def open_video(path: str | Path, fps: float | None = None, reader: Reader = "dec
 
     Args:
         path: the video.
-        fps: frame rate of a folder, which has none of its own; ignored for a file.
+        fps: frame rate of a folder; ignored for a file.
         reader: for files, `decord` (fast, but silently wrong when jumping in some codecs: use it where
             :mod:`fedn_lightning.video.verify` found it right) or `pyav` (exact, slower when jumping).
 
@@ -39,7 +39,7 @@ def open_video(path: str | Path, fps: float | None = None, reader: Reader = "dec
     """
     if Path(path).is_dir():
         if not fps:
-            msg = f"{path} is a folder of frames; say at which rate (fps) they were taken."
+            msg = f"{path} is a folder of frames; give the rate (fps) at which they were taken."
             raise VideoError(msg)
         return FolderSource(str(path), fps)
     if not Path(path).is_file():
@@ -57,7 +57,7 @@ class FolderSource:
     Args:
         path: the folder.
         fps: frames per second at which the images were taken.
-        gaps: what stands for a missing number: `repeat` and `split` show the frame before it, `error` refuses. Under
+        gaps: what replaces a missing number: `repeat` and `split` show the frame before it, `error` refuses. Under
             `split` no window contains it, see :attr:`fedn_lightning.video.store.StoredVideo.parts`.
 
     Raises:
@@ -145,7 +145,7 @@ class DecordSource:
     """A video file read by decord: the fastest reader of windows.
 
     Jumping is silently wrong in some files (open-GOP H.264, HEVC, H.264 in AVI, MPEG-4 with B frames, edit lists):
-    :mod:`fedn_lightning.video.verify` tells which. :meth:`iterate` is right in all, because it is PyAV's: decord
+    :mod:`fedn_lightning.video.verify` finds out which. :meth:`iterate` is right in all, because it is PyAV's: decord
     decodes ahead without bound, up to gigabytes when the consumer is slower than the decoder.
 
     Args:

@@ -29,7 +29,7 @@ from fedn_lightning.video.frame_source import Frames
 from fedn_lightning.video.readers import open_video
 
 FORMAT = 3
-"""Version of the record; a store of another version is built anew."""
+"""Version of the record; a store of another version is built again."""
 
 HEADER_BYTES = 128
 """Length of a .npy header for any number of frames: numpy pads it so that the count may be corrected later."""
@@ -46,7 +46,7 @@ class CropSpec:
         fps: working frame rate; a source within 0.5 % of it is not resampled.
         align: `video` (one transform per video), `track` (following slow head motion) or `none` (the whole picture,
             for releases that are already cropped).
-        gaps: what stands for missing numbers of a frame folder: `repeat` the frame before, `split` likewise but no
+        gaps: what replaces missing numbers of a frame folder: `repeat` the frame before, `split` likewise but no
             window contains it, or `error`.
         finder: what finds the face: `cascade`, `mesh`, or `openface:` and the digest of its table.
         box: the face's `x, y, width, height` in source pixels if it was given by hand.

@@ -43,14 +43,14 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Clock:
-    """What a file says of its time.
+    """The timing of a file.
 
     Attributes:
         path: the file.
         unit: length of a timestamp's step in seconds.
         start: the timestamp in seconds that a player shows as 0.
         rate: frames per second.
-        promised: number of frames that only the header of an AVI without an index tells, else 0.
+        promised: number of frames in the header of an AVI without an index, else 0.
     """
 
     path: str
@@ -63,7 +63,7 @@ class Clock:
     def of(cls, path: str, container: Any, stream: Any) -> Clock:
         """The clock of an opened file."""
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-        # An index at the end of an AVI says that the file is whole, whatever the header counts.
+        # An index at the end of an AVI shows that the file is complete, whatever the header counts.
         without_index = container.format.name == "avi" and not len(stream.index_entries)
         promised = stream.frames if without_index else 0
         return cls(path, float(stream.time_base), clock_start(container), rate, promised)

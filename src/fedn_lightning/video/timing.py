@@ -55,7 +55,7 @@ def unbroken(plan: IntArray, missing: npt.ArrayLike) -> list[tuple[int, int]]:
 
     Args:
         plan: `(M,)` source frame of each stored frame, see :func:`frame_plan`.
-        missing: `(K,)` source frames that do not exist, ascending; a stored frame may show what stands for one.
+        missing: `(K,)` source frames that do not exist, ascending; a stored frame may show the replacement of one.
 
     Returns:
         Stretches `[first, stop)`: no missing frame lies in one, nor between two frames of one.

@@ -197,7 +197,7 @@ def similarity(sources: Points, targets: Points) -> tuple[tuple[complex, complex
     """The similarity transform that most points agree on.
 
     Iteratively reweighted least squares with Tukey's weights: points farther off than a few times the typical
-    distance, or than :data:`FARTHEST_VOTE`, have no say at all.
+    distance, or than :data:`FARTHEST_VOTE`, have no weight.
 
     Args:
         sources: `(N, 2)` float64.

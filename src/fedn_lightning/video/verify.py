@@ -1,6 +1,6 @@
 """Finds out, once per file, whether decord may jump in it, in a child process because some files hang decoders.
 
-decord counts and jumps wrongly in some codecs without a word, but reads every file rightly from the first frame on.
+decord silently counts and jumps wrongly in some codecs, but reads every file correctly from the first frame on.
 So the frames of one such pass are compared with windows read by jumping, and their count with PyAV's.
 """
 
@@ -85,7 +85,7 @@ def verify(
         if isinstance(result, Exception):
             result = Verification(video.path, "none", str(result))
         results[video.key] = result
-        # What a timeout or a crash says may be the machine's fault: it is not remembered.
+        # A timeout or a crash may be the machine's fault: it is not remembered.
         if mark is not None and result.reader != "none":
             found[mark] = result
     for video, mark in zip(videos, prints, strict=True):

@@ -17,7 +17,7 @@ Function = Callable[[Any, Tick], Any]
 
 
 class WorkerError(Exception):
-    """A child failed, hung or died over one item; the message says which of them."""
+    """A child process failed, hung or died at one item; the message says which of the three."""
 
 
 def run(

@@ -1,4 +1,4 @@
-"""Who is filmed in which video, and which expressions they show: the plan of a whole corpus, with exact totals."""
+"""The plan of a corpus: who is in which video and which expressions they show, with exact totals."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ _SELF_REPORT_MIX: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PlannedExpression:
-    """One expression to be performed.
+    """Type and labels of one expression, before it has a place in time.
 
     Attributes:
         type: `macro` or `micro`.
         emotion: what the face shows: a key of :data:`.action_units.EMOTION_UNITS`.
         expert: the expert's label: negative, positive, surprise or others.
-        self_report: what the person says to have felt.
+        self_report: the emotion that the person reports.
     """
 
     type: ExpressionType
@@ -102,7 +102,7 @@ def plan_corpus(preset: Preset, seed: int) -> tuple[Scene, ...]:
 
     Returns:
         The videos by subject and code. Their numbers of macro- and micro-expressions sum to the preset's exactly, the
-        expert emotions stand in CAS(ME)^2's proportions, and self-reports agree with them as often as there.
+        expert emotions stand in CAS(ME)^2's proportions, and self-reports agree with them as often as in CAS(ME)^2.
     """
     rng = seeds.stream(seeds.CORPUS, seed, Draw.CORPUS_PLAN, preset.key)
     videos = _choose_videos(preset, rng)
@@ -174,7 +174,7 @@ def _choose_videos(preset: Preset, rng: np.random.Generator) -> list[tuple[int, 
 
 
 def _draw_lengths(preset: Preset, codes: Sequence[str], rng: np.random.Generator) -> list[int]:
-    """Frames per video: near its elicitation video's own length, the preset's extremes and mean being met."""
+    """Frames per video: near the length of its elicitation video, with the preset's extremes and mean."""
     span = preset.longest - preset.shortest
     if span == 0:
         return [preset.shortest] * len(codes)
@@ -190,7 +190,7 @@ def _draw_lengths(preset: Preset, codes: Sequence[str], rng: np.random.Generator
 
 
 def _choose_typo(preset: Preset, videos: Sequence[tuple[int, str]], rng: np.random.Generator) -> int:
-    """The video whose title lost its first letter: an annotated one, which a reader has to find all the same."""
+    """The video whose title lost its first letter: an annotated one, which a reader must still find."""
     ordinary = [i for i, video in enumerate(videos) if video not in (*preset.unannotated, preset.stray)]
     return int(rng.choice(ordinary))
 
@@ -239,7 +239,7 @@ def _label(
     experts: Sequence[str],
     rng: np.random.Generator,
 ) -> list[PlannedExpression]:
-    """Adds what the face shows and what its owner says to have felt."""
+    """Adds the emotion that the face shows and the one that the person reports."""
     analysed = [i for i, expert in enumerate(experts) if expert != "others"]
     n_agreeing = round(len(analysed) * AGREEING[0] / AGREEING[1])
     agreeing = set(rng.permutation(analysed)[:n_agreeing].tolist())

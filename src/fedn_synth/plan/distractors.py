@@ -92,7 +92,7 @@ def bump(length: int) -> FloatArray:
 
 
 def _add(track: FloatArray, start: int, shape: FloatArray) -> None:
-    """Adds what of a shape lies inside the track."""
+    """Adds the part of a shape that lies inside the track."""
     first, last = max(start, 0), min(start + len(shape), len(track))
     if first < last:
         track[first:last] += shape[first - start : last - start]

@@ -73,7 +73,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class TimedExpression:
-    """One expression as performed.
+    """One expression with its place in time.
 
     Attributes:
         planned: its type and labels.
@@ -158,14 +158,14 @@ def draw_length(planned: PlannedExpression, rng: np.random.Generator) -> int:
 def draw_expression(
     planned: PlannedExpression, start: int, length: int, expressiveness: float, rng: np.random.Generator
 ) -> TimedExpression:
-    """Performs one expression.
+    """Draws how one expression moves.
 
     Args:
         planned: what to show.
         start: frame of the video in which movement begins to be visible.
         length: frames of visible movement.
         expressiveness: the person's own, 0 restrained to 1 vivid.
-        rng: source of the expression's individuality.
+        rng: source of the expression's variation.
 
     Returns:
         An expression that is visible in exactly `length` frames from `start`.

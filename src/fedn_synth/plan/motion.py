@@ -84,7 +84,7 @@ TURNING_DEPTH: Final = 35.0
 class HeadMotion:
     """The displacement of one face, as coarse fields `(rows, columns, 2)` float32 px over its head rectangle.
 
-    A field tells for a point of the picture how far away the texture lies that is seen there: `source = point + field`.
+    A field gives for each point of the picture the offset of the texture seen there: `source = point + field`.
 
     Args:
         anatomy: the face.

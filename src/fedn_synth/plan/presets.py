@@ -153,7 +153,7 @@ SOLID: Final = 2
 
 
 class Draw(IntEnum):
-    """What a stream is for; the first part of its address."""
+    """Purpose of a random stream; the first part of its address."""
 
     IDENTITY = 0
     CORPUS_PLAN = 1
@@ -167,7 +167,7 @@ class Draw(IntEnum):
 
 
 def stream(namespace: int, seed: int, draw: Draw, *address: int) -> np.random.Generator:
-    """A generator of its own for one address, e.g. the distractors of one video.
+    """The generator of one address, e.g. the distractors of one video.
 
     Args:
         namespace: :data:`CORPUS` or :data:`STILLS`.

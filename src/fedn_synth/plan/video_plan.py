@@ -1,4 +1,4 @@
-"""Turns a planned video into what its face does in every frame, and into the truth about it."""
+"""Turns a planned video into tracks of every frame and its ground truth."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _REACTING: Final = 0.3  # share of expressions with a blink at their onset; of s
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What one person does alike in all their videos.
+    """Traits of one person in all their videos.
 
     Attributes:
         expressiveness: 0 restrained to 1 vivid.
-        blinks_per_minute: mean rate, those that accompany expressions left out.
+        blinks_per_minute: mean rate without those that accompany expressions.
     """
 
     expressiveness: float
@@ -51,7 +51,7 @@ class VideoPlan:
 
 
 def plan_expressions(scene: Scene, preset: Preset, seed: int) -> tuple[TimedExpression, ...]:
-    """The expressions of one video in time; cheap, and the same whoever asks.
+    """The expressions of one video with their frames; cheap, and equal in every call.
 
     Args:
         scene: the planned video.

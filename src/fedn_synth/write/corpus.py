@@ -57,7 +57,7 @@ def begin_or_resume(out: Path, name: str, job: Mapping[str, Any], defaults: Mapp
 
 
 def finish(out: Path, name: str, content: Mapping[str, Any]) -> None:
-    """Writes the job's table, which says that everything is there, and takes the mark of the unfinished job away."""
+    """Writes the job's summary, which marks the folder as complete, and deletes the mark of the unfinished job."""
     partial = out / f".{name}.json.partial"
     partial.write_text(json.dumps(content, indent=2) + "\n")
     partial.replace(out / f"{name}.json")
@@ -81,7 +81,7 @@ Report = Callable[[int], None]
 """Called by a piece of work with the number of units (frames, images) it has done since it called last."""
 
 _POLL_SECONDS: Final = 0.2
-# In a worker process: the queue that takes its reports, and the event that tells it to give up.
+# In a worker process: the queue for its reports, and the event that stops it.
 _mailbox: Any = None
 _stop: Any = None
 
@@ -95,13 +95,13 @@ def run_all(
     done: int = 0,
     jobs: int | None = None,
 ) -> None:
-    """Does every task and returns when all are done; the first error stops the rest and is raised.
+    """Runs every task; the first error stops the rest and is raised.
 
     Args:
         work: does one task; a module's function, since worker processes import it by its name.
         tasks: picklable arguments, the longest first for an even end.
-        title: what the progress bar says.
-        total: units of all tasks, those done before included.
+        title: title of the progress bar.
+        total: units of all tasks, including those done before.
         done: units that an earlier, interrupted run has done.
         jobs: number of processes; 1 works in this process, None takes a process per available core.
 
@@ -140,9 +140,7 @@ def _run_in_processes(work: Callable[[Task, Report], None], tasks: Sequence[Task
             stop.set()
             pool.shutdown(cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
-                msg = (
-                    "A worker process was killed, perhaps for want of memory; go on with the same command and --jobs 1."
-                )
+                msg = "A worker process was killed, perhaps for lack of memory. Repeat the command with --jobs 1."
                 raise FednError(msg) from error
             raise
 
@@ -182,7 +180,7 @@ def _use_one_thread() -> None:
 
 
 CORPUS_NAME: Final = "corpus"
-"""`corpus.json` says what a corpus is and holds; it is written when everything else is there."""
+"""`corpus.json` describes a corpus; it is written last."""
 VERSION: Final = 1
 """Raised when the same preset and seed no longer give the same files."""
 LICENCE: Final = "Generated faces, not people. Free to use, share and change (Apache-2.0); no consent is needed."
@@ -282,7 +280,7 @@ def write_scene(out: Path, job: Job, scene: Scene, report: Report) -> None:
         out: folder of the corpus.
         job: what is being written.
         scene: the video.
-        report: told how many frames were written.
+        report: called with the number of frames written.
     """
     preset = find_preset(job.preset)
     plan = plan_video(scene, preset, job.seed, job.conditions)

@@ -1,4 +1,4 @@
-"""Writes still images of generated people who occur in no corpus, in AffectNet's layout, to pre-train the encoder."""
+"""Writes still images of generated people, who are in no corpus, in AffectNet's layout, to pre-train the encoder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fedn_synth.write.encode import STILL_QUALITY, encode_jpeg
 # The one import against the flow corpora -> video: the stills have to show what the detector's crops will show.
 
 STILLS_NAME: Final = "stills"
-"""`stills.json` says what a set of stills is and holds; it is written when everything else is there."""
+"""`stills.json` describes a set of stills; it is written last."""
 
 CLASSES: Final = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 """Emotions in the order of AffectNet's class numbers 0 to 7."""
@@ -81,7 +81,7 @@ class StillsPlan:
     """What one person shows on their stills.
 
     Attributes:
-        tracks: `N` frames, each a still of its own.
+        tracks: `N` frames, one for each still.
         expression: `(N,)` int64, index into :data:`CLASSES`.
         valence: `(N,)` float32, -1 to 1.
         arousal: `(N,)` float32, 0 to 1: the peak intensity of the expression.
@@ -153,7 +153,7 @@ def write_person(out: Path, job: StillsJob, person: int, report: Report) -> None
         out: folder of the set.
         job: what is being written.
         person: number of the person, from 0.
-        report: told how many stills were written.
+        report: called with the number of stills written.
     """
     from fedn_synth.face.identity import Identity
 
@@ -186,7 +186,7 @@ def pose_for_stills(n: int, rng: np.random.Generator) -> StillsPlan:
         rng: source of randomness.
 
     Returns:
-        The plan, with every distractor of the corpora at work.
+        The plan, with every distractor of the corpora.
     """
     tracks = FaceTracks.neutral(n)
     _distract(tracks, rng)

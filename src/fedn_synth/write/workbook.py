@@ -23,7 +23,7 @@ ZERO_APEXES: Final = 1 / 300
 LATE_APEXES: Final = 3 / 357
 """Share of expressions whose apex lies after the offset."""
 UNTIDY_LABELS: Final = 4 / 357
-"""Share of rows with a label in stray case, and as many with a stray space: our own choice, a reader must bear it."""
+"""Share of rows with a label in stray case, and as many with a stray space (our choice); a reader must accept both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class AnnotationRow:
 def annotate(
     scenes: Sequence[Scene], expressions: Mapping[int, Sequence[TimedExpression]], preset: Preset, seed: int
 ) -> tuple[AnnotationRow, ...]:
-    """Writes down the expressions of a corpus as its release would.
+    """The annotation rows of a corpus as its release would have them.
 
     Args:
         scenes: all videos.
@@ -92,7 +92,7 @@ def _faithful_row(scene: Scene, expression: TimedExpression, number: int) -> Ann
 
 
 def _spoil(rows: list[AnnotationRow], overlapping: Sequence[bool], rng: np.random.Generator) -> list[AnnotationRow]:
-    """Adds the oddities, every row bearing one at most."""
+    """Adds the oddities, at most one a row."""
     macros = sum(row.type.startswith("macro") for row in rows)
     free = [int(i) for i in rng.permutation(len(rows)) if not overlapping[i]]
 
