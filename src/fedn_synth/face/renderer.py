@@ -13,12 +13,7 @@ from fedn_synth.face.anatomy import LANDMARK_INDEX, SIDES, Anatomy
 from fedn_synth.face.canvas import Canvas, Float32Array, Uint8Array
 from fedn_synth.face.hair import paint_glasses
 from fedn_synth.face.identity import Identity
-from fedn_synth.face.muscles import AU_CODES
-from fedn_synth.face.openings import Eyeball, eye_opening, mouth_opening, paint_mouth_cavity
-from fedn_synth.face.painting import paint
-from fedn_synth.face.skin import furrow
-from fedn_synth.face.tracks import FaceTracks
-from fedn_synth.plan.motion import (
+from fedn_synth.face.motion import (
     FIELD_STEP,
     MOVES_NOTHING,
     HeadMotion,
@@ -30,6 +25,11 @@ from fedn_synth.plan.motion import (
     sample,
     sample_layer,
 )
+from fedn_synth.face.muscles import AU_CODES
+from fedn_synth.face.openings import Eyeball, eye_opening, mouth_opening, paint_mouth_cavity
+from fedn_synth.face.painting import paint
+from fedn_synth.face.skin import furrow
+from fedn_synth.face.tracks import FaceTracks
 
 NOISE_TILES: Final = 3
 NOISE_MARGIN: Final = 96

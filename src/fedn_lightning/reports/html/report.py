@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 
-from fedn_lightning.reports.attention import attention_section
 from fedn_lightning.reports.clips import Clips
+from fedn_lightning.reports.html.attention import attention_section
 from fedn_lightning.reports.html.charts import overlap_chart, threshold_charts, tradeoff_charts
 from fedn_lightning.reports.html.skeleton import Markup, html_page, missing, paragraph, script_text, section, table
 from fedn_lightning.reports.html.strips import strips_section

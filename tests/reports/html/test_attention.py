@@ -9,7 +9,7 @@ from pulses import write_pulses
 from report_runs import NETWORK, invent_record, write_run
 
 from fedn_lightning.errors import CheckpointError
-from fedn_lightning.reports.attention import Look, Network, load_network, look_at
+from fedn_lightning.reports.html.attention import Look, Network, load_network, look_at
 from fedn_lightning.video.store import ClipStore, StoredVideo
 
 

@@ -151,7 +151,7 @@ def test_arrive_inverts_the_field(people: list[FaceRenderer]) -> None:
     field = motion.total(tracks, 1)
     sources = people[2].anatomy.landmarks() + np.float32([319.5, 0])
     seen = motion.arrive(sources, field)
-    from fedn_synth.plan.motion import sample_field
+    from fedn_synth.face.motion import sample_field
 
     at = (seen - (motion.canvas.left, motion.canvas.top) + 0.5) / motion.canvas.step - 0.5
     back = seen + sample_field(field, at[None].astype(np.float32))[0]
