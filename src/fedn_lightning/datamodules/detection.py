@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Sampler
 
-from fedn_lightning import datasets as corpora
 from fedn_lightning.datamodules import plausibility
 from fedn_lightning.datamodules.dataset import Sample, WindowDataset, WindowSource, collate, shift_at_random
 from fedn_lightning.datamodules.emotions import CLASSES, EmotionScheme, LabelSource, expression_class
@@ -28,6 +27,7 @@ from fedn_lightning.datamodules.windows import (
     truths_in_window,
     window_starts,
 )
+from fedn_lightning.datasets import read as read_corpus
 from fedn_lightning.errors import ConfigError, SplitError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, Video
 from fedn_lightning.video.landmarks import read_boxes
@@ -166,7 +166,7 @@ class DetectionDataModule(lightning.LightningDataModule):
     @cached_property
     def corpus(self) -> Corpus:
         """The corpus as read from disk."""
-        return corpora.read(self.corpus_config.dataset, self.corpus_config.root, **self.corpus_config.policies)
+        return read_corpus(self.corpus_config.dataset, self.corpus_config.root, **self.corpus_config.policies)
 
     @cached_property
     def split(self) -> SubjectSplit:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fedn_lightning import datasets as corpora
+from fedn_lightning.datasets import read as read_corpus
 from fedn_lightning.datasets.base import GENERATED
 from fedn_lightning.errors import FednError, PredictionFileError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, IntArray, Video
@@ -166,7 +166,7 @@ def _read_corpus(
     root = resolve(str(settings["root"]), environment)
     generated = (root / GENERATED).is_file() if root.exists() else None
     try:
-        return corpora.read(settings["dataset"], str(root), **(settings.get("policies") or {})), generated
+        return read_corpus(settings["dataset"], str(root), **(settings.get("policies") or {})), generated
     except FednError as error:
         why = str(error).split(". ")[0].rstrip(".")
         notes.append(f"The corpus could not be read again, so apexes are not known: {why}.")
