@@ -1,4 +1,4 @@
-"""The sheet on which a person's skin is painted: the head rolled off a cylinder, with what lies where on it.
+"""The sheet on which a person's skin is painted: the head unrolled from a cylinder, with masks, spots, noise and ramps.
 
 Every head has the same mesh, so one sheet serves all: a vertex has the same place on it whatever the head's shape.
 Coordinates of the reference head, the mean of the adult targets, are decimetres from the middle of its eyes.
@@ -12,6 +12,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from fedn_synth.head3d.mesh import Float32Array, Mesh, assets, load_mesh
 from fedn_synth.head3d.person import RACES, centred
@@ -104,3 +105,33 @@ def _spread(maps: Float32Array, covered: Float32Array) -> Float32Array:
         around = cv2.GaussianBlur(maps * covered[..., None], (0, 0), sigma) / np.maximum(weight, 1e-6)
         filled = np.where((covered[..., None] > 0) | (np.abs(filled).sum(axis=2, keepdims=True) > 0), filled, around)
     return np.asarray(filled, np.float32)
+
+
+def blob(atlas: Atlas, x: float, y: float, wide: float, high: float) -> Float32Array:
+    """A soft spot on both sides of the face, 0 to 1: its middle and half axes in dm."""
+    value = np.exp(-0.5 * (((np.abs(atlas.x) - x) / wide) ** 2 + ((atlas.y - y) / high) ** 2))
+    return np.asarray(value * (atlas.z > -1.0), np.float32)
+
+
+def noise(rng: np.random.Generator, sigma: float) -> Float32Array:
+    """Noise of unit spread over the sheet, blurred by `sigma` px."""
+    step = max(1, int(sigma / 2))
+    small = rng.standard_normal((HEIGHT // step + 2, WIDTH // step + 2), np.float32)
+    soft = cv2.GaussianBlur(small, (0, 0), sigma / step)
+    big = cv2.resize(soft, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) if step > 1 else soft[:HEIGHT, :WIDTH]
+    return np.asarray(big / big.std(), np.float32)
+
+
+def ramp(value: Float32Array, low: float, high: float) -> Float32Array:
+    """0 below `low`, 1 above `high`, smooth between; the other way round if `low` is the greater."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def to_sheet(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Where points of the reference face lie on the sheet, `(N, 2)` px, from their x and y in dm."""
+    atlas = load_atlas()
+    rows = np.clip((TOP - np.asarray(y)) * SCALE, 0, HEIGHT - 1).astype(int)
+    columns = np.arange(WIDTH // 2 - 260, WIDTH // 2 + 261)
+    at = [np.interp(value, atlas.x[row, columns], columns) for value, row in zip(np.asarray(x), rows, strict=True)]
+    return np.stack([np.array(at), (TOP - np.asarray(y)) * SCALE], axis=1)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fedn_synth.face.identity import Identity
 from fedn_synth.head3d.mesh import Float32Array
-from fedn_synth.head3d.openings import mix, opening_mask
+from fedn_synth.head3d.patch import mix, opening_mask
 
 Uint8Array = npt.NDArray[np.uint8]
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_synth.face.identity import Identity
-from fedn_synth.head3d.atlas import HEIGHT, SCALE, TOP, WIDTH, Atlas
+from fedn_synth.head3d.atlas import HEIGHT, SCALE, TOP, WIDTH, Atlas, noise, ramp
 from fedn_synth.head3d.mesh import Float32Array, load_mesh
-from fedn_synth.head3d.sheet import noise, ramp
 
 BROW: Final = (208, 6996, 6982)
 """Vertices (as the release numbers them) under the inner end, the middle and the outer end of a brow."""

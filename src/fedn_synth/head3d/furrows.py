@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 
 from fedn_synth.face.muscles import AU_CODES
-from fedn_synth.head3d.atlas import HEIGHT, WIDTH
+from fedn_synth.head3d.atlas import HEIGHT, WIDTH, to_sheet
 from fedn_synth.head3d.mesh import Float32Array
-from fedn_synth.head3d.sheet import to_sheet
 
 LEFT: Final = 256
 TOP: Final = 120

@@ -18,14 +18,12 @@ from fedn_synth.head3d.atlas import load_atlas
 from fedn_synth.head3d.eyes import GAZE_DEGREES, KEEPS_LOOKING, EyeLayer
 from fedn_synth.head3d.glasses import Glasses
 from fedn_synth.head3d.hair import COLUMNS, ROWS, HairShape
-from fedn_synth.head3d.light import light_of
 from fedn_synth.head3d.mesh import Float32Array, load_mesh
 from fedn_synth.head3d.mouth import MouthLayer, TeethPlace
 from fedn_synth.head3d.occlusion import reached_by_light
-from fedn_synth.head3d.openings import brought_together
-from fedn_synth.head3d.patch import Patch, lay_over
+from fedn_synth.head3d.patch import Patch, brought_together, lay_over
 from fedn_synth.head3d.person import Build, centred, eye_centre, sample_head
-from fedn_synth.head3d.scene import dress, paint_wall
+from fedn_synth.head3d.scene import dress, light_of, paint_wall
 from fedn_synth.head3d.shapes import PIXELS_PER_DECIMETRE, even_jaw, other_shapes, response, unit_shapes
 from fedn_synth.head3d.skin import paint_skin
 from fedn_synth.head3d.topology import load_topology

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_synth.face.identity import Colour, Identity
-from fedn_synth.head3d.atlas import HEIGHT, SCALE, TOP, WIDTH, Atlas, load_atlas
+from fedn_synth.head3d.atlas import HEIGHT, SCALE, TOP, WIDTH, Atlas, blob, load_atlas, noise, ramp, to_sheet
 from fedn_synth.head3d.facial_hair import paint_beard, paint_brows
 from fedn_synth.head3d.mesh import Float32Array
-from fedn_synth.head3d.sheet import blob, noise, ramp, to_sheet
 
 Uint8Array = npt.NDArray[np.uint8]
 

@@ -11,10 +11,9 @@ from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.plan import distractors
 from fedn_synth.plan import presets as seeds
 from fedn_synth.plan.corpus_plan import Scene
-from fedn_synth.plan.distractors import Conditions, Distractor
+from fedn_synth.plan.distractors import Conditions, Distractor, turns
 from fedn_synth.plan.expressions import TimedExpression, draw_expression, draw_length
 from fedn_synth.plan.presets import Draw, Preset
-from fedn_synth.plan.turns import turns
 
 GAP: Final = 12
 """Frames at least between two expressions that do not overlap, and before the first and after the last."""

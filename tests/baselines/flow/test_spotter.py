@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedn_lightning.baselines.flow.grid_search import Material, Search, choose
+from fedn_lightning.baselines.flow.grid_search import Search, TrainingVideo, search_grid
 from fedn_lightning.baselines.flow.motion import EYES_APART, REGIONS
 from fedn_lightning.baselines.flow.spotter import (
     SpotterConfig,
@@ -40,7 +40,7 @@ def video(events, fps=30.0, n_frames=600, seed=0, region=0):
     for start, length, height, kind in events:
         motion[start : start + length, region, 1] += bump(length, height) * EYES_APART
         rows.append([0, 0, start, start + length, kind, 0, 1])
-    return Material(motion, fps, EventTable.from_rows(rows))
+    return TrainingVideo(motion, fps, EventTable.from_rows(rows))
 
 
 EVENTS = [(60, 40, 0.08, MACRO), (200, 12, 0.03, MICRO), (330, 50, 0.1, MACRO), (470, 14, 0.03, MICRO)]
@@ -81,7 +81,7 @@ def test_both_types_are_found_at_any_rate(fps):
     events = [(start * scale, length * scale, height, kind) for start, length, height, kind in EVENTS]
     material = [video(events, fps, 600 * scale, seed) for seed in range(2)]
     for kind in (MACRO, MICRO):
-        choice = choose(material, SEARCH, kind)
+        choice = search_grid(material, SEARCH, kind)
         assert choice.f1 == 1.0
         config = choice.config
         curves = strength(excursions(material[0].motion, fps, config.smooth_seconds, config.rest_seconds))
@@ -95,9 +95,9 @@ def test_both_types_are_found_at_any_rate(fps):
 def test_a_limit_on_size_keeps_large_short_movements_from_being_micro():
     events = [*EVENTS, (120, 12, 0.2, MACRO), (550, 13, 0.2, MACRO)]
     material = [video(events, seed=seed) for seed in range(2)]
-    choice = choose(material, SEARCH, MICRO)
+    choice = search_grid(material, SEARCH, MICRO)
     assert choice.config.greatest < 0.1
-    free = choose(material, replace(SEARCH, size_quantiles=()), MICRO)
+    free = search_grid(material, replace(SEARCH, size_quantiles=()), MICRO)
     assert math.isinf(free.config.greatest)
     assert choice.f1 == 1.0
     assert free.f1 < 1.0
@@ -105,7 +105,7 @@ def test_a_limit_on_size_keeps_large_short_movements_from_being_micro():
 
 def test_without_a_truth_nothing_is_spotted():
     material = [video([event for event in EVENTS if event[3] == MACRO])]
-    choice = choose(material, SEARCH, MICRO)
+    choice = search_grid(material, SEARCH, MICRO)
     assert math.isinf(choice.threshold)
     curves = strength(excursions(material[0].motion, 30.0, 0.05, 2.0))
     assert len(candidates(*curves, 30.0, choice.config)) == 0

@@ -3,9 +3,8 @@
 import numpy as np
 
 from fedn_synth.plan.corpus_plan import plan_corpus
-from fedn_synth.plan.distractors import ORDINARY, Conditions
+from fedn_synth.plan.distractors import FAST, ORDINARY, SLOW, Conditions, turns
 from fedn_synth.plan.presets import find_preset
-from fedn_synth.plan.turns import FAST, SLOW, turns
 from fedn_synth.plan.video_plan import plan_video
 
 

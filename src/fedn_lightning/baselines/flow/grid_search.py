@@ -51,7 +51,7 @@ micro-expressions, of which there are few, fitted its own subjects better and ot
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingVideo:
     """One video to choose on.
 
     Attributes:
@@ -80,7 +80,9 @@ class Choice:
     f1: float
 
 
-def choose(videos: Sequence[Material], search: Search, kind: int, iou: float = 0.2, keep: int = 200) -> Choice:
+def search_grid(
+    videos: Sequence[TrainingVideo], search: Search, kind: int, iou: float = 0.2, keep: int = 200
+) -> Choice:
     """The spotter and threshold with the greatest F1; of equals the first tried.
 
     Args:
@@ -93,7 +95,7 @@ def choose(videos: Sequence[Material], search: Search, kind: int, iou: float = 0
     base = _with_lengths(videos, search, kind)
     truths = EventTable.concatenate([replace(v.truths, video=_index(v.truths, i)) for i, v in enumerate(videos)])
     best = Choice(base, math.inf, 0.0)
-    for config, found in _tried(videos, search, kind, base):
+    for config, found in _configurations(videos, search, kind, base):
         events = [kept(each, config.greatest, iou, keep) for each in found]
         counts = spotting_sweep(as_table(events, kind), truths, kind=kind)
         f1 = float(counts.f1.max(initial=0.0))
@@ -102,8 +104,8 @@ def choose(videos: Sequence[Material], search: Search, kind: int, iou: float = 0
     return best
 
 
-def _tried(
-    videos: Sequence[Material], search: Search, kind: int, base: SpotterConfig
+def _configurations(
+    videos: Sequence[TrainingVideo], search: Search, kind: int, base: SpotterConfig
 ) -> Iterator[tuple[SpotterConfig, list[Candidates]]]:
     """Every configuration with its candidates in all videos; what configurations share is computed once."""
     for smooth, rest in product(search.smooth_seconds, search.rest_seconds):
@@ -116,7 +118,7 @@ def _tried(
                 yield replace(config, greatest=limit), found
 
 
-def size_limits(sizes: Sequence[FloatArray], videos: Sequence[Material], search: Search, kind: int) -> list[float]:
+def size_limits(sizes: Sequence[FloatArray], videos: Sequence[TrainingVideo], search: Search, kind: int) -> list[float]:
     """Limits on the size of an excursion: none, then quantiles over the truths; a tie leaves the loosest."""
     spans = [
         size[max(math.floor(start), 0) : math.ceil(end)]
@@ -128,7 +130,7 @@ def size_limits(sizes: Sequence[FloatArray], videos: Sequence[Material], search:
     return [math.inf, *sorted(np.quantile(greatest, search.size_quantiles).tolist(), reverse=True)] if greatest else []
 
 
-def _with_lengths(videos: Sequence[Material], search: Search, kind: int) -> SpotterConfig:
+def _with_lengths(videos: Sequence[TrainingVideo], search: Search, kind: int) -> SpotterConfig:
     """The first configuration of the grid, with the lengths of the truths."""
     lengths = [(v.truths.end - v.truths.start)[v.truths.type == kind] / v.fps for v in videos]
     seconds = np.concatenate([*lengths, np.empty(0)])

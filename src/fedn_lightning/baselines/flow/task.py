@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fedn_lightning.baselines.flow.datamodule import MotionDataModule, VideoMotion
-from fedn_lightning.baselines.flow.grid_search import MACRO, MICRO, Choice, Material, Search, choose
+from fedn_lightning.baselines.flow.grid_search import MACRO, MICRO, Choice, Search, TrainingVideo, search_grid
 from fedn_lightning.baselines.flow.head import HeadModel, without_head
 from fedn_lightning.baselines.flow.motion import REGIONS
 from fedn_lightning.baselines.flow.spotter import (
@@ -77,7 +77,7 @@ class FlowTask(VideoTask):
         self.register_buffer("patterns", torch.zeros(len(self.emotions), 2 * len(REGIONS), dtype=torch.float64))
         self.record: DetectionRecord | None = None
         self.scores: dict[str, float] = {}
-        self._material: list[Material] = []
+        self._videos: list[TrainingVideo] = []
         self._events: list[EventTable] = []
         self._curves: list[FloatArray] = []
 
@@ -94,8 +94,8 @@ class FlowTask(VideoTask):
     def training_step(self, video: VideoMotion, index: int) -> None:
         """Collects a training video; the last one starts the choice, before validation needs it."""
         if index == 0:
-            self._material.clear()
-        self._material.append(Material(without_head(video.cells, self.head), video.fps, video.truths))
+            self._videos.clear()
+        self._videos.append(TrainingVideo(without_head(video.cells, self.head), video.fps, video.truths))
         if self.trainer.is_last_batch:
             self._choose()
 
@@ -154,7 +154,7 @@ class FlowTask(VideoTask):
 
     def _choose(self) -> None:
         """Chooses spotters and thresholds, then the patterns of the emotions, on what was collected."""
-        choices = [choose(self._material, s, kind, self.iou, self.keep) for kind, s in enumerate(self.searches)]
+        choices = [search_grid(self._videos, s, kind, self.iou, self.keep) for kind, s in enumerate(self.searches)]
         self.spotters.copy_(torch.tensor([dataclasses.astuple(choice.config) for choice in choices]))
         self.threshold.copy_(torch.tensor([choice.threshold for choice in choices]))
         self.patterns.copy_(torch.from_numpy(self._learn_patterns(choices)))
@@ -164,7 +164,7 @@ class FlowTask(VideoTask):
     def _learn_patterns(self, choices: list[Choice]) -> FloatArray:
         vectors, emotions = [], []
         for kind, choice in enumerate(choices):
-            for video in self._material:
+            for video in self._videos:
                 truths = video.truths[(video.truths.type == kind) & (video.truths.emotion >= 0)]
                 moved = excursions(video.motion, video.fps, choice.config.smooth_seconds, choice.config.rest_seconds)
                 vectors.append(directions(moved, peaks_of(truths, strength(moved)[0])))
