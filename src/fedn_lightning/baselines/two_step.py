@@ -21,7 +21,7 @@ import torch
 import yaml  # type: ignore[import-untyped]
 
 from fedn_lightning.callbacks.run_config import describe_environment
-from fedn_lightning.datamodules.features import FeatureCache, Features
+from fedn_lightning.datamodules.features import FeatureCache
 from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule, cut
 from fedn_lightning.errors import FoldError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
@@ -37,6 +37,7 @@ from fedn_lightning.results.result import result_of
 from fedn_lightning.results.run_folder import RunConfig, RunFolder
 from fedn_lightning.results.writing import write_tables
 from fedn_lightning.tasks.recognition import RecognitionTask
+from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.utils.files import write_json, write_text
 from fedn_lightning.video.store import StoredVideo
 
@@ -185,7 +186,7 @@ def recognise_spotted(spotter: Half, recogniser: Half) -> DetectionRecord:
 
 
 def named(
-    events: EventTable, clip: StoredVideo, features: Features, task: RecognitionTask, cut_as: IntervalConfig
+    events: EventTable, clip: StoredVideo, features: StoredArray, task: RecognitionTask, cut_as: IntervalConfig
 ) -> EventTable:
     """Events of one video with the emotions that a recogniser sees in their intervals.
 

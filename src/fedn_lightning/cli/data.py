@@ -118,7 +118,7 @@ def check_parser() -> argparse.ArgumentParser:
     made.add_argument("--picture", metavar="PNG", help="draw lengths, labels and agreement to this file")
     made.add_argument("--decode", action="store_true", help="decode every video and find which reader is right for it")
     made.add_argument("--cache", metavar="JSON", help="file that remembers which videos --decode found right")
-    made.add_argument("--jobs", type=int, default=2, help="processes for --decode (default: %(default)s)")
+    made.add_argument("--jobs", type=int, help="processes for --decode (default: one per core)")
     return made
 
 
@@ -160,7 +160,7 @@ def _read(target: CorpusTarget) -> Corpus:
     return read(target.dataset, target.root, **{**target.policies, "unusable_rows": "drop"})
 
 
-def _decode(corpus: Corpus, cache: str | None, jobs: int) -> dict[str, Verification]:
+def _decode(corpus: Corpus, cache: str | None, jobs: int | None) -> dict[str, Verification]:
     """Verifies every video, with a bar on stderr."""
     from fedn_lightning.utils.console import ProgressBar
     from fedn_lightning.video.verify import verify
@@ -194,7 +194,7 @@ KEYS = ("store", "size", "fps", "jobs", "align", "gaps", "boxes", "finder", "fra
 DEFAULTS = {
     "size": 128,
     "fps": 30.0,
-    "jobs": 2,
+    "jobs": None,
     "align": "video",
     "gaps": "repeat",
     "boxes": "",
@@ -215,7 +215,7 @@ def prepare_parser() -> argparse.ArgumentParser:
     made.add_argument("--store", help="folder of the clip store")
     made.add_argument("--size", type=int, help="side of the face crop in px (default: 128)")
     made.add_argument("--fps", type=float, help="working frame rate (default: 30)")
-    made.add_argument("--jobs", type=int, help="processes (default: 2)")
+    made.add_argument("--jobs", type=int, help="processes (default: one per core)")
     made.add_argument("--align", choices=("video", "track", "none"), help="how the face is followed (default: video)")
     made.add_argument("--gaps", choices=("repeat", "split", "error"), help="missing frames (default: repeat)")
     made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")

@@ -16,6 +16,7 @@ from fedn_lightning.datamodules.transforms import ClipAugmenter
 from fedn_lightning.datamodules.windows import WindowDraw, truths_in_window
 from fedn_lightning.events import EventTable
 from fedn_lightning.models.losses import Truths
+from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.video.decoded import DecodedCrops
 
 Sample = dict[str, Any]
@@ -35,8 +36,8 @@ class WindowSource:
     """
 
     n_frames: int
-    variants: tuple[npt.NDArray[np.float16], ...]
-    frames: npt.NDArray[np.uint8] | DecodedCrops
+    variants: tuple[npt.NDArray[np.float16] | StoredArray, ...]
+    frames: npt.NDArray[np.uint8] | StoredArray | DecodedCrops
     truths: EventTable
     video: int = 0
     first: int = 0
@@ -86,7 +87,9 @@ class WindowDataset(Dataset[Sample]):
         }
 
 
-def interpolate(features: npt.NDArray[np.float16], position: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def interpolate(
+    features: npt.NDArray[np.float16] | StoredArray, position: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
     """Reads features `(T, D)` at fractional frames `(W,)`, linearly between neighbours.
 
     >>> interpolate(np.array([[0.0], [2.0], [4.0]], np.float16), np.array([0.0, 0.5, 2.0])).ravel()

@@ -63,7 +63,7 @@ class CropConfig:
         store: folder of the clip store and the feature cache.
         size: side of the square crop in pixels.
         fps: working frame rate in frames per second.
-        jobs: processes that prepare videos.
+        jobs: processes that prepare videos; as many as there are cores by default.
         align: `video` (one transform for a video, mark A), `track` (follows the head's sway, O) or `none` (the whole
             picture, for releases that are already cropped).
         gaps: what replaces missing numbers of a frame folder: `repeat` the frame before, `split` (no window crosses
@@ -78,7 +78,7 @@ class CropConfig:
     store: str
     size: int = 224
     fps: float = 30.0
-    jobs: int = 2
+    jobs: int | None = None
     align: Align = "video"
     gaps: Gaps = "repeat"
     boxes: str = ""

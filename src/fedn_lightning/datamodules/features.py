@@ -16,6 +16,7 @@ from torch import nn
 
 from fedn_lightning.datamodules.transforms import AugmentConfig, ClipAugmenter
 from fedn_lightning.models.encoder import fingerprint, frozen_features
+from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_atomically
 from fedn_lightning.video.store import StoredVideo, content
@@ -52,10 +53,9 @@ class FeatureCache:
         name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
         return self.root / self.encoder_key / f"{name}.npy"
 
-    def load(self, video: StoredVideo, variant: int = 0) -> Features:
-        """The features `(T, D)` of a variant, memory-mapped; :meth:`build` must have made them."""
-        features: Features = np.load(self.path(video, variant), mmap_mode="r")
-        return features
+    def load(self, video: StoredVideo, variant: int = 0) -> StoredArray:
+        """The features `(T, D)` float16 of a variant; :meth:`build` must have made them."""
+        return StoredArray(self.path(video, variant))
 
     def build(self, videos: Sequence[StoredVideo], variants: int = 1) -> None:
         """Computes what is missing, with a progress bar in frames."""

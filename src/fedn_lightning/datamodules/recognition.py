@@ -16,6 +16,7 @@ from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, Detec
 from fedn_lightning.datamodules.transforms import AugmentConfig
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import NO_EMOTION, EventTable, IntArray
+from fedn_lightning.utils.arrays import StoredArray
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def positions(start: float, end: float, config: IntervalConfig) -> npt.NDArray[n
 
 
 def cut(
-    features: npt.NDArray[np.float16], start: float, end: float, config: IntervalConfig
+    features: npt.NDArray[np.float16] | StoredArray, start: float, end: float, config: IntervalConfig
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """The features of an interval, and of the face around it.
 
@@ -99,7 +100,7 @@ class ExpressionSource:
         video: index of the video.
     """
 
-    variants: tuple[npt.NDArray[np.float16], ...]
+    variants: tuple[npt.NDArray[np.float16] | StoredArray, ...]
     truths: EventTable
     labelled: EventTable
     video: int

@@ -63,7 +63,7 @@ def prepare(
     store_root: str | Path,
     crop_size: int = 128,
     fps: float = 30.0,
-    jobs: int = 2,
+    jobs: int | None = None,
     align: Align = "video",
     gaps: Gaps = "repeat",
     boxes: Mapping[str, Box] | None = None,
@@ -82,7 +82,7 @@ def prepare(
         store_root: the store's folder, made if need be.
         crop_size: side of the crop in pixels.
         fps: working frame rate, see :class:`~fedn_lightning.video.store.CropSpec`.
-        jobs: processes; 0 works in this one, unprotected from decoders that hang or die.
+        jobs: processes, one per core by default; 0 works in this one, unprotected from decoders that hang or die.
         align: `video` puts the eyes in their canonical places by one transform for the whole video; `track` also
             follows the head's sway and turns; `none` takes whole pictures, for releases that are already cropped.
         gaps: what replaces missing numbers of a frame folder, see :class:`~fedn_lightning.video.store.CropSpec`.
@@ -117,7 +117,9 @@ def prepare(
     return report
 
 
-def _make(todo: list[CropJob], report: PrepareReport, processes: int, stall_seconds: float, *, show: bool) -> None:
+def _make(
+    todo: list[CropJob], report: PrepareReport, processes: int | None, stall_seconds: float, *, show: bool
+) -> None:
     """Prepares videos and collects the results."""
     if not todo:
         return
@@ -134,7 +136,7 @@ def _make(todo: list[CropJob], report: PrepareReport, processes: int, stall_seco
 
 
 def _verified(
-    todo: list[CropJob], report: PrepareReport, processes: int, stall_seconds: float, *, show: bool
+    todo: list[CropJob], report: PrepareReport, processes: int | None, stall_seconds: float, *, show: bool
 ) -> list[CropJob]:
     """Adds to jobs of `frames="video"` which reader is right for each file; without those that none can read."""
     if todo[0].spec.frames == "store":

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import StoreError
+from fedn_lightning.utils.arrays import StoredArray, unmap_all
 from fedn_lightning.video import timing
 from fedn_lightning.video.decoded import DecodedCrops
 from fedn_lightning.video.frame_source import Frames
@@ -91,17 +92,16 @@ class StoredVideo:
     record: dict[str, Any]
 
     @cached_property
-    def frames(self) -> Frames | DecodedCrops:
-        """`(n_frames, S, S, 3)` uint8 RGB: memory-mapped read-only, or decoded from the source when indexed.
+    def frames(self) -> StoredArray | DecodedCrops:
+        """`(n_frames, S, S, 3)` uint8 RGB: mapped read-only, or decoded from the source, when indexed.
 
         Raises:
             VideoError: if it is to be decoded from a source that is not there.
         """
-        array = np.load(self.path, mmap_mode="r")
         if self.spec.frames == "store":
-            return array  # type: ignore[no-any-return]
+            return StoredArray(self.path)
         source = open_video(self.source_path, self.source_fps, self.record["reader"])
-        return DecodedCrops(source, self._plan, np.array(array), self.spec.crop_size)
+        return DecodedCrops(source, self._plan, np.load(self.path), self.spec.crop_size)
 
     @cached_property
     def parts(self) -> list[tuple[int, int]]:
@@ -122,6 +122,7 @@ class StoredVideo:
     def close(self) -> None:
         """Unmaps the crops until they are read again; mapped pages count as memory of the process, 88 MB a minute."""
         self.__dict__.pop("frames", None)
+        unmap_all()
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickled memory map would carry the whole video to the worker.

@@ -59,7 +59,7 @@ class Verification:
 def verify(
     videos: Sequence[Video],
     cache: str | Path | None = None,
-    jobs: int = 2,
+    jobs: int | None = None,
     stall_seconds: float = 120.0,
     tick: Callable[[int, int], None] = lambda index, frames: None,
 ) -> dict[str, Verification]:
@@ -68,7 +68,7 @@ def verify(
     Args:
         videos: what to verify.
         cache: a JSON file of earlier results; files that have not changed since are not verified again.
-        jobs: child processes.
+        jobs: child processes; as many as there are cores by default.
         stall_seconds: a file that gets no further for so long counts as one that cannot be decoded.
         tick: called with a video's index and the number of frames done.
 

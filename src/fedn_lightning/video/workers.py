@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from fedn_lightning.utils.cores import available_cores
+
 Tick = Callable[[int], None]
 """Called by the function with the frames done since the last call; also the sign that it is alive."""
 
@@ -23,7 +25,7 @@ class WorkerError(Exception):
 def run(
     function: Function,
     items: Sequence[Any],
-    workers: int,
+    workers: int | None,
     stall_seconds: float = 120.0,
     tick: Callable[[int, int], None] = lambda item, frames: None,
 ) -> Iterator[tuple[int, Any]]:
@@ -32,13 +34,14 @@ def run(
     Args:
         function: importable by a spawned process; raises to fail.
         items: picklable.
-        workers: number of processes; 0 runs here, one after another, without protection.
+        workers: number of processes, one per core if None; 0 runs here, one after another, without protection.
         stall_seconds: a child that neither ticks nor ends for so long is killed, and its item fails.
         tick: called with the item's index and the frames done.
 
     Yields:
         Index of the item and its result, or the exception it failed with, in the order they end.
     """
+    workers = available_cores() if workers is None else workers
     if workers <= 0:
         for index, item in enumerate(items):
             try:

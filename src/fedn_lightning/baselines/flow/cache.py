@@ -49,12 +49,12 @@ class MotionCache:
         motion: npt.NDArray[np.float16] = np.load(self.path(video))
         return motion
 
-    def build(self, videos: Sequence[StoredVideo], jobs: int) -> None:
+    def build(self, videos: Sequence[StoredVideo], jobs: int | None) -> None:
         """Measures what is missing, with a progress bar in frames.
 
         Args:
             videos: of the clip store.
-            jobs: processes; 0 measures in this one.
+            jobs: processes, one per core if None; 0 measures in this one.
 
         Raises:
             StoreError: naming the first video that could not be measured.
