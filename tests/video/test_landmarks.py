@@ -54,7 +54,7 @@ def test_eyes_are_read_and_unsure_frames_interpolated(tmp_path):
 
 def test_tables_that_say_nothing_are_explained(tmp_path):
     path = write_openface(tmp_path / "a.csv", unsure=range(N))
-    with pytest.raises(FaceNotFoundError, match="OpenFace is sure of no frame"):
+    with pytest.raises(FaceNotFoundError, match="OpenFace has no confident frame"):
         read_eyes(path, N)
     path.write_text("frame, confidence\n1, 0.9\n")
     with pytest.raises(FaceNotFoundError, match=r"a\.csv cannot be read as OpenFace's table"):

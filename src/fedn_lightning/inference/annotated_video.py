@@ -1,4 +1,4 @@
-"""The video again, with what was found drawn into it: the face, a running label, and a timeline with a cursor."""
+"""The video with the detections drawn into it: the face, a running label, and a timeline with a cursor."""
 
 from __future__ import annotations
 
@@ -152,12 +152,12 @@ def corners(transforms: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.fl
 
 
 def _rgb(colour: str, light: float = 0.0) -> Colour:
-    """A colour written `#rrggbb`, made lighter by a part of what is missing to white."""
+    """A colour written `#rrggbb`, mixed with a share of white."""
     red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
     return tuple(round(part + light * (255 - part)) for part in (red, green, blue))  # type: ignore[return-value]
 
 
 def _text(image: Any, words: str, place: tuple[int, int], colour: Colour) -> None:
-    """Writes with a dark rim, to be read on any ground."""
+    """Writes text with a dark rim, readable on any background."""
     for tint, width in (((20, 20, 20), 3), (colour, 1)):
         cv2.putText(image, words, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, tint, width, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""Many videos, one after another: what is finished is not done again, and one that fails costs the others nothing."""
+"""Many videos, one after another: finished videos are skipped; a failing video does not stop the others."""
 
 from __future__ import annotations
 

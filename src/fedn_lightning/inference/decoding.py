@@ -1,4 +1,4 @@
-"""Face crops of a video as they come from a child process, which may hang or die over a bad file without harm."""
+"""Face crops of a video from a child process, which may hang or die at a bad file without harm."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class CropStream:
                 placed = True
 
     def _next(self) -> Any:
-        """The next message; what ends the child raises."""
+        """The next message; errors of the child are raised here."""
         path = self.request.path
         while True:
             try:

@@ -57,7 +57,7 @@ def stream(request: CropRequest, send: Send) -> None:
 
 
 def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan, Scene]:
-    """Finds out all that must be known before the first crop: frames, times, people, and where their crops lie."""
+    """Finds what is needed before the first crop: frames, times, people, and the places of their crops."""
     header = probe(request.path)
     video = Video("", "", request.path, request.path, header.fps)
     job = CropJob(video, "", request.spec)

@@ -23,7 +23,7 @@ from fedn_lightning.video.timing import source_to_store, store_to_source
 
 Device = Literal["auto", "cpu", "cuda"]
 Tick = Callable[[int, int], None]
-"""Told of the source frames done since the last call, and of how many there are."""
+"""Called with the source frames done since the last call, and their total number."""
 
 
 class Detector:
@@ -136,7 +136,7 @@ class Detector:
         )
 
     def _track(self, scene: Scene, position: int, proposals: FloatArray) -> FaceTrack:
-        """The events of one face, in frames of the video, as a test puts them together."""
+        """The events of one face, in frames of the video, selected as in a test."""
         events = events_of_video(proposals, scene.n_crops, self.config.inference)
         rates = scene.fps, scene.crop_fps, scene.times
         events = replace(events, start=store_to_source(events.start, *rates), end=store_to_source(events.end, *rates))
@@ -145,7 +145,7 @@ class Detector:
         return FaceTrack(position + 1, scene.boxes[position] if scene.boxes else None, events, curve)
 
     def _notes(self, scene: Scene) -> tuple[str, ...]:
-        """What a reader of the result must know."""
+        """Notes about the result."""
         notes = list(self.config.notes)
         if scene.start:
             notes.append(

@@ -1,4 +1,4 @@
-"""Who is in a video: the faces of its pictures, put together by person."""
+"""The people in a video: the faces of its pictures, grouped by person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fedn_lightning.video.alignment import Box, Face
 from fedn_lightning.video.faces import median_face
 
 LEAST_SEEN = 0.25
-"""Share of the pictures with a face in which a person must be seen, so that a cascade's passing error is no person."""
+"""Share of the pictures with a face in which a person must be seen; less is an error of the cascade."""
 
 
 def find_people(pictures: Sequence[Sequence[Face]]) -> list[Box]:

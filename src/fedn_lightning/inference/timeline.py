@@ -1,4 +1,4 @@
-"""A picture of what was found in one video, with nothing to compare it with: no truths, no false alarms."""
+"""A picture of the detections in one video, without ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files written for one video, and how a later run knows that they are there already."""
+"""The output files of one video, and the record by which a later run skips them."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class opened:  # noqa: N801 - used as a function
         except (av.FFmpegError, OSError, IndexError, ValueError) as error:
             msg = f"{self.path} cannot be opened as a video: {reason(error)}."
             raise VideoError(msg) from None
-        # The machine's cores are shared out by video, not by picture.
+        # Each video has one core; decoding a picture is not parallel.
         stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
         return self._container, stream
 
@@ -74,7 +74,7 @@ def clock_start(container: Any) -> float:
 
 
 def missing_bytes(path: str) -> int:
-    """How many bytes the end of a file lacks, by the sizes that its own parts give.
+    """How many bytes are missing at the end of a file, by the sizes that its parts declare.
 
     Knows MP4 and MOV, Matroska and WebM, AVI, ASF (WMV) and MPEG transport streams; 0 where a file does not say:
     live recordings, and streams that are cut between two packets.

@@ -43,7 +43,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class CropJob:
-    """One video to prepare; goes to a child process.
+    """One video to prepare; it is sent to a child process.
 
     Attributes:
         video: what to prepare.
@@ -73,7 +73,7 @@ class CropJob:
 
 @dataclass(frozen=True)
 class FaceScan:
-    """What one pass through a video has shown.
+    """The result of one pass through a video.
 
     Attributes:
         times: seconds of each frame where they are uneven, else None.
@@ -135,7 +135,7 @@ def scan_face(job: CropJob, clock: Clock, tick: Tick) -> FaceScan:
 
 
 def scan_face_fast(job: CropJob) -> FaceScan | None:
-    """The same face_scan of a file without decoding it all, where one crop does for the whole video.
+    """The same scan without decoding the whole file, for videos that need one crop only.
 
     Returns:
         None if only a pass through the video can tell, see :func:`.pyav.scan_fast`. The head's track
@@ -252,7 +252,7 @@ PACKAGES = ("fedn-lightning", "av", "numpy", "opencv-python-headless")
 
 
 def crop_video(job: CropJob, tick: Tick) -> dict[str, Any]:
-    """Prepares one video, in whatever process.
+    """Prepares one video in the current process.
 
     Args:
         job: what to do.

@@ -90,5 +90,5 @@ def _close_all() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A decoder's threads do not come along into a forked worker, which would wait for them for ever.
+    # A forked worker has none of the decoder's threads and would wait for them for ever.
     os.register_at_fork(before=_close_all)

@@ -1,4 +1,4 @@
-"""Finds the face of a video by OpenCV's cascades, which travel in its package.
+"""Finds the face of a video by OpenCV's cascades, which are part of its package.
 
 A cascade's answer jumps by several pixels from frame to frame, a hundred times a micro-expression's motion. So no
 single answer is used: the eyes are looked for in frames spread over the whole video, and their median is taken.

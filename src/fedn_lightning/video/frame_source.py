@@ -1,4 +1,4 @@
-"""What every source of frames promises, whatever holds the video."""
+"""The interface of every source of frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Frames = npt.NDArray[np.uint8]
 
 
 class FrameSource(Protocol):
-    """A video whose frames can be asked for.
+    """A video whose frames can be read by number.
 
     Attributes:
         path: file or folder.
@@ -52,12 +52,12 @@ class FrameSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of the file; the source opens it again when it is next read."""
+        """Closes the file; the source opens it again at the next read."""
         ...
 
 
 def check_range(path: str, start: int, stop: int, n_frames: int) -> None:
-    """Refuses frames that a video does not have.
+    """Checks that a video has these frames.
 
     Raises:
         VideoError: naming the video, the frames and how many there are.

@@ -75,7 +75,7 @@ EYES = (range(36, 42), range(42, 48))
 """Landmarks around the eye on the left of the picture, and around the one on its right."""
 
 LEAST_CONFIDENCE = 0.7
-"""Rows of which OpenFace is less sure are left out."""
+"""Rows of lower confidence are left out."""
 
 
 def table_of(folder: str | Path, key: str) -> Path | None:
@@ -95,7 +95,7 @@ def read_eyes(path: str | Path, n_frames: int) -> npt.NDArray[np.float64]:
         `(n_frames, 2, 2)` float64: x and y of the eye on the left of the picture, and of the one on its right.
 
     Raises:
-        FaceNotFoundError: if the table cannot be read, or is sure of no frame.
+        FaceNotFoundError: if the table cannot be read, or has no confident frame.
     """
     rows: dict[int, list[float]] = {}
     try:
@@ -109,7 +109,7 @@ def read_eyes(path: str | Path, n_frames: int) -> npt.NDArray[np.float64]:
         raise FaceNotFoundError(msg) from None
     frames = np.array(sorted(frame for frame in rows if 0 <= frame < n_frames))
     if not len(frames):
-        msg = f"{path}: OpenFace is sure of no frame of the video (confidence {LEAST_CONFIDENCE} or more)."
+        msg = f"{path}: OpenFace has no confident frame of the video (confidence {LEAST_CONFIDENCE} or more)."
         raise FaceNotFoundError(msg)
     values = np.array([rows[frame] for frame in frames])
     columns = [np.interp(np.arange(n_frames), frames, column) for column in values.T]

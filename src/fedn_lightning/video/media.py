@@ -98,7 +98,7 @@ def probe(path: str | Path) -> Header:
 
 
 def picture_stream(container: Any) -> Any:
-    """The stream of a video file that a player shows: cover pictures and streams of one frame are passed over.
+    """The stream of a video file that a player shows: cover pictures and streams of one frame are skipped.
 
     Args:
         container: an open file of PyAV.

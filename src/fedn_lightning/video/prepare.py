@@ -72,7 +72,7 @@ def prepare(
     stall_seconds: float = 120.0,
     progress: bool = False,
 ) -> PrepareReport:
-    """Writes what is missing or stale in a corpus's clip store; what is there and current stays.
+    """Writes what is missing or stale in a corpus's clip store; current videos are kept.
 
     Can be stopped at any moment and started again. A video that cannot be prepared is set aside and reported, the
     others go on. Spawns processes: a script must call it under `if __name__ == "__main__":`.
@@ -223,7 +223,7 @@ def _is_done(job: CropJob) -> bool:
 
 
 def _check_room(root: Path, jobs: list[CropJob]) -> None:
-    """Refuses to start what cannot end."""
+    """Checks that the disk has room."""
     if jobs[0].spec.frames == "video":
         return
     need = sum(
@@ -236,7 +236,7 @@ def _check_room(root: Path, jobs: list[CropJob]) -> None:
 
 
 def _note(report: PrepareReport, video: Video, result: Any) -> None:
-    """Books one video's result."""
+    """Records one video's result."""
     if isinstance(result, Exception):
         report.failed[video.key] = str(result) if isinstance(result, FednError) else f"{video.path}: {result}"
         return

@@ -23,7 +23,7 @@ from fedn_lightning.video.timeline import Clock, Timeline
 
 @dataclass(frozen=True)
 class VideoScan(Timeline):
-    """What decoding a video from its first to its last frame finds.
+    """The result of decoding a video from its first to its last frame.
 
     Attributes:
         height: rows of a frame in pixels.

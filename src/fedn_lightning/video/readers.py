@@ -1,4 +1,4 @@
-"""Frames of a video by number, whatever holds them: a video file (decord or PyAV) or a folder of images.
+"""Frames of a video by number, from a video file (decord or PyAV) or a folder of images.
 
 Every source counts frames from 0 in the order they are shown and returns RGB. Sources open their file when first
 read, so that they can be sent to worker processes.

@@ -125,7 +125,7 @@ class StoredVideo:
         unmap_all()
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickled memory map would carry the whole video to the worker.
+        # A pickled memory map would copy the whole video to the worker.
         return {name: value for name, value in self.__dict__.items() if name != "frames"}
 
     def source_to_store(self, frame: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -195,7 +195,7 @@ class ClipStore:
         if not is_whole(video):
             msg = f"{video.path} of {key} is truncated or of another size. Run fedn data prepare to build it again."
             if video.spec.frames == "video" and not Path(video.source_path).exists():
-                msg = f"{video.source_path} of {key}, which its windows are decoded from, is not there any more."
+                msg = f"{video.source_path} of {key}, which its windows are decoded from, is missing."
             raise StoreError(msg)
         return video
 

@@ -1,4 +1,4 @@
-"""When the frames of a video file are shown, by the clock that a player shows."""
+"""The times at which the frames of a video file are shown, by a player's clock."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class HeadTracker:
         self._motions.append(self._parameters() if found else (np.nan,) * 4)
 
     def track(self) -> Track | None:
-        """What was tracked; None if no frame showed a face."""
+        """The track; None if no frame showed a face."""
         if self._face is None:
             return None
         numbers, motions = np.array(self._numbers), np.array(self._motions, np.float64)
@@ -133,7 +133,7 @@ class HeadTracker:
         self._refer(grey)
 
     def _find_again(self, grey: Grey) -> bool:
-        """Takes up a head that has jumped, or comes back, by its eyes; compares with this frame from now on."""
+        """Finds a lost head again by its eyes; later frames are compared with this one."""
         face = find_face(grey, self.finder, self.near) if self._lost % SEARCH_EVERY == 0 else None
         if face is None or self._face is None:
             return False

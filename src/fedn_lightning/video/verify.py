@@ -33,7 +33,7 @@ COMPARED_SIZE = (96, 128)
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a file turned out to be.
+    """The result of verifying a file.
 
     Attributes:
         path: the video.

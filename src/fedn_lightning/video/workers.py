@@ -72,7 +72,7 @@ class _Worker:
 
     def give(self, index: int, item: Any) -> None:
         self.item, self.heard = index, time.monotonic()
-        # A child that is dead already is noticed when it is listened to.
+        # A dead child is noticed when its messages are read.
         with contextlib.suppress(OSError):
             self.connection.send(item)
 
