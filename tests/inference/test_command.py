@@ -11,7 +11,9 @@ import pytest
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import VideoError
 from fedn_lightning.inference import detector as module
-from fedn_lightning.inference.batch import find_videos, folders_of
+from fedn_lightning.inference.batch import find_videos, folders_of, overlooked
+from fedn_lightning.video.media import probe
+from fedn_lightning.video.pyav import PyAVSource
 from lookalikes.movies import write_movie
 
 
@@ -113,3 +115,40 @@ def test_a_later_command_leaves_the_folder_of_another_video_alone(home, films, c
     assert folders_of([Path("videos/anna/interview.mp4")], "out") == [Path("out/interview")]
     (home.parent / "out" / "interview" / "prediction.json").unlink()
     assert folders_of([Path("videos/ben/interview.mp4")], "out") == [Path("out/interview")]
+
+
+def test_every_file_of_a_folder_is_accounted_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["d/a.MTS", "d/b.mpg", "d/c.ts", "d/sound.wav", "d/.d.mp4", "d/p/annotated.mp4", "d/p/prediction.json"]
+    for name in [*names, "d/out/x.mp4"]:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("")
+    assert [str(path) for path in find_videos(["d"], "d/out")] == ["d/a.MTS", "d/b.mpg", "d/c.ts"]
+    reasons = {str(path): reason for reason, paths in overlooked(["d"], "d/out").items() for path in paths}
+    assert reasons.keys() == set(names[3:])
+    assert "(.wav)" in reasons["d/sound.wav"]
+    assert reasons["d/.d.mp4"] == "hidden"
+    assert reasons["d/p/annotated.mp4"] == "written by fedn predict"
+
+
+def test_brackets_and_colons_are_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("clips [1]").mkdir()
+    write_movie(Path("clips [1]/a.mp4"), (np.full((48, 64, 3), 90, np.uint8) for _ in range(5)))
+    write_movie(Path("P01-anna.mp4"), (np.full((48, 64, 3), 90, np.uint8) for _ in range(5)))
+    Path("P01-anna.mp4").rename("P01:anna.mp4")
+    assert find_videos(["clips [1]/*.mp4"], "out") == [Path("clips [1]/a.mp4")]
+    assert probe("P01:anna.mp4").n_frames == 5
+    assert sum(map(len, PyAVSource("P01:anna.mp4").iterate(4))) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--out", "file"], "--out file is a file"), (["--format", "csv", "--format", "json"], "--format is given twice")],
+)
+def test_options_that_cannot_be_meant_are_refused(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("file", "a.mp4", "best.ckpt"):
+        Path(name).write_text("")
+    assert main(["predict", "a.mp4", "--ckpt", "best.ckpt", *words]) == 2
+    assert message in capsys.readouterr().err

@@ -13,7 +13,8 @@ import pytest
 
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EventTable
-from fedn_lightning.inference.detections import COLUMNS, Detections, FaceTrack
+from fedn_lightning.inference.config import GENERATED_NOTE
+from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections, FaceTrack
 from fedn_lightning.inference.timeline import MOST_ROWS, draw
 from fedn_lightning.inference.writers import Settings, finished, without_overlap, write_events, write_outputs
 from fedn_lightning.results import Names, read_events
@@ -169,3 +170,18 @@ def test_a_long_video_is_a_bounded_picture(found):
     assert figure.get_figheight() < 30
     ticks = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
     assert any(re.fullmatch(r"01:\d\d:\d\d", tick) for tick in ticks)
+
+
+def test_a_detector_of_generated_faces_says_so_everywhere(found, tmp_path):
+    from pympi.Elan import Eaf
+
+    warned = replace(found, generated_only=True, notes=(GENERATED_NOTE,))
+    with write_events(warned, tmp_path / "e.csv", "csv").open(newline="") as file:
+        assert {row["warning"] for row in csv.DictReader(file)} == {GENERATED_ONLY}
+    told = json.loads(write_events(warned, tmp_path / "e.json", "json").read_text())
+    assert told["trained_on_generated_faces_alone"] is True
+    document = Eaf(str(write_events(warned, tmp_path / "e.eaf", "elan")))
+    assert document.get_annotation_data_for_tier("warning") == [(0, 3000, GENERATED_ONLY)]
+    assert any(GENERATED_ONLY in text.get_text() for text in warned.plot().texts)
+    assert not any(GENERATED_ONLY in text.get_text() for text in found.plot().texts)
+    assert GENERATED_NOTE in repr(warned)

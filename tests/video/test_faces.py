@@ -38,3 +38,16 @@ def test_no_face_names_the_frames():
     noise = np.random.default_rng(0).integers(0, 255, (240, 320), np.uint8)
     with pytest.raises(FaceNotFoundError, match=r"v\.avi: no face was found in the frames looked at \(0, 40\).*align"):
         find_video_face([noise, noise], [0, 40], "v.avi")
+
+
+def test_an_opencv_without_cascades_is_told_before_any_work(monkeypatch, tmp_path):
+    import cv2
+
+    from fedn_lightning.errors import ConfigError
+    from fedn_lightning.video import faces
+
+    faces.check_cascades("cascade")
+    monkeypatch.setattr(faces, "_cascade", lambda name: cv2.CascadeClassifier())
+    with pytest.raises(ConfigError, match="has no face cascades"):
+        faces.check_cascades("cascade")
+    faces.check_cascades("mesh")  # needs none

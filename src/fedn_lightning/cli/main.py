@@ -50,7 +50,10 @@ COMMANDS: dict[tuple[str, ...], Command] = {
 }
 
 
-FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+FILE_FOR_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+"""A file stands where a folder is needed, or the other way round."""
+
+FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, *FILE_FOR_FOLDER, errno.ENAMETOOLONG)
 """Errors of the system that a user can mend: no room, or a place that may not be written to."""
 
 
@@ -131,8 +134,11 @@ def _run(argv: list[str]) -> int:
     except OSError as error:
         if error.errno not in FULL_OR_FORBIDDEN:
             raise
+        hint = (
+            " A file stands where a folder is needed, or a folder for a file." if error.errno in FILE_FOR_FOLDER else ""
+        )
         where = f"{error.filename}: " if error.filename else ""
-        print(f"fedn: error: {where}{error.strerror}.", file=sys.stderr)
+        print(f"fedn: error: {where}{error.strerror}.{hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("fedn: interrupted", file=sys.stderr)

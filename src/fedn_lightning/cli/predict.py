@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.utils.console import ProgressBar, note
@@ -23,6 +23,25 @@ says what was used and assumed. A video whose files are there already is skipped
 """
 
 
+class Once(argparse.Action):
+    """An option that may be given once; argparse would keep the last value without a word."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Takes the value.
+
+        Raises:
+            ConfigError: if there was one before.
+        """
+        given: set[str] = namespace.__dict__.setdefault("_given", set())
+        if self.dest in given:
+            msg = f"{option} is given twice; one run writes one format. Run the command again for another."
+            raise ConfigError(msg)
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 def parser() -> argparse.ArgumentParser:
     """The options of `fedn predict`."""
     words = argparse.ArgumentParser(
@@ -36,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--ckpt", required=True, help="checkpoint of fedn fit, e.g. runs/NAME/checkpoints/best.ckpt")
     words.add_argument("--out", default="predictions", help="parent of the output folders (%(default)s)")
     words.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
-    words.add_argument("--format", choices=("csv", "json", "elan", "megc"), default="csv", help="of the events (csv)")
+    words.add_argument(
+        "--format", choices=("csv", "json", "elan", "megc"), default="csv", action=Once, help="of the events (csv)"
+    )
     words.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
     words.add_argument(
         "--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's"
@@ -63,9 +84,15 @@ def main(argv: Sequence[str]) -> int:
     """
     words = parser().parse_args(argv)
     face = _face(words.face)
-    from fedn_lightning.inference.batch import find_videos
+    from fedn_lightning.inference.batch import find_videos, overlooked
 
+    if Path(words.out).exists() and not Path(words.out).is_dir():
+        msg = f"--out {words.out} is a file; name a folder, which is made if need be."
+        raise ConfigError(msg)
     videos = find_videos(words.video, words.out)
+    for reason, paths in overlooked(words.video, words.out).items():
+        names = ", ".join(str(path) for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
+        note(f"{len(paths)} files are not looked at, {reason}: {names}")
     if not Path(words.ckpt).is_file():
         msg = f"There is no checkpoint {words.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.events import EXPRESSION_TYPES
-from fedn_lightning.inference.detections import DetectedExpression, Detections
+from fedn_lightning.inference.detections import GENERATED_ONLY, DetectedExpression, Detections
 from fedn_lightning.inference.people import timecode
 from fedn_lightning.utils.drawing import FAINT, MISSED, TYPE_COLOURS, emotion_colours
 from fedn_lightning.utils.files import write_atomically
+from fedn_lightning.video.media import local_name
 from fedn_lightning.video.pyav import PyAVSource
 
 Image = npt.NDArray[np.uint8]
@@ -54,7 +55,7 @@ def write_annotated(path: str | Path, detections: Detections, tick: Callable[[in
 def _write(path: Path, detections: Detections, tick: Callable[[int], None]) -> None:
     painter: _Painter | None = None
     number = 0
-    with av.open(str(path), "w") as container:
+    with av.open(local_name(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(detections.fps).limit_denominator(1000))
         stream.pix_fmt, stream.options = "yuv420p", {"preset": "veryfast", "crf": "23"}
         stream.codec_context.time_base = Fraction(1, CLOCK)
@@ -98,6 +99,8 @@ class _Painter:
         x = self._column(seconds)
         cv2.line(canvas, (x, self.picture), (x, self.height - 1), (255, 255, 255), 1)
         _text(canvas, timecode(seconds), (6, self.picture - 8), (255, 255, 255))
+        if self.detections.generated_only:
+            _text(canvas, GENERATED_ONLY, (6, 16), (255, 220, 120))
         return canvas
 
     def _face(self, picture: Image, outline: npt.NDArray[np.float64], now: Sequence[DetectedExpression]) -> None:

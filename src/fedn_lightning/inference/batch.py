@@ -14,7 +14,7 @@ from typing import Protocol
 from fedn_lightning.errors import FednError, VideoError
 from fedn_lightning.inference.detections import Detections
 from fedn_lightning.inference.detector import Detector
-from fedn_lightning.inference.writers import Settings, belongs_to_another, finished, write_outputs
+from fedn_lightning.inference.writers import ANNOTATED, RECORD, Settings, belongs_to_another, finished, write_outputs
 from fedn_lightning.video.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 
@@ -39,7 +39,9 @@ def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:
             msg = f"There is no video {word}."
             raise VideoError(msg)
         else:
-            videos = [p for p in map(Path, sorted(glob.glob(word, recursive=True))) if _is_video(p)]  # noqa: PTH207
+            # A folder may be called "clips [1]": brackets are tried as they are when they match nothing as a pattern.
+            paths = glob.glob(word, recursive=True) or glob.glob(word.replace("[", "[[]"), recursive=True)  # noqa: PTH207
+            videos = [p for p in map(Path, sorted(paths)) if _is_video(p)]
         if not videos:
             msg = f"{word} {_why_empty(path)}"
             raise VideoError(msg)
@@ -92,7 +94,33 @@ def _in_folder(folder: Path, out: Path) -> list[Path]:
 
 
 def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+    named = path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+    return named and path.is_file() and not _is_output(path)
+
+
+def _is_output(path: Path) -> bool:
+    """Whether a file is an annotated video of this program, which is no input."""
+    return path.name == ANNOTATED and path.with_name(RECORD).is_file()
+
+
+def overlooked(words: Sequence[str], out: str | Path) -> dict[str, list[Path]]:
+    """The files in the folders named that are not analysed, by reason.
+
+    Args:
+        words: as of :func:`find_videos`.
+        out: folder of the outputs, whose files are not listed.
+    """
+    reasons: dict[str, list[Path]] = {}
+    outputs = Path(out).resolve()
+    for folder in (Path(word) for word in words if Path(word).is_dir()):
+        for path in sorted(folder.rglob("*")):
+            if path.is_dir() or _is_video(path) or outputs in path.resolve().parents:
+                continue
+            hidden = "hidden" if path.name.startswith(".") else ""
+            written = "written by fedn predict" if _is_output(path) else ""
+            suffix = f"no video by its ending ({path.suffix.lower() or 'none'})"
+            reasons.setdefault(hidden or written or suffix, []).append(path)
+    return reasons
 
 
 def _why_empty(path: Path) -> str:

@@ -30,6 +30,12 @@ OTHERS = {
 """What the checkpoints of other tasks are, and what can be done with them."""
 
 
+GENERATED_NOTE = (
+    "The detector was trained on generated faces alone. What it finds in real faces has not been measured; do not use "
+    "it to judge people."
+)
+
+
 @dataclass(frozen=True)
 class DetectorConfig:
     """All that is needed to run a checkpoint on a video.
@@ -45,6 +51,7 @@ class DetectorConfig:
         threshold: score from which a macro- and a micro-expression counts, chosen on validation subjects.
         dataset: the corpus it was trained on.
         notes: assumptions about what the checkpoint does not contain, a sentence each.
+        generated_only: whether it was trained on generated faces alone.
     """
 
     encoder: EncoderConfig
@@ -57,6 +64,7 @@ class DetectorConfig:
     threshold: tuple[float, float]
     dataset: str
     notes: tuple[str, ...] = ()
+    generated_only: bool = False
 
     def build(self, weights: Mapping[str, Tensor], device: torch.device) -> tuple[FrameEncoder, FEDN]:
         """Makes encoder and network with these weights, in evaluation mode.
@@ -121,7 +129,8 @@ def _read_config(metadata: Mapping[str, Any], threshold: Tensor, align: Align | 
         emotions=tuple(metadata["emotions"]) if model["recognise"] else (),
         threshold=(macro, micro),
         dataset=metadata["dataset"],
-        notes=notes,
+        notes=((GENERATED_NOTE,) if metadata.get("generated") else ()) + notes,
+        generated_only=bool(metadata.get("generated")),
     )
 
 

@@ -19,7 +19,7 @@ from fedn_lightning.inference.decoding import Alive, CropRequest, Crops, Done, F
 from fedn_lightning.inference.people import choose, find_people
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import Clock, CropJob, FaceScan, decode_crops, plan_crop, scan_face, scan_face_fast
-from fedn_lightning.video.faces import find_faces
+from fedn_lightning.video.faces import SMALL_FACES, find_faces
 from fedn_lightning.video.media import probe
 from fedn_lightning.video.timing import frame_plan, stored_fps
 from fedn_lightning.video.workers import Tick
@@ -102,7 +102,7 @@ def _people(request: CropRequest, face_scan: FaceScan) -> tuple[list[Box], tuple
     boxes = find_people([find_faces(picture, request.spec.finder) for picture in face_scan.pictures])
     if not boxes:
         shown = ", ".join(str(number) for number in face_scan.numbers)
-        msg = f"{request.path}: no face was found in the frames looked at ({shown})."
+        msg = f"{request.path}: no face was found in the frames looked at ({shown}). {SMALL_FACES}"
         raise FaceNotFoundError(msg)
     return boxes, choose(boxes, request.face, request.path)
 

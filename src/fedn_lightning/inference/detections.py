@@ -24,6 +24,9 @@ from fedn_lightning.video.timing import source_to_store
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+GENERATED_ONLY = "trained on generated faces alone"
+"""What stands beside the results of such a detector: nothing has been measured on real faces."""
+
 SHOWN = 20
 """Expressions that `repr` lists."""
 
@@ -131,6 +134,7 @@ class Detections:
         crop_size: side of the crop in pixels.
         start: seconds at which the first frame is shown: above 0 where the sound starts before the picture.
         notes: what was assumed or left out, a sentence each.
+        generated_only: whether the detector was trained on generated faces alone.
         seconds: processor work by phase.
     """
 
@@ -147,6 +151,7 @@ class Detections:
     crop_size: int
     start: float = 0.0
     notes: tuple[str, ...] = ()
+    generated_only: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -194,6 +199,7 @@ class Detections:
             "faces_seen": self.n_faces,
             "faces": [{"face": face.number, "box": face.box} for face in self.faces],
             "notes": list(self.notes),
+            "trained_on_generated_faces_alone": self.generated_only,
             "expressions": [{**e.to_dict(), "start": e.start, "end": e.end} for e in self],
         }
 

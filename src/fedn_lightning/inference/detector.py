@@ -131,6 +131,7 @@ class Detector:
             squares=scene.transforms,
             crop_size=self.config.crop.crop_size,
             notes=self._notes(scene),
+            generated_only=self.config.generated_only,
             start=scene.start,
             seconds={**stream.seconds, **self.networks.seconds},
         )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from fedn_lightning.events import EXPRESSION_TYPES
-from fedn_lightning.inference.detections import DetectedExpression, Detections, FaceTrack
+from fedn_lightning.inference.detections import GENERATED_ONLY, DetectedExpression, Detections, FaceTrack
 from fedn_lightning.inference.people import timecode
 from fedn_lightning.utils.drawing import FAINT, INK, MISSED, ROW_SECONDS, TYPE_COLOURS, confidence_top, emotion_colours
 
@@ -113,6 +113,7 @@ def _draw_title(figure: Figure, detections: Detections) -> None:
     height = figure.get_figheight()
     top = 1 - 0.1 / height
     title, _, rest = repr(detections).splitlines()[0].partition(": ")
+    rest += f"; {GENERATED_ONLY}" if detections.generated_only else ""
     figure.text(0.012, top, title, fontsize=13, weight="bold", color=INK, va="top")
     figure.text(0.012, top - 0.26 / height, rest, fontsize=10, color="#555c64", va="top")
     handles = [Patch(color=colour, label=name) for name, colour in emotion_colours(detections.emotions).items()]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.decoding import FaceChoice
-from fedn_lightning.inference.detections import COLUMNS, DetectedExpression, Detections
+from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, DetectedExpression, Detections
 from fedn_lightning.utils.files import write_atomically, write_json
 from fedn_lightning.video.store import fingerprint
 
@@ -114,8 +114,11 @@ def write_events(detections: Detections, path: str | Path, file_format: Format) 
     from fedn_lightning.results.writing import write_csv
 
     name = Path(detections.video).name
-    rows = [[name, *("" if value is None else str(value) for value in e.to_dict().values())] for e in detections]
-    return write_csv(path, ("video", *COLUMNS), rows)
+    warning = GENERATED_ONLY if detections.generated_only else ""
+    rows = [
+        [name, *("" if value is None else str(value) for value in e.to_dict().values()), warning] for e in detections
+    ]
+    return write_csv(path, ("video", *COLUMNS, "warning"), rows)
 
 
 def finished(folder: str | Path, video: str | Path, settings: Settings) -> str | None:
@@ -180,6 +183,11 @@ def write_elan(path: str | Path, detections: Detections) -> Path:
         for e in expressions:
             start, end = round(1000 * e.start_seconds), round(1000 * e.end_seconds)
             document.add_annotation(name, start, max(end, start + 1), f"{e.emotion or e.type} {e.confidence:.2f}")
+    if detections.generated_only:
+        document.add_tier("warning")
+        document.add_annotation(
+            "warning", 0, max(1, round(1000 * float(detections.seconds_at(detections.n_frames)))), GENERATED_ONLY
+        )
     return write_atomically(path, lambda temporary: _save(document, temporary))
 
 

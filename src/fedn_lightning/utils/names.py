@@ -6,7 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".webm", ".wmv")
+VIDEO_SUFFIXES = (
+    ".avi", ".mp4", ".mkv", ".mov", ".m4v", ".webm", ".wmv", ".mts", ".m2ts", ".mpg", ".mpeg", ".ts", ".3gp", ".flv",
+    ".vob", ".ogv", ".mxf",
+)  # fmt: skip
 """Endings of file names that are taken for videos, lower case."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import av
 
 from fedn_lightning.errors import VideoError
-from fedn_lightning.video.media import picture_stream, reason
+from fedn_lightning.video.media import local_name, picture_stream, reason
 
 
 class opened:  # noqa: N801 - used as a function
@@ -28,7 +28,7 @@ class opened:  # noqa: N801 - used as a function
 
     def __enter__(self) -> tuple[Any, Any]:
         try:
-            self._container = av.open(self.path)
+            self._container = av.open(local_name(self.path))
             stream = picture_stream(self._container)
         except (av.FFmpegError, OSError, IndexError, ValueError) as error:
             msg = f"{self.path} cannot be opened as a video: {reason(error)}."

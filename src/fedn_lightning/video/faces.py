@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.errors import FaceNotFoundError
+from fedn_lightning.errors import ConfigError, FaceNotFoundError
 from fedn_lightning.video.alignment import Box, Face
 from fedn_lightning.video.landmarks import find_face_mesh
 
@@ -25,6 +25,9 @@ SEARCH_HEIGHT = 480
 
 LEAST_FACE = 0.2
 """Smallest face looked for, as a part of the picture's shorter side."""
+
+SMALL_FACES = f"Faces narrower than {LEAST_FACE:.0%} of the picture's shorter side are not looked for."
+"""The rule by which small faces are passed over, for messages."""
 
 BOX_EYES = ((0.31, 0.39), (0.69, 0.39))
 """Where the eyes lie in the face cascade's box (ours, median over generated and photographed faces)."""
@@ -112,8 +115,9 @@ def find_video_face(
     if not faces:
         shown = ", ".join(str(number) for number in numbers)
         msg = (
-            f"{path}: no face was found in the frames looked at ({shown}). If the release is already cropped, "
-            "set align: none; otherwise give the face's box (boxes: a table of video, x, y, width, height)."
+            f"{path}: no face was found in the frames looked at ({shown}). {SMALL_FACES} If the release "
+            "is already cropped, set align: none; otherwise give the face's box (boxes: a table of video, x, y, width, "
+            "height)."
         )
         raise FaceNotFoundError(msg)
     sure = [face for face in faces if face.eyes_seen]
@@ -144,6 +148,26 @@ def _find_eye(grey: Grey, box: tuple[int, int, int], place: tuple[float, float])
     # The cascade answers several times around an eye; the mean of its answers is steadier than the best one.
     mean = np.mean(near, axis=0) + EYE_SHIFT * side
     return float(mean[0]), float(mean[1])
+
+
+def check_cascades(finder: str) -> None:
+    """Makes sure that OpenCV can find faces, before any video is opened.
+
+    Raises:
+        ConfigError: if this OpenCV has no cascades.
+    """
+    if finder != "cascade":
+        return
+    try:
+        broken = any(_cascade(name).empty() for name in ("haarcascade_frontalface_alt2", "haarcascade_eye"))
+    except (ImportError, AttributeError, cv2.error):
+        broken = True
+    if broken:
+        msg = (
+            f"The OpenCV that is installed ({cv2.__version__}) has no face cascades, so no face can be found in any "
+            "video. Run: pip install 'opencv-python-headless<5', or set finder: mesh."
+        )
+        raise ConfigError(msg)
 
 
 @cache

@@ -17,6 +17,11 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 
+def local_name(path: str | Path) -> str:
+    """A file's name as FFmpeg must be given it, which takes `P01` of `P01:anna.mp4` for a protocol."""
+    return str(Path(path).absolute())
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """The header of a video.
@@ -84,7 +89,7 @@ def probe(path: str | Path) -> Header:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(local_name(path)) as container:
             stream = picture_stream(container)
             rate = stream.average_rate or stream.guessed_rate
             count = stream.frames or None

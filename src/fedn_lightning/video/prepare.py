@@ -19,6 +19,7 @@ from fedn_lightning.utils.locks import locked
 from fedn_lightning.utils.validation import check_choice
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import CropJob, crop_video
+from fedn_lightning.video.faces import check_cascades
 from fedn_lightning.video.landmarks import check_installed, table_of
 from fedn_lightning.video.readers import Gaps
 from fedn_lightning.video.store import CropSpec, StoredVideo, file_name, fingerprint, is_current, read_record
@@ -103,6 +104,8 @@ def prepare(
     root, report, started = Path(store_root), PrepareReport(), time.monotonic()
     jobs_of = [_job(video, root, spec, (boxes or {}).get(video.key)) for video in corpus.videos]
     if not all(map(_is_done, jobs_of)):
+        if align != "none":
+            check_cascades(finder)
         root.mkdir(parents=True, exist_ok=True)
         with locked(root / LOCK):
             # Another process may have done it while this one waited.

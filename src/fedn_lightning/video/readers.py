@@ -17,7 +17,7 @@ import numpy.typing as npt
 from fedn_lightning.errors import VideoError
 from fedn_lightning.utils.validation import check_choice
 from fedn_lightning.video.frame_source import Frames, FrameSource, check_range
-from fedn_lightning.video.media import numbered_images
+from fedn_lightning.video.media import local_name, numbered_images
 from fedn_lightning.video.pyav import PyAVSource
 
 Reader = Literal["decord", "pyav"]
@@ -231,7 +231,7 @@ class DecordSource:
             height, width = self.size or (-1, -1)
             try:
                 # One thread: a second gains 5 % on windows and takes more than a gigabyte.
-                self._reader = decord.VideoReader(self.path, num_threads=1, height=height, width=width)
+                self._reader = decord.VideoReader(local_name(self.path), num_threads=1, height=height, width=width)
             except (decord.DECORDError, RuntimeError) as error:
                 msg = f"{self.path} cannot be opened as a video: {_first_line(error)}."
                 raise VideoError(msg) from None
