@@ -24,7 +24,10 @@ from fedn_lightning.video.store import StoredVideo, content
 Features = npt.NDArray[np.float16]
 
 CHUNK = 128
-"""Frames encoded at once; more gains nothing on a CPU and costs memory."""
+"""Frames read and augmented at once."""
+
+ENCODED_ON_CPU = 32
+"""Frames that a CPU encodes at once: the same features as 128 at once, faster, in a quarter of the memory."""
 
 
 class FeatureCache:
@@ -87,5 +90,5 @@ class FeatureCache:
 
     def _encode(self, frames: npt.NDArray[np.uint8]) -> Features:
         batch = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2)
-        features: Features = frozen_features(self.encoder, batch, self.half).numpy()
-        return features
+        parts = torch.split(batch, ENCODED_ON_CPU if self.device.type == "cpu" else CHUNK)
+        return np.concatenate([frozen_features(self.encoder, part, self.half).numpy() for part in parts])
