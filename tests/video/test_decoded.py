@@ -159,7 +159,7 @@ def test_a_moved_video_is_found_again_and_a_lost_one_is_named(tmp_path):
     whole(corpus(tmp_path / "a.mp4"), tmp_path / "store", "video")
     (tmp_path / "new").mkdir()
     (tmp_path / "a.mp4").rename(tmp_path / "new" / "a.mp4")
-    with pytest.raises(StoreError, match=r"a\.mp4 of s1/a\.mp4, which its windows are decoded from, is not there"):
+    with pytest.raises(StoreError, match=r"a\.mp4 of s1/a\.mp4, which its windows are decoded from, is missing"):
         ClipStore(tmp_path / "store").video("s1/a.mp4")
     assert whole(corpus(tmp_path / "new" / "a.mp4"), tmp_path / "store", "video").prepared == ["s1/a.mp4"]
     clip = ClipStore(tmp_path / "store").video("s1/a.mp4")
