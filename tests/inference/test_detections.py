@@ -15,6 +15,7 @@ from fedn_lightning.errors import FednError
 from fedn_lightning.events import EventTable
 from fedn_lightning.inference.config import GENERATED_NOTE
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections, FaceTrack
+from fedn_lightning.inference.reliability import UnreliableSpan
 from fedn_lightning.inference.timeline import MOST_ROWS, draw
 from fedn_lightning.inference.writers import Settings, finished, without_overlap, write_events, write_outputs
 from fedn_lightning.results import Names, read_events
@@ -185,3 +186,16 @@ def test_a_detector_of_generated_faces_says_so_everywhere(found, tmp_path):
     assert any(GENERATED_ONLY in text.get_text() for text in warned.plot().texts)
     assert not any(GENERATED_ONLY in text.get_text() for text in found.plot().texts)
     assert GENERATED_NOTE in repr(warned)
+
+
+def test_unreliable_stretches_stand_in_every_output(found, tmp_path):
+    from pympi.Elan import Eaf
+
+    doubtful = replace(found, unreliable=(UnreliableSpan(found.faces[0].number, 30.0, 60.0, "no face"),))
+    with write_events(doubtful, tmp_path / "e.csv", "csv").open(newline="") as file:
+        assert any(row["warning"] == "unreliable: no face" for row in csv.DictReader(file))
+    (span,) = json.loads(write_events(doubtful, tmp_path / "e.json", "json").read_text())["unreliable"]
+    assert (span["start_seconds"], span["end_seconds"], span["reason"]) == (1.0, 2.0, "no face")
+    document = Eaf(str(write_events(doubtful, tmp_path / "e.eaf", "elan")))
+    assert document.get_annotation_data_for_tier("unreliable") == [(1000, 2000, "no face")]
+    assert len(doubtful.plot().axes[0].patches) == len(found.plot().axes[0].patches) + 1

@@ -99,6 +99,9 @@ class _Painter:
         x = self._column(seconds)
         cv2.line(canvas, (x, self.picture), (x, self.height - 1), (255, 255, 255), 1)
         _text(canvas, timecode(seconds), (6, self.picture - 8), (255, 255, 255))
+        doubtful = {s.reason for s in self.detections.unreliable if s.start <= number + 0.5 < s.end}
+        if doubtful:
+            _text(canvas, f"unreliable: {', '.join(sorted(doubtful))}", (6, 34), (255, 120, 120))
         if self.detections.generated_only:
             _text(canvas, GENERATED_ONLY, (6, 16), (255, 220, 120))
         return canvas

@@ -16,6 +16,7 @@ from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, ExpressionType, FloatArray
 from fedn_lightning.events import Video as RecordedVideo
 from fedn_lightning.inference.people import timecode
+from fedn_lightning.inference.reliability import UnreliableSpan
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.results.writing import whole_frames
 from fedn_lightning.video.alignment import Box
@@ -135,6 +136,7 @@ class Detections:
         start: seconds at which the first frame is shown: above 0 where the sound starts before the picture.
         notes: what was assumed or left out, a sentence each.
         generated_only: whether the detector was trained on generated faces alone.
+        unreliable: stretches in which no expression may begin.
         seconds: processor work by phase.
     """
 
@@ -152,6 +154,7 @@ class Detections:
     start: float = 0.0
     notes: tuple[str, ...] = ()
     generated_only: bool = False
+    unreliable: tuple[UnreliableSpan, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -168,6 +171,16 @@ class Detections:
     def seconds_at(self, frame: npt.ArrayLike) -> FloatArray:
         """Seconds from the start of the file at which frames (0-based, may be fractional) are shown."""
         return self.start + source_to_store(frame, self.fps, 1.0, self.times)
+
+    def _span_seconds(self, span: UnreliableSpan) -> dict[str, float]:
+        begin, end = (round(float(self.seconds_at(edge)), 4) for edge in (span.start, span.end))
+        return {"start_seconds": begin, "end_seconds": end}
+
+    def warnings_of(self, e: DetectedExpression) -> str:
+        """What must be known of one expression: the detector's training, and unreliable stretches that it overlaps."""
+        mine = [s for s in self.unreliable if s.face == e.face and s.start < e.end and s.end > e.start]
+        words = [GENERATED_ONLY] if self.generated_only else []
+        return "; ".join(words + [f"unreliable: {reason}" for reason in dict.fromkeys(s.reason for s in mine)])
 
     def at(self, macro: float, micro: float) -> Detections:
         """The same result at other thresholds."""
@@ -199,6 +212,10 @@ class Detections:
             "faces_seen": self.n_faces,
             "faces": [{"face": face.number, "box": face.box} for face in self.faces],
             "notes": list(self.notes),
+            "unreliable": [
+                {"face": s.face, "start": s.start, "end": s.end, "reason": s.reason, **self._span_seconds(s)}
+                for s in self.unreliable
+            ],
             "trained_on_generated_faces_alone": self.generated_only,
             "expressions": [{**e.to_dict(), "start": e.start, "end": e.end} for e in self],
         }

@@ -16,7 +16,9 @@ from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.inference.decoding import CropRequest, CropStream, FaceChoice, MiscountedError, Scene
 from fedn_lightning.inference.detections import Detections, FaceTrack
+from fedn_lightning.inference.reliability import CropWatch, UnreliableSpan, find_spans, without_unreliable
 from fedn_lightning.inference.streaming import FaceProposer, Networks
+from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.models.postprocessing import confidence_curves, events_of_video
 from fedn_lightning.video.prepare import Align
 from fedn_lightning.video.timing import source_to_store, store_to_source
@@ -110,14 +112,22 @@ class Detector:
         with CropStream(request, stall_seconds) as stream:
             scene = stream.scene
             proposers = [FaceProposer(self.networks, scene.n_crops) for _ in scene.chosen]
+            watches = [CropWatch() for _ in scene.chosen]
             for part in stream:
-                for proposer, crops in zip(proposers, part.crops, strict=True):
+                for proposer, watch, crops in zip(proposers, watches, part.crops, strict=True):
                     proposer.add(crops)
+                    watch.add(crops)
                 tick(part.frames, scene.n_frames)
         faces = [
             self._track(scene, position, proposer.proposals())
             for position, proposer in zip(scene.chosen, proposers, strict=True)
         ]
+        spans = [
+            span
+            for position, watch in zip(scene.chosen, watches, strict=True)
+            for span in self._unreliable(scene, position, watch)
+        ]
+        dropped, faces = self._without_unreliable(faces, spans)
         return Detections(
             video=request.path,
             checkpoint=self.checkpoint,
@@ -130,11 +140,31 @@ class Detector:
             faces=tuple(faces),
             squares=scene.transforms,
             crop_size=self.config.crop.crop_size,
-            notes=self._notes(scene),
+            notes=self._notes(scene) + _reliability_notes(spans, dropped, scene.fps),
+            unreliable=tuple(spans),
             generated_only=self.config.generated_only,
             start=scene.start,
             seconds={**stream.seconds, **self.networks.seconds},
         )
+
+    def _unreliable(self, scene: Scene, position: int, watch: CropWatch) -> list[UnreliableSpan]:
+        """The stretches of one face in which nothing may begin, in frames of the video."""
+        rates = scene.fps, scene.crop_fps, scene.times
+        found = list(find_spans(watch.flags(), scene.crop_fps))
+        bounds = [[float(store_to_source(edge, *rates)) for edge in span[:2]] for span in found]
+        return [
+            UnreliableSpan(position + 1, start, end, span[2]) for (start, end), span in zip(bounds, found, strict=True)
+        ]
+
+    def _without_unreliable(self, faces: list[FaceTrack], spans: list[UnreliableSpan]) -> tuple[int, list[FaceTrack]]:
+        """How many expressions begin in an unreliable stretch, and the faces without them."""
+        dropped, kept = 0, []
+        for face in faces:
+            mine = [span for span in spans if span.face == face.number]
+            mask = without_unreliable(face.proposals, mine)
+            dropped += len(at_threshold(face.proposals[~mask], self.config.threshold))
+            kept.append(replace(face, proposals=face.proposals[mask]))
+        return dropped, kept
 
     def _track(self, scene: Scene, position: int, proposals: FloatArray) -> FaceTrack:
         """The events of one face, in frames of the video, selected as in a test."""
@@ -156,3 +186,15 @@ class Detector:
             taken = ", ".join(str(position + 1) for position in scene.chosen)
             notes.append(f"{len(scene.boxes)} faces are seen; looked at was face {taken} from the left.")
         return tuple(notes)
+
+
+def _reliability_notes(spans: list[UnreliableSpan], dropped: int, fps: float) -> tuple[str, ...]:
+    """What is said of the unreliable stretches, if there are any."""
+    if not spans:
+        return ()
+    seconds = sum(span.end - span.start for span in spans) / fps
+    reasons = ", ".join(sorted({span.reason for span in spans}))
+    return (
+        f"{seconds:.1f} s are unreliable ({reasons}); no expression may begin there, and {dropped} that did were left "
+        "out.",
+    )

@@ -49,6 +49,10 @@ def draw(detections: Detections) -> Figure:
             span = detections.start + row * shown, detections.start + (row + 1) * shown
             _draw_lanes(lanes, detections, [e for e in detections if e.face == face.number])
             _draw_curve(curve, detections, face, span)
+            for stretch in (s for s in detections.unreliable if s.face == face.number):
+                edges = [float(detections.seconds_at(edge)) for edge in (stretch.start, stretch.end)]
+                for axis in (lanes, curve):
+                    axis.axvspan(*edges, color=FAINT, alpha=0.35, linewidth=0)
             lanes.set_xlim(*span)
             lanes.tick_params(labelbottom=False)
             curve.set_ylim(0, 1.02 * top)

@@ -114,10 +114,10 @@ def write_events(detections: Detections, path: str | Path, file_format: Format) 
     from fedn_lightning.results.writing import write_csv
 
     name = Path(detections.video).name
-    warning = GENERATED_ONLY if detections.generated_only else ""
-    rows = [
-        [name, *("" if value is None else str(value) for value in e.to_dict().values()), warning] for e in detections
-    ]
+    rows = []
+    for e in detections:
+        cells = ["" if value is None else str(value) for value in e.to_dict().values()]
+        rows.append([name, *cells, detections.warnings_of(e)])
     return write_csv(path, ("video", *COLUMNS, "warning"), rows)
 
 
@@ -183,12 +183,26 @@ def write_elan(path: str | Path, detections: Detections) -> Path:
         for e in expressions:
             start, end = round(1000 * e.start_seconds), round(1000 * e.end_seconds)
             document.add_annotation(name, start, max(end, start + 1), f"{e.emotion or e.type} {e.confidence:.2f}")
+    if detections.unreliable:
+        document.add_tier("unreliable")
+        for spans in without_overlapping_spans(detections):
+            document.add_annotation("unreliable", *spans)
     if detections.generated_only:
         document.add_tier("warning")
         document.add_annotation(
             "warning", 0, max(1, round(1000 * float(detections.seconds_at(detections.n_frames)))), GENERATED_ONLY
         )
     return write_atomically(path, lambda temporary: _save(document, temporary))
+
+
+def without_overlapping_spans(detections: Detections) -> Iterator[tuple[int, int, str]]:
+    """Unreliable stretches of all faces as milliseconds and reason, each cut where the one before ends."""
+    last = 0
+    for span in sorted(detections.unreliable, key=lambda span: span.start):
+        start, end = (round(1000 * float(detections.seconds_at(edge))) for edge in (span.start, span.end))
+        if end > max(start, last):
+            yield max(start, last), end, span.reason
+            last = end
 
 
 def tiers(detections: Detections) -> Iterator[tuple[str, list[DetectedExpression]]]:
