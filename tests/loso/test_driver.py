@@ -24,9 +24,10 @@ from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.local import LocalLaunch, share
 from fedn_lightning.loso.pool import pool
 from fedn_lightning.loso.progress import Watch, read_metrics
-from fedn_lightning.loso.status import TABLES, Status, problem, read_status, seal
+from fedn_lightning.loso.status import Status, problem, read_status, seal
 from fedn_lightning.loso.summary import pooled_json
 from fedn_lightning.loso.worker import Outcome, Resources, run_fold
+from fedn_lightning.results.names import TABLES
 
 
 @pytest.fixture

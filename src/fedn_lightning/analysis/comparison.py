@@ -15,6 +15,7 @@ from fedn_lightning.events import EventTable, FloatArray, IntArray
 from fedn_lightning.metrics.functional.bootstrap import resampled_scores
 from fedn_lightning.metrics.functional.spotting import SpottingScores, show
 from fedn_lightning.results import EventFile, Names, find_run, read_events, read_videos
+from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, SCORE_NAMES, TRUTH, VIDEOS
 from fedn_lightning.results.scoring import by_name
 from fedn_lightning.results.writing import markdown_table
 from fedn_lightning.utils.files import plain, write_atomically
@@ -27,7 +28,7 @@ SCORES = (
     "recognition.f1_analysis",
     "strs",
 )
-"""Scores compared, by their path in `fedn evaluate --json`."""
+"""Scores compared, by their path."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,12 @@ def compare(folders: Sequence[str | Path], names: Sequence[str] = (), draws: int
         msg = f"A run or a name is given twice: {', '.join(f'{n} ({f})' for n, f in zip(labels, found, strict=True))}."
         raise PredictionFileError(msg)
     known = Names()
-    read_videos(found[0] / "videos.csv", known)
+    read_videos(found[0] / VIDEOS, known)
     truths = _same_truths(found, known)
     rng = np.random.default_rng(seed)
     count = len(known.subjects)
     weights = np.concatenate([np.ones((1, count), np.int64), rng.multinomial(count, [1 / count] * count, size=draws)])
-    claimed = [read_events(folder / "predictions.csv", known).events for folder in found]
+    claimed = [read_events(folder / PREDICTIONS, known).events for folder in found]
     sampled = [_sample(folder, mine, truths, known, weights) for folder, mine in zip(found, claimed, strict=True)]
     return Comparison(
         names=labels,
@@ -140,7 +141,7 @@ def _sample(
     folder: Path, claimed: EventTable, truths: EventTable, known: Names, weights: IntArray
 ) -> dict[str, FloatArray]:
     """All scores of a run under all weights: spotting of what it claims, mAP of all its proposals."""
-    proposals = read_events(folder / "proposals.csv", known).events
+    proposals = read_events(folder / PROPOSALS, known).events
     sampled = resampled_scores(claimed, truths, weights)
     every = resampled_scores(proposals, truths, weights, threshold=np.inf)
     return {**sampled, "detection.map@0.5": every["detection.map@0.5"]}
@@ -155,7 +156,7 @@ def _same_truths(folders: Sequence[Path], known: Names) -> EventTable:
     first: EventFile | None = None
     for folder in folders:
         own = Names()
-        read_videos(folder / "videos.csv", own)
+        read_videos(folder / VIDEOS, own)
         if set(own.videos) != set(known.videos):
             odd = sorted(set(own.videos) ^ set(known.videos))
             msg = (
@@ -163,7 +164,7 @@ def _same_truths(folders: Sequence[Path], known: Names) -> EventTable:
                 f"{'/'.join(odd[0])}. Compare runs on the same subjects."
             )
             raise PredictionFileError(msg)
-        truths = read_events(folder / "truth.csv", known, truth=True)
+        truths = read_events(folder / TRUTH, known, truth=True)
         if first is not None and not _equal(first.events, truths.events):
             msg = f"{folders[0]}/truth.csv and {folder}/truth.csv differ: the runs read the labels in different ways."
             raise PredictionFileError(msg)
@@ -176,15 +177,6 @@ def _equal(one: EventTable, other: EventTable) -> bool:
     mine, theirs = one.to_rows(), other.to_rows()
     return np.array_equal(mine[np.lexsort(mine.T)], theirs[np.lexsort(theirs.T)])
 
-
-NAMES = {
-    "spotting.overall.f1": "F1 overall",
-    "spotting.macro.f1": "F1 macro",
-    "spotting.micro.f1": "F1 micro",
-    "detection.map@0.5": "mAP@0.5",
-    "recognition.f1_analysis": "F1 analysis",
-    "strs": "STRS",
-}
 
 COLOURS = ("#444444", "#1b6ca8", "#c8553d", "#4a7c59", "#8e6c8a", "#b8860b")
 
@@ -219,8 +211,8 @@ def score_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     first, *others = comparison.names
     head = ("score", first, *(cell for name in others for cell in (name, "difference", "better in")))
     rows = [head]
-    for path, label in NAMES.items():
-        cells = [label, show(comparison.scores[0][path])]
+    for path in SCORES:
+        cells = [SCORE_NAMES[path], show(comparison.scores[0][path])]
         for scores, differences in zip(comparison.scores[1:], comparison.differences, strict=True):
             better = differences[path].better
             share = "-" if math.isnan(better) else f"{better:.0%}"
@@ -320,7 +312,7 @@ def _draw_subjects(axes: Any, comparison: Comparison, subjects: Sequence[str]) -
 def _draw_differences(axes: Any, comparison: Comparison) -> None:
     count = len(comparison.differences)
     for index, differences in enumerate(comparison.differences):
-        for place, path in enumerate(NAMES):
+        for place, path in enumerate(SCORES):
             found = differences[path]
             if math.isnan(found.low):
                 continue
@@ -329,7 +321,7 @@ def _draw_differences(axes: Any, comparison: Comparison) -> None:
             axes.plot([found.low, found.high], [y, y], color=colour, linewidth=2)
             axes.plot([found.value], [y], "o", color=colour, markersize=5)
     axes.axvline(0, color="#888888", linewidth=1)
-    axes.set_yticks(range(len(NAMES)), list(NAMES.values()))
+    axes.set_yticks(range(len(SCORES)), [SCORE_NAMES[path] for path in SCORES])
     axes.invert_yaxis()
     axes.set(xlabel=f"difference from {comparison.names[0]}", title="all subjects, 95 % interval")
     axes.grid(axis="x", color="#eeeeee")

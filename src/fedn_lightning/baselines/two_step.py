@@ -33,6 +33,7 @@ from fedn_lightning.models.checkpoints import read_checkpoint
 from fedn_lightning.models.postprocessing import confidence_curves
 from fedn_lightning.reports.timeline import save_timelines
 from fedn_lightning.results import Names, read_events, read_videos
+from fedn_lightning.results.names import BEST, CONFIG, ENVIRONMENT, PROPOSALS, RESULT, TRUTH, VIDEOS
 from fedn_lightning.results.result import result_of
 from fedn_lightning.results.run_folder import RunConfig, RunFolder
 from fedn_lightning.results.writing import write_tables
@@ -70,11 +71,11 @@ class Half:
             FoldError: if the run is not complete.
         """
         folder = Path(folder)
-        for name in ("config.yaml", "result.json", "proposals.csv", "truth.csv", "videos.csv"):
+        for name in (CONFIG, RESULT, PROPOSALS, TRUTH, VIDEOS):
             if not (folder / name).is_file():
                 msg = f"{folder} is no complete run: {name} is missing. Train it with fedn fit, test included."
                 raise FoldError(msg)
-        content: Mapping[str, Any] = read_checkpoint(folder / "checkpoints" / "best.ckpt")
+        content: Mapping[str, Any] = read_checkpoint(folder / BEST)
         return cls(folder, dict(RunConfig.read(folder).content), content["state_dict"], dict(content.get("fedn", {})))
 
     @property
@@ -112,9 +113,9 @@ def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dic
         folder.open()
         write_tables(record, folder.path)
         save_timelines(record, folder.path / "timelines")
-        write_text(folder.path / "config.yaml", yaml.safe_dump(describe(spotting, recognition), sort_keys=False))
-        write_text(folder.path / "env.txt", describe_environment())
-        write_json(folder.path / "result.json", result)
+        write_text(folder.path / CONFIG, yaml.safe_dump(describe(spotting, recognition), sort_keys=False))
+        write_text(folder.path / ENVIRONMENT, describe_environment())
+        write_json(folder.path / RESULT, result)
     return result
 
 
@@ -142,7 +143,7 @@ def check(spotter: Half, recogniser: Half) -> None:
         seen = sorted({*subjects["train"], *subjects["val"]} & set(held_out))
         if seen:
             raise FoldError(f"{half.folder} was trained or chosen on {', '.join(seen)}, whom the pipeline holds out.")
-    for name in ("videos.csv", "truth.csv"):
+    for name in (VIDEOS, TRUTH):
         if (spotter.folder / name).read_bytes() != (recogniser.folder / name).read_bytes():
             raise FoldError(f"{both} differ in {name}: the halves were not tested on the same videos and labels.")
     if not same_weights(spotter.encoder, recogniser.encoder):
@@ -164,8 +165,8 @@ def recognise_spotted(spotter: Half, recogniser: Half) -> DetectionRecord:
     clips = [data.stored(video) for video in videos]
     cache.build(clips)
     names = Names()
-    read_videos(spotter.folder / "videos.csv", names)
-    proposals = read_events(spotter.folder / "proposals.csv", names).events
+    read_videos(spotter.folder / VIDEOS, names)
+    proposals = read_events(spotter.folder / PROPOSALS, names).events
     predictions = []
     for index, (video, clip) in enumerate(zip(videos, clips, strict=True)):
         mine = proposals[proposals.video == names.videos[video.subject, video.name]]

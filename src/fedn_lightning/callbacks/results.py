@@ -19,6 +19,7 @@ from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.reports.curves import save_curves
 from fedn_lightning.reports.timeline import save_timeline, save_timelines
 from fedn_lightning.results import ChallengeFormat
+from fedn_lightning.results.names import METRICS_LOG, RESULT
 from fedn_lightning.results.result import TEST, VALIDATION, flatten, result_of
 from fedn_lightning.results.run_folder import RunConfig
 from fedn_lightning.results.writing import write_challenge, write_tables
@@ -73,8 +74,8 @@ class WriteResults(Callback):
             result = {"split": split, "scores": scores_of(pl_module) or logged}
         for logger in trainer.loggers:
             logger.save()  # the curves are drawn from the log
-        save_curves(self.folder / "metrics.csv", self.folder / "curves.png")
-        write_json(self.folder / "result.json", result)
+        save_curves(self.folder / METRICS_LOG, self.folder / "curves.png")
+        write_json(self.folder / RESULT, result)
         self.result = result
 
     def _log_validation_timeline(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -15,6 +15,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 
 from fedn_lightning.loggers.wandb import log_config
+from fedn_lightning.results.names import CONFIG, ENVIRONMENT
 from fedn_lightning.utils.files import write_text
 
 PACKAGES = (
@@ -46,8 +47,8 @@ class SaveRunConfig(SaveConfigCallback):
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Called once, on the first process alone."""
-        write_text(self.folder / "config.yaml", self.parser.dump(self.config, skip_none=False))
-        write_text(self.folder / "env.txt", describe_environment())
+        write_text(self.folder / CONFIG, self.parser.dump(self.config, skip_none=False))
+        write_text(self.folder / ENVIRONMENT, describe_environment())
         log_config(trainer.loggers, plain_config(self.parser, self.config))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedn_lightning.errors import ConfigError, PredictionFileError
+from fedn_lightning.results.names import RESULT
 from fedn_lightning.utils.console import note
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _tell_given(predictions: Path) -> None:
     from fedn_lightning.results.result import GIVEN
 
     try:
-        result = json.loads(predictions.with_name("result.json").read_text(encoding="utf-8"))
+        result = json.loads(predictions.with_name(RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # a file from elsewhere
     if isinstance(result, dict) and result.get("intervals") == "truth":

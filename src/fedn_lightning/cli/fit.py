@@ -51,6 +51,7 @@ from fedn_lightning.loggers.wandb import WandbSettings, identify, resolve_mode, 
 from fedn_lightning.models.checkpoints import read_checkpoint
 from fedn_lightning.reports.console import print_card
 from fedn_lightning.results import ChallengeFormat
+from fedn_lightning.results.names import BEST, LAST, RESULT
 from fedn_lightning.results.run_folder import RunFolder
 from fedn_lightning.utils.console import note
 
@@ -217,7 +218,7 @@ class FednCLI(LightningCLI):
         settings, command = self.settings, self.config["subcommand"]
         base = Path(settings.run_dir or RUNS / settings.experiment)
         if command != "fit" and settings.ckpt_path is None:
-            best = base / "checkpoints" / "best.ckpt"
+            best = base / BEST
             if not best.is_file():
                 msg = f"There is no checkpoint: {best} does not exist; give one with --ckpt_path."
                 raise CheckpointError(msg)
@@ -261,7 +262,7 @@ class FednCLI(LightningCLI):
         """Gives the folder back if the user's mistake or wish ended the run before anything was learned or written."""
         ended = kind is not None and issubclass(kind, FednError | KeyboardInterrupt)
         path = self.run_folder.path
-        if ended and not (path / "result.json").exists() and not any(path.glob("checkpoints/*.ckpt")):
+        if ended and not (path / RESULT).exists() and not any(path.glob("checkpoints/*.ckpt")):
             self.run_folder.abandon()
         elif self.run_folder.aside is not None:
             note(f"the earlier run in {path} was kept as {self.run_folder.aside}")
@@ -334,7 +335,7 @@ class FednCLI(LightningCLI):
             if isinstance(error, SIGTERMException) or not self.trainer.interrupted:
                 raise
             # Lightning ends the process itself on the keyboard's interrupt, silently.
-            last = self.run_folder.path / "checkpoints" / "last.ckpt"
+            last = self.run_folder.path / LAST
             if last.is_file():
                 note(f"the run can go on from here with --ckpt_path {last}")
             raise KeyboardInterrupt from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fedn_lightning.results.names import BEST, CONFIG
+
 DESCRIPTION = """
 Tests the best checkpoint of RUN on every video of the corpus in ROOT. Nothing is trained or chosen again: weights and
 score thresholds are those of RUN. It is `fedn test` with RUN's configuration, everyone as test subject, and a clip
@@ -66,7 +68,7 @@ def words_of_test(
     """
     from fedn_lightning.errors import CheckpointError, ConfigError
 
-    config, checkpoint = run / "config.yaml", run / "checkpoints" / "best.ckpt"
+    config, checkpoint = run / CONFIG, run / BEST
     if not config.is_file():
         msg = f"{run} is not a run: it has no config.yaml. Give a folder that fedn fit has written."
         raise ConfigError(msg)

@@ -22,12 +22,13 @@ from typing import Any
 
 from fedn_lightning.datasets.base import digest_corpus
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus
+from fedn_lightning.results.names import RESULT, TABLES
 from fedn_lightning.results.run_folder import RunConfig
 
 MODEL, PREDICTIONS, DATASET = "model", "predictions", "dataset"
 """Types of artifact."""
 
-TABLES = ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv", "result.json")
+FILES = (*TABLES, RESULT)
 
 
 def run_label(config: Mapping[str, Any], default: str = "run") -> str:
@@ -75,7 +76,7 @@ def predictions_artifact(folder: Path, label: str | None = None) -> Any:
     import wandb
 
     artifact = wandb.Artifact(f"{PREDICTIONS}-{label or run_label(RunConfig.read(folder).content)}", PREDICTIONS)
-    for name in TABLES:
+    for name in FILES:
         if (folder / name).is_file():
             _add(artifact, folder / name)
     return artifact

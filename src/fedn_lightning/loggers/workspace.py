@@ -19,16 +19,11 @@ from fedn_lightning.errors import FednError
 from fedn_lightning.loggers.aggregate import PREFIX, aggregate_id
 from fedn_lightning.loggers.aggregate import TIMELINES as POOLED_TIMELINES
 from fedn_lightning.loggers.media import TIMELINES
-from fedn_lightning.loggers.metrics import LOSSES, METRICS, SCORES, STEP
+from fedn_lightning.loggers.metrics import LOSSES, METRICS, SCORES, STEP, logged_name
+from fedn_lightning.results import names
 
-HEADLINES = {
-    "spotting/overall/f1": "F1 overall",
-    "spotting/macro/f1": "F1 macro",
-    "spotting/micro/f1": "F1 micro",
-    "detection/map@0.5": "mAP@0.5",
-    "strs": "STRS (micro)",
-}
-"""Scores of a test and of pooled folds, and what a reader calls them."""
+HEADLINES = {logged_name(path): name for path, name in names.HEADLINES.items()}
+"""Logged names of the first scores of a test and of pooled folds, and what tables call them."""
 
 EXTRA = 'The dashboard needs wandb-workspaces; install it with pip install "fedn-lightning[dashboard]".'
 REACH = 10

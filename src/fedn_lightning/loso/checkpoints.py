@@ -8,6 +8,7 @@ from typing import Any
 
 from fedn_lightning.errors import CheckpointError
 from fedn_lightning.loso.folds import Fold
+from fedn_lightning.results.names import LAST
 
 
 def resumable(folder: Path, fold: Fold) -> Path | None:
@@ -23,7 +24,7 @@ def resumable(folder: Path, fold: Fold) -> Path | None:
     Returns:
         `checkpoints/last.ckpt`, or None.
     """
-    last = folder / "checkpoints" / "last.ckpt"
+    last = folder / LAST
     if not last.is_file():
         return None
     # Imported here: torch takes seconds, and most calls end above.

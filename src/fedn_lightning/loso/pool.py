@@ -17,17 +17,18 @@ from fedn_lightning.errors import FoldError
 from fedn_lightning.events import EXPRESSION_TYPES, IntArray
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
-from fedn_lightning.loso.status import TABLES, problem
+from fedn_lightning.loso.status import problem
 from fedn_lightning.results import Names, read_run_tables, read_videos
+from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, RESULT, TABLES, TRUTH, VIDEOS
 from fedn_lightning.results.report import Report
 from fedn_lightning.results.scoring import count_emotions, score_published, score_strict
 from fedn_lightning.results.writing import PREDICTION_COLUMNS, TRUTH_COLUMNS, VIDEO_COLUMNS, write_csv
 
 COLUMNS = {
-    "predictions.csv": PREDICTION_COLUMNS,
-    "proposals.csv": PREDICTION_COLUMNS,
-    "truth.csv": TRUTH_COLUMNS,
-    "videos.csv": VIDEO_COLUMNS,
+    PREDICTIONS: PREDICTION_COLUMNS,
+    PROPOSALS: PREDICTION_COLUMNS,
+    TRUTH: TRUTH_COLUMNS,
+    VIDEOS: VIDEO_COLUMNS,
 }
 
 
@@ -79,7 +80,7 @@ def pool(experiment: Experiment, folds: Sequence[Fold], draws: int = 1000) -> Po
     folder = pooled_folder(experiment, folds[0].seed, partial=bool(missing))
     for name in TABLES:
         write_csv(folder / name, COLUMNS[name], gather(experiment, folds, name))
-    check_videos(experiment, folds, folder / "videos.csv")
+    check_videos(experiment, folds, folder / VIDEOS)
     tables = read_run_tables(folder)
     results = [read_result(experiment.fold_folder(fold)) for fold in folds]
     chosen_on = str(results[0].get("chosen_on", "validation"))
@@ -163,7 +164,7 @@ def gather(experiment: Experiment, folds: Sequence[Fold], name: str) -> list[lis
 
 def read_result(folder: Path) -> dict[str, Any]:
     """The `result.json` of a finished fold."""
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     return result
 
 

@@ -17,6 +17,7 @@ from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.status import read_status
 from fedn_lightning.loso.worker import Outcome
+from fedn_lightning.results.names import CONFIG, METRICS_LOG
 from fedn_lightning.utils.console import LiveTable, clock
 
 DONE = ("finished", "already finished")
@@ -68,7 +69,7 @@ class Watch:
         begun = _modified(self.experiment.beside(fold, ".log"))
         if outcome is None and begun < self.began - 1:  # file systems round times
             return View(fold, "waiting")
-        epoch, score = read_metrics(folder / "metrics.csv", self.experiment.monitor, self.experiment.monitor_mode)
+        epoch, score = read_metrics(folder / METRICS_LOG, self.experiment.monitor, self.experiment.monitor_mode)
         status = read_status(folder)
         if outcome is not None:
             seconds = status.seconds if status else 0.0
@@ -169,4 +170,4 @@ def _modified(path: Path) -> float:
 
 def _made(folder: Path, default: float) -> float:
     """When a run began to write; its configuration is written first."""
-    return _modified(folder / "config.yaml") or default
+    return _modified(folder / CONFIG) or default

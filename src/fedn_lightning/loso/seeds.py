@@ -17,6 +17,7 @@ from fedn_lightning.loso.status import problem, read_status, training_seconds
 from fedn_lightning.loso.summary import markdown, pooled_json, seeds_json
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.results import Names, read_videos
+from fedn_lightning.results.names import RESULT, VIDEOS
 from fedn_lightning.results.report import subject_table
 from fedn_lightning.results.run_folder import RunConfig
 from fedn_lightning.utils.files import write_json, write_text
@@ -43,7 +44,7 @@ def pool_seeds(experiment: Experiment, every: Sequence[Fold], wanted: Sequence[F
         complete = all(problem(experiment, fold) is None for fold in full)
         seeds.append(pool(experiment, full if complete else [f for f in wanted if f.seed == seed], draws))
     for pooled in seeds:
-        write_json(pooled.folder / "result.json", {"experiment": experiment.to_json(), **pooled_json(pooled)})
+        write_json(pooled.folder / RESULT, {"experiment": experiment.to_json(), **pooled_json(pooled)})
         write_text(pooled.folder / "result.md", markdown(pooled))
         log_aggregate(_aggregate(experiment, pooled))
     grouped = f"-group{experiment.group}" if experiment.group > 1 else ""
@@ -92,7 +93,7 @@ def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:
     }
     folds = [experiment.folder / f"seed{pooled.seed}" / name for name in pooled.folds]
     names = Names()
-    read_videos(pooled.folder / "videos.csv", names)  # first, as in pooling, so that the indices are the same
+    read_videos(pooled.folder / VIDEOS, names)  # first, as in pooling, so that the indices are the same
     return Aggregate(
         settings=_settings(experiment, folds[0]),
         group=experiment.tracking_group(pooled.seed),

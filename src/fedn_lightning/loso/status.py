@@ -15,14 +15,12 @@ from typing import Any
 from fedn_lightning.errors import FoldError
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
+from fedn_lightning.results.names import CONFIG, LAST, RESULT, TABLES
 from fedn_lightning.utils.files import write_json
 
 NAME = "status.json"
 FORMAT = 1
-TABLES = ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv")
-"""What pooling reads."""
-
-VOUCHED = (*TABLES, "result.json", "config.yaml")
+CHECKED = (*TABLES, RESULT, CONFIG)
 """Files whose checksums a finished status holds."""
 
 
@@ -39,7 +37,7 @@ class Status:
         seconds: time from start to end of this attempt; 0 while it runs.
         failure: why it ended unfinished; empty while it runs.
         resumed: whether this attempt went on from a checkpoint.
-        checksums: SHA-256 of the files of :data:`VOUCHED`, by name; empty unless finished.
+        checksums: SHA-256 of the files of :data:`CHECKED`, by name; empty unless finished.
     """
 
     config_hash: str
@@ -98,7 +96,7 @@ def problem(experiment: Experiment, fold: Fold) -> str | None:
     refuse_another(status, experiment, fold)
     if not status.finished:
         return status.failure or "it was not run to its end"
-    for name in VOUCHED:
+    for name in CHECKED:
         if status.checksums.get(name) != checksum(folder / name):
             return f"{name} is not the file that was written"
     return None
@@ -132,7 +130,7 @@ def checksum(path: Path) -> str | None:
 def training_seconds(folder: Path) -> float | None:
     """Time between a run's first file and its last checkpoint; None if one of them is not there."""
     try:
-        return (folder / "checkpoints" / "last.ckpt").stat().st_mtime - (folder / "config.yaml").stat().st_mtime
+        return (folder / LAST).stat().st_mtime - (folder / CONFIG).stat().st_mtime
     except OSError:
         return None
 
@@ -150,10 +148,10 @@ def seal_orphan(experiment: Experiment, fold: Fold) -> bool:
     status = read_status(folder)
     if status is None and not (folder / NAME).exists():
         status = Status(experiment.config_hash, fold.seed, fold.subjects)
-    if status is None or status.finished or status.failure or not (folder / "result.json").is_file():
+    if status is None or status.finished or status.failure or not (folder / RESULT).is_file():
         return False
-    started = status.started or (folder / "config.yaml").stat().st_mtime
-    ended = (folder / "result.json").stat().st_mtime
+    started = status.started or (folder / CONFIG).stat().st_mtime
+    ended = (folder / RESULT).stat().st_mtime
     seal(experiment, fold, replace(status, started=started, seconds=round(ended - started, 3)))
     return True
 
@@ -170,12 +168,12 @@ def seal(experiment: Experiment, fold: Fold, status: Status) -> None:
         FoldError: saying what is missing or wrong.
     """
     folder = experiment.fold_folder(fold)
-    checksums = {name: checksum(folder / name) for name in VOUCHED}
+    checksums = {name: checksum(folder / name) for name in CHECKED}
     missing = [name for name, value in checksums.items() if value is None]
     if missing:
         msg = f"{folder} lacks {', '.join(missing)}."
         raise FoldError(msg)
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     if result.get("split") != "test" or sorted(result.get("subjects", [])) != sorted(fold.subjects):
         msg = f"{folder}/result.json is not the test of {fold.name}."
         raise FoldError(msg)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.metrics.functional.spotting import show
+from fedn_lightning.results.names import headlines
 from fedn_lightning.results.report import subject_table, to_json
 from fedn_lightning.results.result import GIVEN
 from fedn_lightning.results.writing import markdown_table
@@ -18,30 +19,7 @@ if TYPE_CHECKING:
     from fedn_lightning.loso.pool import Pooled
 
 
-HEADLINES = {
-    "spotting.overall.f1": "F1 overall",
-    "spotting.macro.f1": "F1 macro",
-    "spotting.micro.f1": "F1 micro",
-    "detection.map@0.5": "mAP@0.5",
-    "strs": "STRS (micro)",
-}
-"""Scores by their path in the report, and what a reader calls them."""
-
-
-HEADLINES_GIVEN = {
-    "recognition.f1_analysis": "F1 (micro)",
-    "recognition.uf1": "UF1 (micro)",
-    "recognition.uar": "UAR (micro)",
-}
-"""The same where the intervals were given, so that there is only recognition to score."""
-
-
 SELECTIONS = {"strict": "strict", "published": "published (selected on test data)"}
-
-
-def headlines(given: bool) -> dict[str, str]:
-    """The headlines of a result whose intervals were given, or were spotted."""
-    return HEADLINES_GIVEN if given else HEADLINES
 
 
 def pooled_json(pooled: Pooled) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from fedn_lightning.loso.checkpoints import resumable
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.status import NAME, Status, problem, seal, seal_orphan
+from fedn_lightning.results.names import RESULT
 from fedn_lightning.results.run_folder import RunFolder
 
 POLL = 0.1
@@ -206,7 +207,7 @@ def _clear(folder: Path, fold: Fold) -> Path | None:
     """
     checkpoint = resumable(folder, fold)
     if checkpoint is not None:
-        for name in ("result.json", NAME):
+        for name in (RESULT, NAME):
             (folder / name).unlink(missing_ok=True)
     elif any(folder.glob("checkpoints/*.ckpt")):
         RunFolder(folder).set_aside()  # trained weights are never deleted

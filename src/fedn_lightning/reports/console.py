@@ -11,13 +11,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from fedn_lightning.results.names import PREDICTIONS, RESULT
 from fedn_lightning.results.result import GIVEN, STRICT, VALIDATION, flatten
 
 GROUPS = {"macro": "macro", "micro": "micro", "overall": "overall", "type_agnostic": "any type"}
 FILES = {
     "timelines": "one picture per video: truth, predictions, confidence",
-    "predictions.csv": "what was found, inclusive frames",
-    "result.json": "these numbers",
+    PREDICTIONS: "what was found, inclusive frames",
+    RESULT: "these numbers",
     "curves.png": "losses and validation scores",
     "checkpoints": "best.ckpt, last.ckpt",
 }

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from fedn_lightning.loso.summary import SELECTIONS, headline_rows, headlines, over_seeds, title
+from fedn_lightning.loso.summary import SELECTIONS, headline_rows, over_seeds, title
 from fedn_lightning.metrics.functional.spotting import show
+from fedn_lightning.results.names import headlines
 from fedn_lightning.results.report import subject_table
 
 if TYPE_CHECKING:

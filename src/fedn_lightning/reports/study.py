@@ -12,22 +12,13 @@ from fedn_lightning.analysis.comparison import signed
 from fedn_lightning.loggers.metrics import logged_name
 from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.reports.labels import labels_json, labels_markdown
+from fedn_lightning.results.names import SCORE_NAMES, STUDY_SCORES
 from fedn_lightning.results.writing import markdown_table
 from fedn_lightning.utils.files import plain, write_atomically, write_json, write_text
 
 if TYPE_CHECKING:
     from fedn_lightning.study.labels import Answer
     from fedn_lightning.study.statistics import Estimate, Line
-
-NAMES = {
-    "spotting.macro.f1": "F1 macro",
-    "spotting.micro.f1": "F1 micro",
-    "spotting.overall.f1": "F1 overall",
-    "detection.map@0.5": "mAP@0.5",
-    "strs": "STRS (micro)",
-    "false_alarms_a_minute": "false alarms/min",
-}
-"""Scores by their path, and what a reader calls them."""
 
 FILES = {"md": "study.md", "json": "study.json", "png": "study.png"}
 """What is written beside the rows' files."""
@@ -71,12 +62,12 @@ def study_markdown(name: str, baseline: str, lines: Sequence[Line], draws: int) 
 
 def score_rows(lines: Sequence[Line]) -> list[tuple[str, ...]]:
     """Rows of name, seeds, scores with intervals, size and time; the first is the head."""
-    head = ("row", "seeds", *NAMES.values(), "parameters", "s/epoch")
+    head = ("row", "seeds", *(SCORE_NAMES[path] for path in STUDY_SCORES), "parameters", "s/epoch")
     body = [
         (
             line.row.name,
             str(len(line.row.seeds)),
-            *(cell(line.estimates[path]) for path in NAMES),
+            *(cell(line.estimates[path]) for path in STUDY_SCORES),
             size(line.row.trained_parameters),
             show(line.seconds_an_epoch, 1),
         )
@@ -87,10 +78,10 @@ def score_rows(lines: Sequence[Line]) -> list[tuple[str, ...]]:
 
 def difference_rows(lines: Sequence[Line]) -> list[tuple[str, ...]]:
     """Rows of name, common seeds and differences with intervals; the first is the head."""
-    head = ("row", "seeds", *NAMES.values())
+    head = ("row", "seeds", *(SCORE_NAMES[path] for path in STUDY_SCORES))
     compared = [line for line in lines if line.differences]
     body = [
-        (line.row.name, " ".join(map(str, line.common)), *(signed(line.differences[path]) for path in NAMES))
+        (line.row.name, " ".join(map(str, line.common)), *(signed(line.differences[path]) for path in STUDY_SCORES))
         for line in compared
     ]
     return [head, *body]
@@ -186,15 +177,15 @@ def save_study(path: str | Path, baseline: str, lines: Sequence[Line]) -> Path:
 
     figure = Figure(figsize=(13, 0.34 * len(lines) + 1.7), dpi=110, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(NAMES), sharey=True)
-    for axes, (score, label) in zip(panels, NAMES.items(), strict=True):
-        _draw_score(axes, score, label, baseline, lines)
+    panels = figure.subplots(1, len(STUDY_SCORES), sharey=True)
+    for axes, score in zip(panels, STUDY_SCORES, strict=True):
+        _draw_score(axes, score, baseline, lines)
     panels[0].set_yticks(range(len(lines)), [line.row.name.replace("_", " ") for line in lines])
     panels[0].invert_yaxis()
     return write_atomically(path, lambda temporary: figure.savefig(temporary))
 
 
-def _draw_score(axes: Any, score: str, label: str, baseline: str, lines: Sequence[Line]) -> None:
+def _draw_score(axes: Any, score: str, baseline: str, lines: Sequence[Line]) -> None:
     shown = [line.estimates[score] for line in lines]
     for place, (line, found) in enumerate(zip(lines, shown, strict=True)):
         if math.isnan(found.value):
@@ -205,7 +196,7 @@ def _draw_score(axes: Any, score: str, label: str, baseline: str, lines: Sequenc
         axes.plot([found.value], [place], "o", color=colour, markersize=5.5)
         if line.row.name == baseline:
             axes.axvline(found.value, color=INK, linewidth=0.8, linestyle=":", zorder=0)
-    axes.set_title(label, fontsize=10, loc="left", color=INK, weight="bold", pad=8)
+    axes.set_title(SCORE_NAMES[score], fontsize=10, loc="left", color=INK, weight="bold", pad=8)
     axes.set_xlim(*_span(shown))
     axes.locator_params(axis="x", nbins=4)
     axes.grid(axis="x", color="#eceef0", linewidth=0.8)

@@ -1,4 +1,4 @@
-"""Names and spellings in files of events, and the indices they get."""
+"""Names that several packages use: files of a run, scores, and the subjects, videos and emotions in files of events."""
 
 from __future__ import annotations
 
@@ -7,6 +7,45 @@ from typing import Literal
 
 from fedn_lightning.events import NO_EMOTION
 from fedn_lightning.utils.names import loose_form, normal_form, other_spellings
+
+CONFIG, RESULT, ENVIRONMENT, METRICS_LOG = "config.yaml", "result.json", "env.txt", "metrics.csv"
+"""Files of a run folder: configuration, scores of its test, versions and machine, and the numbers of each epoch."""
+
+PREDICTIONS, PROPOSALS, TRUTH, VIDEOS = "predictions.csv", "proposals.csv", "truth.csv", "videos.csv"
+TABLES = (PREDICTIONS, PROPOSALS, TRUTH, VIDEOS)
+"""What a test writes of its videos; everything is scored again from these files."""
+
+BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
+"""Checkpoints of a run: the best epoch's and the last one's."""
+
+SCORE_NAMES = {
+    "spotting.overall.f1": "F1 overall",
+    "spotting.macro.f1": "F1 macro",
+    "spotting.micro.f1": "F1 micro",
+    "detection.map@0.5": "mAP@0.5",
+    "strs": "STRS (micro)",
+    "recognition.f1_analysis": "recognition F1 (micro)",
+    "recognition.uf1": "UF1 (micro)",
+    "recognition.uar": "UAR (micro)",
+    "false_alarms_a_minute": "false alarms/min",
+}
+"""What tables call a score, by its path in `fedn evaluate --json`."""
+
+STUDY_SCORES = (
+    "spotting.macro.f1",
+    "spotting.micro.f1",
+    "spotting.overall.f1",
+    "detection.map@0.5",
+    "strs",
+    "false_alarms_a_minute",
+)
+"""The scores of a study's table."""
+
+HEADLINES = {path: SCORE_NAMES[path] for path in list(SCORE_NAMES)[:5]}
+"""The scores that reports show first."""
+
+HEADLINES_GIVEN = {path: name for path, name in SCORE_NAMES.items() if path.startswith("recognition.")}
+"""The same where the intervals were given, so that there is only recognition to score."""
 
 ChallengeFormat = Literal["megc", "str"]
 """The spotting challenge's file, the spot-then-recognise challenge's."""
@@ -28,6 +67,11 @@ TYPES = {"macro": 0, "micro": 1, "mae": 0, "me": 1, "macro-expression": 0, "micr
 
 NOT_ANALYSED = ("others",)
 """Emotion names that are expressions without an analysed class, unless a caller says otherwise."""
+
+
+def headlines(given: bool) -> dict[str, str]:
+    """Path and name of the first scores, of a result whose intervals were given or of one that spotted them."""
+    return HEADLINES_GIVEN if given else HEADLINES
 
 
 @dataclass

@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from fedn_lightning.errors import ConfigError
+from fedn_lightning.results.names import CONFIG, ENVIRONMENT
 
 
 class RunFolder:
@@ -112,7 +113,7 @@ class RunConfig:
     def read(cls, folder: Path) -> Self:
         """Reads `config.yaml` of a run folder; a missing or broken file gives an empty configuration."""
         try:
-            value = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+            value = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError):
             value = {}
         return cls(value if isinstance(value, dict) else {})
@@ -162,7 +163,7 @@ def _mapping(content: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 def read_environment(folder: Path) -> dict[str, str]:
     """The lines of `env.txt` as words and values; empty if there is none."""
     try:
-        lines = (folder / "env.txt").read_text(encoding="utf-8").splitlines()
+        lines = (folder / ENVIRONMENT).read_text(encoding="utf-8").splitlines()
     except OSError:
         return {}
     return {key: value for key, mark, value in (line.partition(": ") for line in lines) if mark}

@@ -14,11 +14,12 @@ from fedn_lightning.datasets.base import GENERATED
 from fedn_lightning.errors import FednError, PredictionFileError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, IntArray, Video
 from fedn_lightning.results import Names, RunTables, find_run, read_run_tables
+from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, RESULT, TRUTH, VIDEOS
 from fedn_lightning.results.report import Report
 from fedn_lightning.results.run_folder import RunConfig, read_environment, resolve
 from fedn_lightning.results.scoring import count_emotions, score_published, score_strict
 
-NEEDED = ("predictions.csv", "truth.csv", "videos.csv")
+NEEDED = (PREDICTIONS, TRUTH, VIDEOS)
 """Without these there is nothing to show; whatever else is missing is said on the page."""
 
 
@@ -86,7 +87,7 @@ def read_run(folder: str | Path, draws: int = 1000) -> RunFiles:
     """
     home = find_run(Path(folder), NEEDED)
     notes: list[str] = []
-    result = _read_json(home / "result.json", notes)
+    result = _read_json(home / RESULT, notes)
     pooled = "strict" in result
     tables = _read_tables(home, notes)
     names, truths, claimed, proposals = tables.names, tables.truths, tables.claimed, tables.proposals
@@ -128,13 +129,13 @@ def _read_json(path: Path, notes: list[str]) -> dict[str, Any]:
 
 
 def _read_tables(home: Path, notes: list[str]) -> RunTables:
-    if (home / "proposals.csv").is_file():
+    if (home / PROPOSALS).is_file():
         return read_run_tables(home)
     notes.append(
         "proposals.csv is not there: mAP, operating curves and confidences are those of predictions.csv alone, "
         "so of what lies above the thresholds."
     )
-    return read_run_tables(home, proposals="predictions.csv")
+    return read_run_tables(home, proposals=PREDICTIONS)
 
 
 def _homes(home: Path, names: Names, pooled: Mapping[str, Any]) -> dict[str, Path]:

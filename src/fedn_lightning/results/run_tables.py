@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedn_lightning.errors import PredictionFileError
-from fedn_lightning.results.names import Names
+from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, TABLES, TRUTH, VIDEOS, Names
 from fedn_lightning.results.reading import EventFile, read_events, read_videos
-
-RUN_FILES = ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv")
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class RunTables:
     proposals: EventFile
 
 
-def read_run_tables(folder: Path, truth: Path | None = None, proposals: str = "proposals.csv") -> RunTables:
+def read_run_tables(folder: Path, truth: Path | None = None, proposals: str = PROPOSALS) -> RunTables:
     """Reads `videos.csv`, `truth.csv`, `predictions.csv` and `proposals.csv`.
 
     Args:
@@ -45,13 +43,13 @@ def read_run_tables(folder: Path, truth: Path | None = None, proposals: str = "p
     """
     # Always in this order, so that an emotion has the same index whoever reads the folder.
     names = Names()
-    minutes = read_videos(folder / "videos.csv", names)
-    truths = read_events(truth or folder / "truth.csv", names, truth=True)
-    claimed = read_events(folder / "predictions.csv", names)
+    minutes = read_videos(folder / VIDEOS, names)
+    truths = read_events(truth or folder / TRUTH, names, truth=True)
+    claimed = read_events(folder / PREDICTIONS, names)
     return RunTables(names, minutes, truths, claimed, read_events(folder / proposals, names))
 
 
-def find_run(folder: Path, needed: Sequence[str] = RUN_FILES) -> Path:
+def find_run(folder: Path, needed: Sequence[str] = TABLES) -> Path:
     """The folder with the predictions: `folder` itself, or the only pooled one in it or in an experiment below it.
 
     Args:

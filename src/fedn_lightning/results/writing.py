@@ -10,6 +10,7 @@ from pathlib import Path
 from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, Video, to_inclusive
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.results import CHALLENGE_COLUMNS, ChallengeFormat
+from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, TRUTH, VIDEOS
 from fedn_lightning.utils.files import write_atomically
 
 TRUTH_COLUMNS = ("subject", "video", "onset", "offset", "type", "emotion")
@@ -82,10 +83,10 @@ def write_tables(record: DetectionRecord, folder: str | Path) -> list[Path]:
     claimed = at_threshold(record.predictions, record.threshold)
     truths = [row[: len(TRUTH_COLUMNS)] for row in event_rows(record, record.truths)]
     return [
-        write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, event_rows(record, claimed)),
-        write_csv(folder / "proposals.csv", PREDICTION_COLUMNS, event_rows(record, record.predictions)),
-        write_csv(folder / "videos.csv", VIDEO_COLUMNS, video_rows(record)),
-        write_csv(folder / "truth.csv", TRUTH_COLUMNS, truths),
+        write_csv(folder / PREDICTIONS, PREDICTION_COLUMNS, event_rows(record, claimed)),
+        write_csv(folder / PROPOSALS, PREDICTION_COLUMNS, event_rows(record, record.predictions)),
+        write_csv(folder / VIDEOS, VIDEO_COLUMNS, video_rows(record)),
+        write_csv(folder / TRUTH, TRUTH_COLUMNS, truths),
     ]
 
 

@@ -19,6 +19,7 @@ from fedn_lightning.events import EventTable, IntArray
 from fedn_lightning.loso.pool import pooled_folder
 from fedn_lightning.metrics.functional.spotting import ratio
 from fedn_lightning.results import Names, read_events, read_videos
+from fedn_lightning.results.names import TRUTH, VIDEOS
 from fedn_lightning.study.driver import digest, measure
 from fedn_lightning.study.plan import Unit
 from fedn_lightning.study.rows import RowResult, SeedResult, compact, seed_from_json, seed_json
@@ -111,7 +112,7 @@ def cross(units: Sequence[Unit], pair: Sequence[str], results: str | Path) -> bo
     seeds = {}
     for seed, both in ready.items():
         folders = [_pooled_folder(unit) for unit in both]
-        mine, theirs = (measure(a, truth=b / "truth.csv") for a, b in (folders, reversed(folders)))
+        mine, theirs = (measure(a, truth=b / TRUTH) for a, b in (folders, reversed(folders)))
         seeds[seed] = {k: replace(v, digest=marks[seed]) for k, v in zip(SOURCES, (mine, theirs), strict=True)}
     classes, confusion = compare_labels(folders[0], folders[1])
     value = {
@@ -129,7 +130,7 @@ def _pooled_folder(unit: Unit) -> Path:
 
 def _pooled(unit: Unit) -> bool:
     """Whether all folds of a unit are finished and pooled."""
-    return not unit.unfinished() and (_pooled_folder(unit) / "truth.csv").is_file()
+    return not unit.unfinished() and (_pooled_folder(unit) / TRUTH).is_file()
 
 
 def try_to_cross(
@@ -209,8 +210,8 @@ def compare_labels(expert: Path, self_report: Path) -> tuple[tuple[str, ...], In
         FoldError: if the tables differ in more than emotions.
     """
     names = Names()
-    read_videos(expert / "videos.csv", names)
-    one, other = (_ordered(read_events(f / "truth.csv", names, truth=True).events) for f in (expert, self_report))
+    read_videos(expert / VIDEOS, names)
+    one, other = (_ordered(read_events(f / TRUTH, names, truth=True).events) for f in (expert, self_report))
     if len(one) != len(other) or any(
         not np.array_equal(getattr(one, column), getattr(other, column)) for column in ("video", "start", "end", "type")
     ):

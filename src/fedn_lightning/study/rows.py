@@ -20,15 +20,6 @@ from fedn_lightning.metrics.functional.tally import RankedDetections, SubjectCou
 from fedn_lightning.utils.files import plain, write_text
 
 FORMAT = 1
-SCORES = (
-    "spotting.macro.f1",
-    "spotting.micro.f1",
-    "spotting.overall.f1",
-    "detection.map@0.5",
-    "strs",
-    "false_alarms_a_minute",
-)
-"""Scores of the table, by their path."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from fedn_lightning.analysis.comparison import Difference, difference
 from fedn_lightning.events import FloatArray, IntArray
 from fedn_lightning.metrics.functional.spotting import SpottingScores, ratio
 from fedn_lightning.metrics.functional.tally import weighted_scores
-from fedn_lightning.study.rows import SCORES, RowResult, SeedResult
+from fedn_lightning.results.names import STUDY_SCORES
+from fedn_lightning.study.rows import RowResult, SeedResult
 
 OVERALL = SpottingScores.groups().index("overall")
 FALSE_POSITIVES = 1
@@ -87,8 +88,8 @@ def lines_of(rows: Sequence[RowResult], baseline: str, draws: int = 1000, seed: 
         lines.append(
             Line(
                 row,
-                {path: estimate(mine, path, seed) for path in SCORES},
-                {path: paired(mine, sampled[baseline], path, common, seed) for path in SCORES} if common else {},
+                {path: estimate(mine, path, seed) for path in STUDY_SCORES},
+                {path: paired(mine, sampled[baseline], path, common, seed) for path in STUDY_SCORES} if common else {},
                 common,
             )
         )
@@ -117,7 +118,7 @@ def sample(result: SeedResult, draws: int, seed: int = 0) -> Samples:
     weights = subject_draws(len(result.subjects), draws, seed)
     place = np.argsort(np.argsort(np.array(result.subjects)))
     values = [scores_under(result, weight[place]) for weight in weights]
-    return {path: np.array([value[path] for value in values]) for path in SCORES}
+    return {path: np.array([value[path] for value in values]) for path in STUDY_SCORES}
 
 
 def subject_draws(count: int, draws: int, seed: int) -> IntArray:
@@ -127,19 +128,19 @@ def subject_draws(count: int, draws: int, seed: int) -> IntArray:
 
 
 def scores_under(result: SeedResult, weight: IntArray) -> dict[str, float]:
-    """The scores of :data:`SCORES` with each subject `(S,)` counted so many times."""
+    """The scores of :data:`STUDY_SCORES` with each subject `(S,)` counted so many times."""
     subjects = result.tally.subjects
     scores: Mapping[str, float] = weighted_scores(result.tally, weight[subjects.index])
     alarms = float(weight[subjects.index] @ subjects.counts[:, OVERALL, FALSE_POSITIVES])
     rate = ratio(alarms, float(weight @ result.minutes))
     # Who names no emotion in any proposal has no STRS, as it has no mAP.
     spots_only = not len(result.tally.ranked.classes)
-    known = {path: scores[path] for path in SCORES if path in scores}
+    known = {path: scores[path] for path in STUDY_SCORES if path in scores}
     return {**known, "strs": float("nan") if spots_only else known["strs"], "false_alarms_a_minute": rate}
 
 
 def plain_scores(result: SeedResult) -> dict[str, float]:
-    """The scores of :data:`SCORES` of one seed."""
+    """The scores of :data:`STUDY_SCORES` of one seed."""
     return scores_under(result, np.ones(len(result.subjects), np.int64))
 
 

@@ -24,6 +24,7 @@ from fedn_lightning.reports.clips import Clips, data_uri, read_crops
 from fedn_lightning.reports.html.skeleton import Markup, missing, paragraph, section
 from fedn_lightning.reports.html.strips import describe
 from fedn_lightning.reports.html.timelines import moment
+from fedn_lightning.results.names import BEST
 from fedn_lightning.results.run_scores import RunFiles
 from fedn_lightning.tasks.encoding import encode_windows
 from fedn_lightning.video.store import StoredVideo
@@ -315,7 +316,7 @@ class _Networks:
         Raises:
             CheckpointError: if its checkpoint is not there or cannot be used.
         """
-        path = self._homes[subject] / "checkpoints" / "best.ckpt"
+        path = self._homes[subject] / BEST
         if str(path) not in self._read:
             self._read[str(path)] = load_network(path)
         return self._read[str(path)]

@@ -11,6 +11,7 @@ from fedn_lightning.reports.curves import panels_of, read_metrics
 from fedn_lightning.reports.html.charts import training_chart
 from fedn_lightning.reports.html.skeleton import Markup, missing, section
 from fedn_lightning.reports.svg import Line
+from fedn_lightning.results.names import METRICS_LOG
 from fedn_lightning.results.run_scores import RunFiles
 
 FOLD_METRICS = {
@@ -24,7 +25,7 @@ STEPS = 60
 
 def training_section(run: RunFiles) -> Markup:
     """The curves of `metrics.csv`, of the run or of all folds."""
-    logs = {home.name: home / "metrics.csv" for home in dict.fromkeys(run.homes.values())}
+    logs = {home.name: home / METRICS_LOG for home in dict.fromkeys(run.homes.values())}
     there = {name: path for name, path in logs.items() if path.is_file()}
     parts: list[str] = []
     if len(there) < len(logs):
