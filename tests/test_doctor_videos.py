@@ -46,5 +46,5 @@ def test_wrong_frames_are_noticed() -> None:
     import numpy as np
 
     film = np.repeat(np.array(videos.GREYS, np.uint8), 4 * 4 * 3).reshape(-1, 4, 4, 3)
-    assert videos.judge(film) == "right"
-    assert videos.judge(film[::-1]) == "a frame is off by 200 grey levels"
+    assert videos.compare_frames(film) == "right"
+    assert videos.compare_frames(film[::-1]) == "a frame is off by 200 grey levels"

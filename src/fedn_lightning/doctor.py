@@ -1,4 +1,4 @@
-"""One visit of the doctor: everything that is looked at, in under three seconds."""
+"""Checks of the machine, the packages, the data and the video readers for `fedn doctor`, in under three seconds."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from fedn_lightning.video.readers import Reader, open_video
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: what was looked at.
-        value: how it is.
+        name: what was checked.
+        value: what was found.
         problem: what is wrong and what to do, a sentence; empty if nothing is.
         broken: whether something that everybody needs does not work.
     """
@@ -79,13 +79,13 @@ def to_markdown(sections: Sequence[Section]) -> str:
 
 
 def to_plain(sections: Sequence[Section]) -> dict[str, Any]:
-    """The same as what JSON knows."""
+    """The same as plain values for JSON."""
     found = {section.title.lower(): [asdict(finding) for finding in section.findings] for section in sections}
     return {"broken": is_broken(sections), "problems": problems(sections), **found}
 
 
 def impersonal(sections: Sequence[Section], home: Path | None = None) -> list[Section]:
-    """The same with the home folder written as `~`, so that no name of a person is pasted along.
+    """The same with the home folder written as `~`, so that a pasted report shows no user name.
 
     >>> section = Section("Data", (Finding("root", "/ada/data"),))
     >>> impersonal([section], Path("/ada"))[0].findings[0].value
@@ -104,10 +104,10 @@ def impersonal(sections: Sequence[Section], home: Path | None = None) -> list[Se
 
 GB = 1e9
 
-LEAST_ROOM = 3.0
+MIN_DISK = 3.0
 """GB: generated corpus, stills, crops and runs of `make fit` take some 2 GB."""
 
-LEAST_MEMORY = 2.0
+MIN_MEMORY = 2.0
 """GB: `make fit` takes 1.4."""
 
 
@@ -115,7 +115,7 @@ def machine(paths: bool = False) -> Section:
     """System, Python, cores, memory, disk.
 
     Args:
-        paths: also tell where Python and the current folder lie.
+        paths: also show the paths of Python and of the current folder.
     """
     where = [Finding("Python's place", sys.executable), Finding("folder", str(Path.cwd()))] if paths else []
     return Section(
@@ -132,7 +132,7 @@ def machine(paths: bool = False) -> Section:
 
 
 def devices() -> Section:
-    """What torch computes on."""
+    """Devices that torch can use."""
     import torch
 
     found = [Finding("threads", f"{torch.get_num_threads()} of torch (OMP_NUM_THREADS {_setting('OMP_NUM_THREADS')})")]
@@ -151,15 +151,15 @@ def devices() -> Section:
 
 
 def disk(free: float) -> Finding:
-    """Room where the command was typed, in bytes.
+    """Checks the free space, in bytes, of the disk of the current folder.
 
     >>> disk(1e9).problem
     'The disk has 1.0 GB free; make fit needs about 3. Make room, or work in a folder on another disk.'
     """
     problem = ""
-    if free < LEAST_ROOM * GB:
+    if free < MIN_DISK * GB:
         problem = (
-            f"The disk has {free / GB:.1f} GB free; make fit needs about {LEAST_ROOM:g}. "
+            f"The disk has {free / GB:.1f} GB free; make fit needs about {MIN_DISK:g}. "
             f"Make room, or work in a folder on another disk."
         )
     return Finding("disk", f"{free / GB:.1f} GB free", problem)
@@ -171,15 +171,15 @@ def _memory() -> Finding:
     if available is None:
         return Finding("memory", f"{total / GB:.1f} GB" if total else "unknown")
     problem = ""
-    if available < LEAST_MEMORY * GB:
+    if available < MIN_MEMORY * GB:
         problem = (
-            f"{available / GB:.1f} GB of memory are free; training needs about {LEAST_MEMORY:g}. End other programs."
+            f"{available / GB:.1f} GB of memory are free; training needs about {MIN_MEMORY:g}. End other programs."
         )
     return Finding("memory", f"{available / GB:.1f} of {total / GB:.1f} GB free", problem)
 
 
 def _available() -> int | None:
-    """Bytes that programs can still take; None where the system does not tell it so."""
+    """Available memory in bytes; None on systems without `/proc/meminfo`."""
     info = Path("/proc/meminfo")
     if not info.is_file():
         return None
@@ -272,7 +272,7 @@ def data(experiments: Path, folder: Path) -> Section:
         experiments: folder of experiment files; paths in them start from the current folder.
         folder: the data folder.
     """
-    named = places(experiments)
+    named = configured_paths(experiments)
     found = [
         Finding(place, f"{'there' if Path(place).exists() else 'not there'} ({', '.join(sorted(who))})")
         for place, who in sorted(named.items())
@@ -286,7 +286,7 @@ def data(experiments: Path, folder: Path) -> Section:
     return Section("Data", tuple(found))
 
 
-def places(experiments: Path) -> dict[str, set[str]]:
+def configured_paths(experiments: Path) -> dict[str, set[str]]:
     """Data roots and encoder weights by the experiments that name them."""
     named: dict[str, set[str]] = {}
     for file in sorted(experiments.rglob("*.yaml")):
@@ -294,12 +294,12 @@ def places(experiments: Path) -> dict[str, set[str]]:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
             continue  # fedn fit says what is wrong with it
-        for place in _places_of(content):
+        for place in _paths_of(content):
             named.setdefault(place, set()).add(file.stem)
     return named
 
 
-def _places_of(content: Any) -> list[str]:
+def _paths_of(content: Any) -> list[str]:
     paths = (
         ("data", "init_args", "corpus", "root"),
         ("data", "init_args", "root"),
@@ -351,17 +351,19 @@ def login_of(server: str) -> str:
     return ""
 
 
-def visit(experiments: Path = Path("experiments"), folder: Path = Path("data"), paths: bool = False) -> list[Section]:
-    """Looks at everything.
+def run_checks(
+    experiments: Path = Path("experiments"), folder: Path = Path("data"), paths: bool = False
+) -> list[Section]:
+    """Runs all checks.
 
     Args:
         experiments: folder of experiment files.
         folder: folder of data sets.
-        paths: also tell where Python and the current folder lie.
+        paths: also show the paths of Python and of the current folder.
     """
     first = [packages(), extras()]
     if any(finding.broken for finding in first[0].findings):
-        return [*first, machine(paths), data(experiments, folder), wandb()]  # the rest would only say the same again
+        return [*first, machine(paths), data(experiments, folder), wandb()]  # the other checks need these packages
 
     with tempfile.TemporaryDirectory() as scratch:
         film = Path(scratch) / "film.mp4"
@@ -389,26 +391,26 @@ print(decode("decord", sys.argv[1]))
 
 @dataclass
 class DecordTrial:
-    """decord at work in a child process: its native code may hang, or end the process."""
+    """Runs decord in a child process, because its native code may hang or crash."""
 
     child: subprocess.Popen[str]
 
     @classmethod
     def start(cls, film: Path) -> DecordTrial:
         """Begins to decode the film; :meth:`finding` waits for it."""
-        words = [sys.executable, "-c", CHILD, str(film)]
-        return cls(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        command = [sys.executable, "-c", CHILD, str(film)]
+        return cls(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
 
     def finding(self) -> Finding:
-        """How it went. Without decord videos are read by PyAV, so a failure is a problem and no more."""
+        """Waits for the result. Without decord, PyAV reads videos, so a failure is a problem but not fatal."""
         instead = "Videos are read by PyAV instead; reinstall it with: pip install --force-reinstall decord"
         try:
-            said, complaint = self.child.communicate(timeout=PATIENCE)
+            output, complaint = self.child.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.communicate()
             return Finding("decord", "hangs", f"decord made no progress for {PATIENCE:g} s. {instead}")
-        answer = said.strip().splitlines()[-1] if said.strip() else ""
+        answer = output.strip().splitlines()[-1] if output.strip() else ""
         if self.child.returncode == 0 and answer == "right":
             return Finding("decord", "decodes H.264")
         why = answer or (complaint.strip().splitlines() or [f"exit code {self.child.returncode}"])[-1]
@@ -436,13 +438,13 @@ def decode(reader: Reader, film: str) -> str:
         source.close()
     except (VideoError, ImportError, OSError) as error:
         return str(error)
-    return judge(frames)
+    return compare_frames(frames)
 
 
-def judge(frames: npt.NDArray[np.uint8]) -> str:
+def compare_frames(frames: npt.NDArray[np.uint8]) -> str:
     """Whether decoded frames `(T, H, W, 3)` are those of the film: `right`, or what is wrong.
 
-    >>> judge(np.zeros((3, 4, 4, 3), np.uint8))
+    >>> compare_frames(np.zeros((3, 4, 4, 3), np.uint8))
     '3 of 11 frames'
     """
     if len(frames) != len(GREYS):
@@ -481,7 +483,7 @@ def face_finder() -> Finding:
 
 
 def section(first: Finding, decord: DecordTrial) -> Section:
-    """Puts decoders and face finder together.
+    """Combines the checks of the decoders and of the face detector.
 
     Args:
         first: what :func:`pyav` found.

@@ -34,7 +34,7 @@ def runs(tmp_path: Path) -> list[Path]:
 
 
 def counts(folder: Path) -> np.ndarray:
-    """TP, FP and FN of each subject, told from the files by hand: a video's hits are its truths that are claimed."""
+    """TP, FP and FN of each subject, told from the files by hand: a video's hits are its truths that are predicted."""
     truth = {"32,70", "31,70", "33,70", "120,133", "201,240"}
     rows = [line.split(",") for line in (folder / "predictions.csv").read_text().splitlines()[1:]]
     found = np.zeros((6, 3), int)

@@ -6,11 +6,11 @@ from rich.console import Console
 from fedn_lightning.analysis.dataset_report import (
     VALENCES,
     Agreement,
-    Checkup,
+    DatasetReport,
     cohen_kappa,
-    draw_checkup,
-    print_checkup,
-    save_checkup,
+    draw_report,
+    print_report,
+    save_report,
 )
 from fedn_lightning.datasets.base import published_counts
 from fedn_lightning.datasets.casme2 import read_casme2
@@ -19,9 +19,9 @@ from lookalikes.casme2 import ROWS, write_casme2
 
 
 @pytest.fixture(scope="module")
-def checkup(tmp_path_factory):
+def report(tmp_path_factory):
     root = write_casme2(tmp_path_factory.mktemp("casme2"))
-    return Checkup(read_casme2(str(root)), {"subjects": 22, "videos": 6})
+    return DatasetReport(read_casme2(str(root)), {"subjects": 22, "videos": 6})
 
 
 def corpus(*expressions, repairs=()):
@@ -36,45 +36,45 @@ def expression(start, end, row=1, subject="s1", **labels):
     )
 
 
-def text_of(checkup, **options):
+def text_of(report, **options):
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
-    print_checkup(checkup, console, **options)
+    print_report(report, console, **options)
     return console.export_text()
 
 
-def test_everything_is_counted(checkup):
-    counts = checkup.counts()
+def test_everything_is_counted(report):
+    counts = report.counts()
     assert counts == {
         "subjects": 4, "videos": 6, "annotated videos": 5, "frames": 360, "macro": 5, "micro": 2,
     }  # fmt: skip
-    assert checkup.labels()["expert"] == {"negative": 3, "others": 2, "positive": 1, "surprise": 1}
-    assert checkup.rates() == {"30": 6}
-    assert checkup.lengths()["micro"] == [10, 12]
-    assert sum(checkup.counts()[kind] for kind in ("macro", "micro")) == len(ROWS)
+    assert report.labels()["expert"] == {"negative": 3, "others": 2, "positive": 1, "surprise": 1}
+    assert report.rates() == {"30": 6}
+    assert report.lengths()["micro"] == [10, 12]
+    assert sum(report.counts()[kind] for kind in ("macro", "micro")) == len(ROWS)
 
 
 def test_a_corpus_is_ready_if_nothing_is_unusable_and_two_subjects_express_something():
     usable = corpus(expression(0, 9), expression(0, 9, subject="s2"))
-    assert Checkup(usable).ready
-    assert not Checkup(corpus(expression(0, 9))).ready
+    assert DatasetReport(usable).ready
+    assert not DatasetReport(corpus(expression(0, 9))).ready
     fault = Repair("t.csv", 3, "unusable: no video", "", "dropped")
-    assert not Checkup(Corpus("toy", usable.videos, usable.expressions, (fault,))).ready
+    assert not DatasetReport(Corpus("toy", usable.videos, usable.expressions, (fault,))).ready
     repaired = Repair("t.csv", 3, "offset_policy=apex", "", "")
-    assert Checkup(Corpus("toy", usable.videos, usable.expressions, (repaired,))).ready
+    assert DatasetReport(Corpus("toy", usable.videos, usable.expressions, (repaired,))).ready
 
 
 def test_overlaps_are_listed_as_the_release_counts():
-    found = Checkup(corpus(expression(0, 10, 4), expression(9, 20, 5), expression(20, 30, 6))).overlaps()
+    found = DatasetReport(corpus(expression(0, 10, 4), expression(9, 20, 5), expression(20, 30, 6))).overlaps()
     assert [(o.video, o.rows, o.frames) for o in found] == [("s1/v", (4, 5), ("1-10", "10-20"))]
 
 
 def test_agreement_maps_self_reports_to_valences():
     rows = [("negative", "fear"), ("negative", "happiness"), ("others", "sympathy"), ("surprise", "surprise")]
-    both = Checkup(corpus(*(expression(0, 5, emotion=e, own=s) for e, s in rows))).agreement()
+    both = DatasetReport(corpus(*(expression(0, 5, emotion=e, own=s) for e, s in rows))).agreement()
     assert (both.agreeing, both.confusion.sum()) == (3, 4)
     assert both.confusion[VALENCES.index("negative")].tolist() == [1, 1, 0, 0]
     assert (both.analysed().agreeing, both.analysed().confusion.sum()) == (2, 3)
-    assert Checkup(corpus(expression(0, 5, emotion="fear"))).agreement() is None
+    assert DatasetReport(corpus(expression(0, 5, emotion="fear"))).agreement() is None
 
 
 def test_kappa_equals_its_definition_by_counting_pairs():
@@ -96,8 +96,8 @@ def test_kappa_of_published_agreement_without_others():
     assert Agreement(confusion).kappa == pytest.approx(0.82, abs=0.02)
 
 
-def test_the_text_lists_every_repair_and_marks_counts_that_differ(checkup):
-    text = text_of(checkup)
+def test_the_text_lists_every_repair_and_marks_counts_that_differ(report):
+    text = text_of(report)
     assert "published" in text
     assert "row 2: offset_policy=apex: onset 20, apex 24, offset unknown -> onset 20, apex 24, offset 24" in text
     assert "expert (rows) and self-report agree on 5 of 7" in text
@@ -105,20 +105,20 @@ def test_the_text_lists_every_repair_and_marks_counts_that_differ(checkup):
 
 def test_long_lists_are_cut_unless_asked_for():
     repairs = tuple(Repair("t.csv", n, "rule", "a", "b") for n in range(1, 21))
-    assert "... and 8 more" in text_of(Checkup(corpus(expression(0, 9), repairs=repairs)))
-    everything = text_of(Checkup(corpus(expression(0, 9), repairs=repairs)), everything=True)
+    assert "... and 8 more" in text_of(DatasetReport(corpus(expression(0, 9), repairs=repairs)))
+    everything = text_of(DatasetReport(corpus(expression(0, 9), repairs=repairs)), everything=True)
     assert "row 20: rule" in everything
     assert "more" not in everything
 
 
-def test_the_picture_has_a_panel_for_lengths_each_label_and_agreement(checkup, tmp_path):
-    assert [axes.get_title() for axes in draw_checkup(checkup).axes] == [
+def test_the_picture_has_a_panel_for_lengths_each_label_and_agreement(report, tmp_path):
+    assert [axes.get_title() for axes in draw_report(report).axes] == [
         "length",
         "expert labels",
         "self-reported labels",
-        f"kappa {checkup.agreement().kappa:.2f}",
+        f"kappa {report.agreement().kappa:.2f}",
     ]
-    save_checkup(checkup, tmp_path / "check.png")
+    save_report(report, tmp_path / "check.png")
     assert Image.open(tmp_path / "check.png").size[0] > 1000
 
 

@@ -119,7 +119,7 @@ def test_distractors_are_counted_among_false_alarms_on_background(run, summary):
     assert n > 0
     by_name = {beside.name: beside for beside in summary.beside}
     assert by_name["none"].seen == sum(
-        not there.any() for there in run.witness.there[run.spotting.kind == KINDS.index("background")]
+        not there.any() for there in run.synthetic_truth.there[run.spotting.kind == KINDS.index("background")]
     )
     assert all(0 <= beside.expected <= n and beside.seen <= n for beside in summary.beside)
 

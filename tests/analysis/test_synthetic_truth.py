@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedn_lightning.analysis.run import read_run_errors
-from fedn_lightning.analysis.synthetic_truth import DISTRACTORS, NONE, WHAT, Witness, find_truth, presence
+from fedn_lightning.analysis.synthetic_truth import DISTRACTORS, NONE, WHAT, SyntheticTruth, find_truth, presence
 from fedn_lightning.errors import AnnotationError
 from fedn_lightning.events import EventTable
 from fedn_synth.plan.distractors import Distractor
@@ -38,23 +38,23 @@ def places(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def witness(places) -> Witness:
-    found = read_run_errors(places[0] / "run", "run").witness
+def synthetic_truth(places) -> SyntheticTruth:
+    found = read_run_errors(places[0] / "run", "run").synthetic_truth
     assert found is not None
     return found
 
 
-def test_intensities_and_true_ends_are_those_of_the_corpus(places, witness):
+def test_intensities_and_true_ends_are_those_of_the_corpus(places, synthetic_truth):
     _home, record = places
-    assert ((witness.peak > 0) & (witness.peak <= 1)).all()
+    assert ((synthetic_truth.peak > 0) & (synthetic_truth.peak <= 1)).all()
     micro = record.truths.type == 1
-    assert witness.peak[micro].max() < witness.peak[~micro].min()
-    cut = witness.end > record.truths.end
+    assert synthetic_truth.peak[micro].max() < synthetic_truth.peak[~micro].min()
+    cut = synthetic_truth.end > record.truths.end
     assert cut.tolist() == [row % 5 == 4 for row in range(len(record.truths))]
-    assert (witness.end[~cut] == record.truths.end[~cut]).all()
+    assert (synthetic_truth.end[~cut] == record.truths.end[~cut]).all()
 
 
-def test_chance_is_the_share_of_clear_places_counted_one_by_one(places, witness):
+def test_chance_is_the_share_of_clear_places_counted_one_by_one(places, synthetic_truth):
     home, _ = places
     run = read_run_errors(home / "run", "run")
     plans = {(f"s{scene.folder}", scene.stem): plan for scene, plan in write_generated_truth(home / "again")}
@@ -67,19 +67,19 @@ def test_chance_is_the_share_of_clear_places_counted_one_by_one(places, witness)
             if all(start + length <= s or start >= e for s, e in zip(truths.start, truths.end, strict=True)):
                 there = presence(np.array([float(start)]), length, events)[0]
                 clear, seen, alone = clear + 1, seen + there, alone + (not there.any())
-        np.testing.assert_allclose(witness.chance[row], seen / clear)
-        np.testing.assert_allclose(witness.nothing[row], alone / clear)
+        np.testing.assert_allclose(synthetic_truth.chance[row], seen / clear)
+        np.testing.assert_allclose(synthetic_truth.nothing[row], alone / clear)
 
 
-def test_the_main_distractor_is_one_of_those_there(witness):
-    for main, there in zip(witness.main, witness.there, strict=True):
+def test_the_main_distractor_is_one_of_those_there(synthetic_truth):
+    for main, there in zip(synthetic_truth.main, synthetic_truth.there, strict=True):
         assert (main == NONE) == (not there.any())
         assert main == NONE or there[DISTRACTORS.index(main)]
 
 
 def test_another_corpus_and_a_folder_that_is_none_are_refused(places, tmp_path):
     write_generated_truth(tmp_path / "other", seed=1)
-    with pytest.raises(AnnotationError, match=r"not about the corpus of this run: nothing begins in frame \d+ of s1"):
+    with pytest.raises(AnnotationError, match=r"corpus of this run: no expression begins in frame \d+ of s1"):
         read_run_errors(places[0] / "run", "run", str(tmp_path / "other"))
     with pytest.raises(AnnotationError, match=r"expressions\.csv cannot be read"):
         read_run_errors(places[0] / "run", "run", str(tmp_path))
@@ -101,5 +101,5 @@ def test_without_a_generated_corpus_there_is_no_witness(places, tmp_path):
     (tmp_path / "run").mkdir()
     for name in ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv"):
         (tmp_path / "run" / name).write_bytes((places[0] / "run" / name).read_bytes())
-    assert read_run_errors(tmp_path / "run", "run").witness is None
+    assert read_run_errors(tmp_path / "run", "run").synthetic_truth is None
     assert isinstance(read_run_errors(tmp_path / "run", "run").truths, EventTable)

@@ -14,10 +14,10 @@ from fedn_lightning.metrics.functional.threshold import at_threshold
 
 def test_a_false_alarm_and_a_miss_are_told_apart_from_hits() -> None:
     record = make_record()
-    claimed = at_threshold(record.predictions, record.threshold)
-    (alarm,) = false_alarms(claimed, record.truths)
-    assert (claimed.start[alarm.event], alarm.kind, alarm.other, alarm.iou) == (150, "background", UNMATCHED, 0)
-    (miss,) = misses(claimed, record.truths, record.predictions)
+    predicted = at_threshold(record.predictions, record.threshold)
+    (alarm,) = false_alarms(predicted, record.truths)
+    assert (predicted.start[alarm.event], alarm.kind, alarm.other, alarm.iou) == (150, "background", UNMATCHED, 0)
+    (miss,) = misses(predicted, record.truths, record.predictions)
     assert (record.truths.start[miss.event], miss.kind) == (200, "missed")
     assert record.predictions.score[miss.other] == 0.1  # the faint proposal that would have found it
     assert miss.iou == 1
@@ -28,10 +28,10 @@ def test_the_surest_false_alarm_comes_first_and_the_least_known_miss() -> None:
     proposals = EventTable.from_rows(
         [[0, 0, 0, 20, 0, -1, 0.3], [0, 0, 300, 310, 0, -1, 0.6], [0, 0, 400, 410, 0, -1, 0.9]]
     )
-    claimed = at_threshold(proposals, 0.5)
-    assert [mistake.event for mistake in false_alarms(claimed, truths)] == [1, 0]
+    predicted = at_threshold(proposals, 0.5)
+    assert [mistake.event for mistake in false_alarms(predicted, truths)] == [1, 0]
     # Nothing is known of two; of these the longer one is worse. Of the third there is a faint proposal.
-    assert [mistake.event for mistake in misses(claimed, truths, proposals)] == [2, 1, 0]
+    assert [mistake.event for mistake in misses(predicted, truths, proposals)] == [2, 1, 0]
 
 
 def test_the_nearest_event_lies_in_the_same_video() -> None:
@@ -50,10 +50,10 @@ def test_mistakes_add_up_to_the_counts_of_the_protocol() -> None:
         for k, s in enumerate(starts)
     )
     record = invent_record(Corpus("toy", (video,), expressions), ("a",))
-    claimed = at_threshold(record.predictions, record.threshold)
-    counts = spotting_scores(claimed, record.truths).overall
-    assert len(false_alarms(claimed, record.truths)) == counts.fp > 0
-    assert len(misses(claimed, record.truths, record.predictions)) == counts.fn > 0
+    predicted = at_threshold(record.predictions, record.threshold)
+    counts = spotting_scores(predicted, record.truths).overall
+    assert len(false_alarms(predicted, record.truths)) == counts.fp > 0
+    assert len(misses(predicted, record.truths, record.predictions)) == counts.fn > 0
 
 
 def test_no_predictions_are_no_false_alarms() -> None:

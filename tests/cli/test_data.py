@@ -55,7 +55,7 @@ def test_unusable_rows_and_videos_are_listed_and_stop_training(root, capsys):
     assert code == 1
     assert [(f["row"], f["rule"]) for f in found["faults"]] == [(8, "unusable: there is no usable video 15_0102")]
     assert main(["data", "check", str(root)]) == 1
-    assert "Training cannot start before this is mended." in capsys.readouterr().out
+    assert "Training cannot start before this is fixed." in capsys.readouterr().out
 
 
 def test_decoding_finds_a_broken_video(root, tmp_path, capsys):

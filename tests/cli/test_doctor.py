@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fedn_lightning import doctor as visit
+from fedn_lightning import doctor
 from fedn_lightning.cli.main import main
 from fedn_lightning.doctor import Finding, Section
 
@@ -41,7 +41,7 @@ def test_a_sound_installation_is_called_so(checkout: Path, capsys: pytest.Captur
 
 def test_what_is_broken_ends_with_code_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     broken = Finding("torch", "not installed", f"torch is missing in {Path.home()}/env.", broken=True)
-    monkeypatch.setattr(visit, "visit", lambda paths: [Section("Packages", (broken,))])
+    monkeypatch.setattr(doctor, "run_checks", lambda paths: [Section("Packages", (broken,))])
     assert main(["doctor"]) == 1
     assert capsys.readouterr().out.startswith("### Problems\n- torch is missing in ~/env.\n")
     assert main(["doctor", "--paths"]) == 1

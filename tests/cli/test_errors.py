@@ -22,8 +22,8 @@ def test_one_run_is_told_in_tables_and_pictures(home, capsys):
     told = capsys.readouterr().out
     for word in (
         "localisation",
-        "F1 if mended",
-        "mAP if mended",
+        "F1 if corrected",
+        "mAP if corrected",
         "named, lying on",
         "c alone",
         "by chance",

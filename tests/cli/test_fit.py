@@ -255,9 +255,9 @@ def test_a_checkpoint_of_another_shape(fedn, capsys: pytest.CaptureFixture[str])
 def test_test_writes_a_challenge_file(fedn) -> None:
     fedn("fit", "--trainer.max_epochs", "1")
     assert fedn("test", "--format", "megc") == 0
-    claimed = rows(RUN / "test" / "predictions_megc.csv")
-    assert [row["type"] for row in claimed].count("me") == 1
-    assert len(claimed) == len(rows(RUN / "test" / "predictions.csv"))
+    predicted = rows(RUN / "test" / "predictions_megc.csv")
+    assert [row["type"] for row in predicted].count("me") == 1
+    assert len(predicted) == len(rows(RUN / "test" / "predictions.csv"))
 
 
 def test_validate_says_that_its_figures_are_no_result(fedn, capsys: pytest.CaptureFixture[str]) -> None:

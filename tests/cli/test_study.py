@@ -58,7 +58,7 @@ def test_finished_rows_become_a_table_which_comes_again_from_their_files_alone(
 ) -> None:
     assert main(["study", "abl", "--jobs", "1", "--bootstrap", "50"]) == 0
     said = capsys.readouterr()
-    assert "fedn, seed 8: booked in experiments/results/abl/fedn.json" in said.err
+    assert "fedn, seed 8: written to experiments/results/abl/fedn.json" in said.err
     assert "| fedn | 2 |" in said.out
     assert "1.23 M" in said.out
     assert "## Differences from fedn" in said.out
@@ -80,8 +80,8 @@ def test_the_same_command_again_books_nothing(capsys: pytest.CaptureFixture[str]
     first = capsys.readouterr()
     assert main(["study", "abl", "--jobs", "1", "--bootstrap", "20"]) == 0
     again = capsys.readouterr()
-    assert "booked" in first.err
-    assert "booked" not in again.err
+    assert "written to" in first.err
+    assert "written to" not in again.err
     assert again.out == first.out
 
 

@@ -66,12 +66,12 @@ def test_the_table_of_events_holds_every_prediction_and_every_truth(home: Path, 
     logged = table(offline_run(home), "test/events", summary)
     assert tuple(logged["columns"]) == OUTCOME_COLUMNS
     events = [dict(zip(OUTCOME_COLUMNS, row, strict=True)) for row in logged["data"]]
-    claimed, truths = rows(home / "predictions.csv"), rows(home / "truth.csv")
+    predicted, truths = rows(home / "predictions.csv"), rows(home / "truth.csv")
     kinds = [event["kind"] for event in events]
-    assert kinds.count("hit") + kinds.count("false alarm") == len(claimed)
+    assert kinds.count("hit") + kinds.count("false alarm") == len(predicted)
     assert kinds.count("hit") + kinds.count("miss") == len(truths)
     assert kinds.count("hit") == summary["test/spotting/overall/tp"]
-    assert sorted(e["onset"] for e in events if e["kind"] != "miss") == sorted(float(c["onset"]) for c in claimed)
+    assert sorted(e["onset"] for e in events if e["kind"] != "miss") == sorted(float(c["onset"]) for c in predicted)
     assert all(event["iou"] >= 0.5 for event in events if event["kind"] == "hit")
 
 

@@ -24,7 +24,7 @@ from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.local import LocalLaunch, share
 from fedn_lightning.loso.pool import pool
 from fedn_lightning.loso.progress import Watch, read_metrics
-from fedn_lightning.loso.status import Status, problem, read_status, seal
+from fedn_lightning.loso.status import Status, mark_finished, problem, read_status
 from fedn_lightning.loso.summary import pooled_json
 from fedn_lightning.loso.worker import Outcome, Resources, run_fold
 from fedn_lightning.results.names import TABLES
@@ -142,7 +142,7 @@ def test_the_result_of_another_subject_is_not_vouched_for(study) -> None:
     result = (folder / "result.json").read_text()
     (folder / "result.json").write_text(result.replace('"a"', '"b"'))
     with pytest.raises(FoldError, match=r"result\.json is not the test of a"):
-        seal(experiment, folds[0], Status(experiment.config_hash, 7, ("a",)))
+        mark_finished(experiment, folds[0], Status(experiment.config_hash, 7, ("a",)))
 
 
 def test_each_fold_gets_its_device_and_its_threads(study) -> None:
@@ -217,7 +217,7 @@ def test_an_experiment_survives_its_file(study, tmp_path: Path) -> None:
 
 
 def test_folds_do_not_use_the_drivers_own_wandb_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_SERVICE", "3-1-unix-/tmp/wandb-1/socket")  # as W&B sets it when a row is booked
+    monkeypatch.setenv("WANDB_SERVICE", "3-1-unix-/tmp/wandb-1/socket")  # as W&B sets it when a row is written
     monkeypatch.setenv("WANDB_MODE", "offline")
     env = Resources().environment()
     assert "WANDB_SERVICE" not in env

@@ -55,7 +55,7 @@ def test_a_damaged_status_costs_a_test_but_no_training(reference, same_files, mo
     before = epochs(folder)
     for damage in ("", "{", '{"format": 1, "finished": "yes"}'):
         (folder / "status.json").write_text(damage)
-        assert problem(reference.experiment, reference.fold("p1")) == "its status cannot be read"
+        assert problem(reference.experiment, reference.fold("p1")) == "its status file cannot be read"
     assert reference.run("p1").state == "finished"
     assert epochs(folder) == before
     assert same_files(reference)
@@ -67,7 +67,7 @@ def test_damaged_predictions_are_noticed_and_made_again(reference, same_files, m
     table = reference.folder("p2") / "proposals.csv"
     whole = table.read_bytes()
     table.write_bytes(whole[:-20])
-    assert problem(reference.experiment, reference.fold("p2")) == "proposals.csv is not the file that was written"
+    assert problem(reference.experiment, reference.fold("p2")) == "proposals.csv has changed since it was written"
     assert reference.run("p2").state == "finished"
     assert table.read_bytes() == whole
 

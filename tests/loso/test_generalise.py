@@ -12,7 +12,7 @@ import torch
 from pulses import write_pulses
 from pulses_data import FILE
 
-from fedn_lightning.cli.generalise import words_of_test
+from fedn_lightning.cli.generalise import args_of_test
 from fedn_lightning.cli.main import main
 from fedn_lightning.datamodules.splits import split_subjects
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
@@ -67,7 +67,7 @@ def test_nobody_is_left_to_train_or_validate_on(run, capsys, command) -> None:
 
 
 def test_the_words_keep_crops_and_results_of_two_corpora_apart(run) -> None:
-    words = words_of_test(run, Path("elsewhere/harder/"), "csv")
+    words = args_of_test(run, Path("elsewhere/harder/"), "csv")
     options = dict(zip(words[1::2], words[2::2], strict=True))
     assert options["--data.crops.store"] == "pulses/harder"  # beside pulses/store
     assert options["--run_dir"] == str(run.with_name("p1_on_harder"))
@@ -77,13 +77,13 @@ def test_the_words_keep_crops_and_results_of_two_corpora_apart(run) -> None:
 def test_what_is_no_finished_run_is_named(run) -> None:
     (run / "checkpoints/best.ckpt").unlink()
     with pytest.raises(CheckpointError, match="not a finished run"):
-        words_of_test(run, Path("harder"))
+        args_of_test(run, Path("harder"))
     (run / "config.yaml").write_text("data: {init_args: {corpus: {root: x}}}")
     (run / "checkpoints/best.ckpt").write_bytes(b"")
     with pytest.raises(ConfigError, match="names no clip store"):
-        words_of_test(run, Path("harder"))
+        args_of_test(run, Path("harder"))
     with pytest.raises(ConfigError, match=r"it has no config\.yaml"):
-        words_of_test(Path("nowhere"), Path("harder"))
+        args_of_test(Path("nowhere"), Path("harder"))
 
 
 def test_all_stands_for_everyone_unless_somebody_is_called_so() -> None:

@@ -17,7 +17,7 @@ from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.pool import pool
 from fedn_lightning.loso.seeds import pool_seeds
 from fedn_lightning.loso.status import read_status
-from fedn_lightning.reports.loso import print_seeds
+from fedn_lightning.loso.summary import print_seeds
 from fedn_lightning.results.run_scores import read_run
 
 
@@ -44,7 +44,7 @@ def test_strict_and_published_are_what_evaluate_says(study, capsys: pytest.Captu
     for name, wanted in (("strict", strict), ("published", published)):
         for key in ("protocol", "spotting", "recognition", "strs", "per_subject"):
             assert result[name][key] == wanted[key], (name, key)
-    # mAP ranks every proposal, whatever was claimed.
+    # mAP ranks every proposal, whatever was predicted.
     assert result["strict"]["detection"] == result["published"]["detection"] == published["detection"]
     assert result["published"]["bootstrap"] == published["bootstrap"]
     intervals = {**strict["bootstrap"]["intervals"]}
@@ -137,7 +137,7 @@ def test_changed_predictions_fail_loudly(study) -> None:
     experiment, folds = study
     with (experiment.fold_folder(folds[0]) / "predictions.csv").open("a") as file:
         file.write("a,05_0102calm,1,20,macro,,0.9,1\n")
-    with pytest.raises(FoldError, match=r"predictions\.csv is not the file that was written"):
+    with pytest.raises(FoldError, match=r"predictions\.csv has changed since it was written"):
         pool(experiment, folds)
 
 

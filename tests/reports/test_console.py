@@ -9,7 +9,7 @@ from toys import make_record
 
 from fedn_lightning.events import EventTable
 from fedn_lightning.reports.console import explain_choice, print_card
-from fedn_lightning.results.result import VALIDATION, flatten, result_of
+from fedn_lightning.results.report import VALIDATION, flatten, result_of
 
 
 def card(result: dict, files: list[str] = []) -> str:  # noqa: B006

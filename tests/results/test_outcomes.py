@@ -10,8 +10,8 @@ from fedn_lightning.results.outcomes import OUTCOME_COLUMNS, outcome_rows, outco
 
 def test_every_event_is_a_hit_a_miss_or_a_false_alarm() -> None:
     record = make_record()
-    claimed = at_threshold(record.predictions, record.threshold)
-    found = outcomes(claimed, record.truths)
+    predicted = at_threshold(record.predictions, record.threshold)
+    found = outcomes(predicted, record.truths)
     assert [outcome.kind for outcome in found] == ["hit", "hit", "false alarm", "miss"]
     assert sorted(o.prediction for o in found if o.kind != "miss") == [0, 1, 2]
     assert sorted(o.truth for o in found if o.kind != "false alarm") == [0, 1, 2]
@@ -21,8 +21,8 @@ def test_every_event_is_a_hit_a_miss_or_a_false_alarm() -> None:
 
 def test_a_row_holds_frames_as_the_release_counts_them() -> None:
     record = make_record("05")
-    claimed = at_threshold(record.predictions, record.threshold)
-    rows = outcome_rows(claimed, record.truths, record.videos, record.emotions)
+    predicted = at_threshold(record.predictions, record.threshold)
+    rows = outcome_rows(predicted, record.truths, record.videos, record.emotions)
     hit, wrong, alarm, miss = (dict(zip(OUTCOME_COLUMNS, row, strict=True)) for row in rows)
     assert (hit["subject"], hit["video"], hit["onset"], hit["offset"]) == ("05", "05_0101disgust", 33.0, 70.0)
     assert (wrong["type"], wrong["emotion"], wrong["true_emotion"]) == ("micro", "surprise", "positive")

@@ -32,7 +32,7 @@ def test_a_run_is_read_back_as_it_was_recorded(folder: Path) -> None:
     run, record = read_run(folder, draws=10), make_record()
     assert same(run.truths, record.truths)
     assert same(run.proposals, record.predictions)
-    assert same(run.claimed, at_threshold(record.predictions, record.threshold))
+    assert same(run.predicted, at_threshold(record.predictions, record.threshold))
     assert run.n_frames == (300, 300)
     assert run.thresholds == {"run": (0.5, 0.5)}
     assert run.strict.evaluation.spotting.to_dict() == run.result["spotting"]
@@ -84,7 +84,7 @@ def test_what_is_missing_is_said_and_the_rest_is_read(folder: Path) -> None:
         (folder / name).unlink()
     run = read_run(folder, draws=10)
     assert [note.split()[0] for note in run.notes] == ["result.json", "proposals.csv", f"{folder / 'config.yaml'}"]
-    assert len(run.claimed) == len(run.proposals) == 3
+    assert len(run.predicted) == len(run.proposals) == 3
     assert np.isfinite(run.strict.evaluation.spotting.overall.f1)
 
 

@@ -23,9 +23,8 @@ from toy_study import toy_units
 from fedn_lightning.loso.folds import make_folds
 from fedn_lightning.loso.status import problem
 from fedn_lightning.loso.worker import Outcome, Resources
-from fedn_lightning.study.driver import book_unit, try_to_book
+from fedn_lightning.study.driver import Progress, try_to_write_unit, write_unit
 from fedn_lightning.study.plan import Plan, Row, Unit, make_units, trainings
-from fedn_lightning.study.progress import Progress
 from fedn_lightning.study.rows import read_row, row_path
 
 
@@ -71,7 +70,7 @@ def stored() -> dict[str, object]:
 
 def test_a_killed_study_repeats_nothing_and_equals_one_that_was_not() -> None:
     units = toy_units()
-    first = drive(2, "unbooked")
+    first = drive(2, "unwritten")
     wait_for(lambda: finished(units) >= 4)  # in the midst of the second seed
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -84,7 +83,7 @@ def test_a_killed_study_repeats_nothing_and_equals_one_that_was_not() -> None:
     interrupted = stored()
     shutil.rmtree("results")
     for unit in units:
-        book_unit(unit, "results", 10)
+        write_unit(unit, "results", 10)
     assert stored() == interrupted
     assert sorted(interrupted) == ["ablated.json", "fedn.json"]
     assert sorted(read_row(row_path("results", "fedn")).seeds) == [7, 8]
@@ -99,7 +98,7 @@ def test_a_study_that_is_told_to_end_ends_its_trainings_and_goes_on_later() -> N
     assert study.returncode != 0
     assert finished(units) == 0
     assert sum(starts().values()) == 1
-    again = drive(9, "unbooked")
+    again = drive(9, "unwritten")
     assert again.wait(timeout=240) == 0
     assert finished(units) == 9
 
@@ -119,26 +118,26 @@ def finish(unit: Unit) -> None:
         fake_fold(unit.experiment, fold)
 
 
-def test_a_row_is_booked_once_and_again_when_its_folds_change() -> None:
+def test_a_row_is_written_once_and_again_when_its_folds_change() -> None:
     unit, second, _ = toy_units()
     finish(unit)
     finish(second)
-    assert book_unit(unit, "results", 10)
-    assert not book_unit(unit, "results", 10)
-    assert book_unit(second, "results", 10)
+    assert write_unit(unit, "results", 10)
+    assert not write_unit(unit, "results", 10)
+    assert write_unit(second, "results", 10)
     row = read_row(row_path("results", "fedn"))
     assert sorted(row.seeds) == [7, 8]
     assert (row.parameters, row.trained_parameters, row.group) == (3000, 2000, 1)
     changed = replace(unit, experiment=replace(unit.experiment, config_hash="c4a11ed0"))
     finish(changed)
-    assert book_unit(changed, "results", 10)
+    assert write_unit(changed, "results", 10)
     assert sorted(read_row(row_path("results", "fedn")).seeds) == [7]  # seed 8 was of another configuration
 
 
 def test_what_is_wrong_with_one_row_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     unit = toy_units()[0]
-    assert not try_to_book(unit, "results", 10, Resources(), print)
-    assert "fedn, seed 7: not booked, The fold a (seed 7) is not finished" in capsys.readouterr().out
+    assert not try_to_write_unit(unit, "results", 10, Resources(), print)
+    assert "fedn, seed 7: not written, The fold a (seed 7) is not finished" in capsys.readouterr().out
 
 
 def test_a_pipeline_trains_both_halves_once_and_tells_when_they_do_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,8 +150,8 @@ def test_a_pipeline_trains_both_halves_once_and_tells_when_they_do_not_fit(capsy
     assert pipeline.experiment.trained_parameters == 4000
     for part, fold in pipeline.tasks:
         fake_fold(part, fold)
-    assert not try_to_book(pipeline, "results", 10, Resources(), print)  # fakes have no checkpoints
-    assert "two_step, seed 7: not booked, There is no checkpoint at runs/fedn" in capsys.readouterr().out
+    assert not try_to_write_unit(pipeline, "results", 10, Resources(), print)  # fakes have no checkpoints
+    assert "two_step, seed 7: not written, There is no checkpoint at runs/fedn" in capsys.readouterr().out
 
 
 def test_progress_counts_folds_of_every_row_and_estimates_what_is_left() -> None:

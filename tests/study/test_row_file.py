@@ -27,12 +27,12 @@ from fedn_lightning.study.statistics import plain_scores, scores_under
 from metrics.random_events import events, realistic, table
 
 
-def result_of(claimed, truths, proposals=None, subjects=22) -> SeedResult:
+def result_of(predicted, truths, proposals=None, subjects=22) -> SeedResult:
     return SeedResult(
         subjects=tuple(f"s{k:02d}" for k in range(subjects)),
         minutes=np.linspace(1, 2, subjects),
         emotions=("negative", "positive", "surprise"),
-        tally=tally(claimed, truths, proposals=proposals),
+        tally=tally(predicted, truths, proposals=proposals),
     )
 
 

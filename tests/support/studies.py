@@ -14,9 +14,9 @@ from toys import make_record
 from fedn_lightning.events import DetectionRecord
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold, make_folds
-from fedn_lightning.loso.status import Status, seal
+from fedn_lightning.loso.status import Status, mark_finished
 from fedn_lightning.loso.worker import Outcome, Resources, run_fold
-from fedn_lightning.results.result import result_of
+from fedn_lightning.results.report import result_of
 from fedn_lightning.results.writing import write_tables
 from fedn_lightning.utils.files import write_json
 
@@ -67,7 +67,7 @@ def fake_record(fold: Fold) -> DetectionRecord:
     for subject in fold.subjects:
         place = "abcdefgh".index(subject)
         record = make_record(subject, score=0.6 + 0.05 * place + 0.01 * fold.seed / 7)
-        # The fourth proposal, of score 0.1, is claimed by every other fold only.
+        # The fourth proposal, of score 0.1, is predicted by every other fold only.
         records.append(replace(record, threshold=(0.05 if place % 2 else 0.5, 0.5)))
     first, *others = records
     for other in others:
@@ -93,5 +93,5 @@ def fake_fold(experiment: Experiment, fold: Fold, felt: str | None = None, **tol
     write_json(folder / "result.json", result_of(record))
     config = f"experiment: fake\nseed_everything: {fold.seed}\nwandb: {{ name: {fold.name} }}\n"
     (folder / "config.yaml").write_text(config)
-    seal(experiment, fold, Status(experiment.config_hash, fold.seed, fold.subjects, started=1.0, seconds=60.0))
+    mark_finished(experiment, fold, Status(experiment.config_hash, fold.seed, fold.subjects, started=1.0, seconds=60.0))
     return folder

@@ -1,7 +1,7 @@
 """A study of two rows whose trainings are toys (see `toy_driver`), driven in a process of its own.
 
-Run as `python toy_study.py JOBS [unbooked]` in a folder with `templates/<subject>` and `experiment.json`; results go to
-`results`, unless it shall book none, which takes seconds.
+Run as `python toy_study.py JOBS [unwritten]` in a folder with `templates/<subject>` and `experiment.json`. Results go
+to `results`; with `unwritten` there are none, which saves seconds.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from rich.console import Console
 from toy_driver import hear_interrupts, start_toy
 
 from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.local import Slots
+from fedn_lightning.loso.local import JobSlots
 from fedn_lightning.loso.worker import Resources
-from fedn_lightning.study.driver import run_units, try_to_book
+from fedn_lightning.study.driver import Progress, run_units, try_to_write_unit
 from fedn_lightning.study.plan import Plan, Row, Unit, make_units
-from fedn_lightning.study.progress import Progress
 
 PLAN = Plan("toy", (Row("fedn", ("a.yaml",), 2), Row("ablated", ("b.yaml",))), "fedn")
 
@@ -34,19 +33,19 @@ def toy_units() -> list[Unit]:
     return make_units(PLAN, toy_experiments())
 
 
-def drive(jobs: int, unbooked: bool) -> int:
-    """Runs the study; returns 1 if a training failed or a row was not booked."""
+def drive(jobs: int, unwritten: bool) -> int:
+    """Runs the study; returns 1 if a training failed or a row was not written."""
     units, resources = toy_units(), Resources()
-    booked = []
+    written = []
     with Progress(units, jobs, Console(stderr=True, width=200)) as progress:
 
         def book(unit: Unit) -> None:
-            booked.append(unbooked or try_to_book(unit, "results", 10, resources, progress.log))
+            written.append(unwritten or try_to_write_unit(unit, "results", 10, resources, progress.log))
 
-        failed = run_units(units, Slots(jobs), resources, book, progress, start=start_toy)
-    return int(failed > 0 or not all(booked))
+        failed = run_units(units, JobSlots(jobs), resources, book, progress, start=start_toy)
+    return int(failed > 0 or not all(written))
 
 
 if __name__ == "__main__":
     hear_interrupts()
-    sys.exit(drive(int(sys.argv[1]), unbooked="unbooked" in sys.argv))
+    sys.exit(drive(int(sys.argv[1]), unwritten="unwritten" in sys.argv))

@@ -14,7 +14,7 @@ from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, Detec
 from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.recogniser import RecogniserConfig
-from fedn_lightning.results.result import result_of
+from fedn_lightning.results.report import result_of
 from fedn_lightning.tasks.base import OptimiserConfig
 from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_lightning.tasks.recognition import RecognitionLoss, RecognitionTask, events_of

@@ -16,7 +16,7 @@ from fedn_lightning.metrics.functional.bootstrap import resampled_scores
 from fedn_lightning.metrics.functional.spotting import SpottingScores, show
 from fedn_lightning.results import EventFile, Names, find_run, read_events, read_videos
 from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, SCORE_NAMES, TRUTH, VIDEOS
-from fedn_lightning.results.scoring import by_name
+from fedn_lightning.results.report import by_name
 from fedn_lightning.results.writing import markdown_table
 from fedn_lightning.utils.files import plain, write_atomically
 
@@ -95,14 +95,14 @@ def compare(folders: Sequence[str | Path], names: Sequence[str] = (), draws: int
     rng = np.random.default_rng(seed)
     count = len(known.subjects)
     weights = np.concatenate([np.ones((1, count), np.int64), rng.multinomial(count, [1 / count] * count, size=draws)])
-    claimed = [read_events(folder / PREDICTIONS, known).events for folder in found]
-    sampled = [_sample(folder, mine, truths, known, weights) for folder, mine in zip(found, claimed, strict=True)]
+    predicted = [read_events(folder / PREDICTIONS, known).events for folder in found]
+    sampled = [_sample(folder, mine, truths, known, weights) for folder, mine in zip(found, predicted, strict=True)]
     return Comparison(
         names=labels,
         folders=tuple(map(str, found)),
         scores=tuple({path: float(run[path][0]) for path in SCORES} for run in sampled),
         differences=tuple({path: difference(run[path], sampled[0][path]) for path in SCORES} for run in sampled[1:]),
-        subjects=tuple(by_name(mine, truths, known) for mine in claimed),
+        subjects=tuple(by_name(mine, truths, known) for mine in predicted),
         draws=draws,
     )
 
@@ -138,11 +138,11 @@ def difference(mine: FloatArray, first: FloatArray) -> Difference:
 
 
 def _sample(
-    folder: Path, claimed: EventTable, truths: EventTable, known: Names, weights: IntArray
+    folder: Path, predicted: EventTable, truths: EventTable, known: Names, weights: IntArray
 ) -> dict[str, FloatArray]:
     """All scores of a run under all weights: spotting of what it claims, mAP of all its proposals."""
     proposals = read_events(folder / PROPOSALS, known).events
-    sampled = resampled_scores(claimed, truths, weights)
+    sampled = resampled_scores(predicted, truths, weights)
     every = resampled_scores(proposals, truths, weights, threshold=np.inf)
     return {**sampled, "detection.map@0.5": every["detection.map@0.5"]}
 

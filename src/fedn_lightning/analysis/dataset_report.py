@@ -67,7 +67,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Checkup:
+class DatasetReport:
     """The state of a corpus.
 
     Attributes:
@@ -215,46 +215,46 @@ LISTED = 12
 """Rows of a long list that are shown; `--all` and `--json` give the rest."""
 
 
-def print_checkup(checkup: Checkup, console: Console, *, everything: bool = False) -> None:
+def print_report(report: DatasetReport, console: Console, *, everything: bool = False) -> None:
     """Prints counts, labels, agreement, and every row that was repaired or cannot be used.
 
     Args:
-        checkup: what to print.
+        report: what to print.
         console: where to.
         everything: whether to list all rows, however many.
     """
-    console.print(_counts(checkup))
-    for source, labels in checkup.labels().items():
+    console.print(_counts(report))
+    for source, labels in report.labels().items():
         console.print(f"{source} labels: " + ", ".join(f"{label} {n}" for label, n in labels.items()))
-    for kind, lengths in checkup.lengths().items():
+    for kind, lengths in report.lengths().items():
         if lengths:
             low, middle, high = np.percentile(lengths, [0, 50, 100])
             console.print(f"{kind} lengths: {low:g} to {high:g} frames, median {middle:g}")
-    console.print("frame rates: " + ", ".join(f"{fps} fps in {n} videos" for fps, n in checkup.rates().items()))
-    both = checkup.agreement()
+    console.print("frame rates: " + ", ".join(f"{fps} fps in {n} videos" for fps, n in report.rates().items()))
+    both = report.agreement()
     if both:
         _print_agreement(console, both)
     limit = None if everything else LISTED
-    _print_list(console, "this cannot be right", list(checkup.problems), None)
-    _print_repairs(console, "cannot be used", checkup.faults, limit)
-    _print_repairs(console, "repaired or dropped by policy", checkup.repairs, limit)
-    overlaps = checkup.overlaps()
+    _print_list(console, "this cannot be right", list(report.problems), None)
+    _print_repairs(console, "cannot be used", report.faults, limit)
+    _print_repairs(console, "repaired or dropped by policy", report.repairs, limit)
+    overlaps = report.overlaps()
     lines = [f"{o.video}: rows {o.rows[0]} ({o.frames[0]}) and {o.rows[1]} ({o.frames[1]})" for o in overlaps]
     _print_list(console, f"{len(overlaps)} pairs of expressions overlap", lines, limit)
 
 
-def _counts(checkup: Checkup) -> Table:
+def _counts(report: DatasetReport) -> Table:
     """Counts on disk, beside the published ones where there are any."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(checkup.corpus.name)
+    table.add_column(report.corpus.name)
     table.add_column("here", justify="right")
-    if checkup.published:
+    if report.published:
         table.add_column("published", justify="right")
-    for name, number in checkup.counts().items():
-        published = (checkup.published or {}).get(name)
+    for name, number in report.counts().items():
+        published = (report.published or {}).get(name)
         differs = published is not None and published != number
         row = [name, f"[bold yellow]{number}[/]" if differs else str(number)]
-        table.add_row(*row, *([str(published) if published is not None else "-"] if checkup.published else []))
+        table.add_row(*row, *([str(published) if published is not None else "-"] if report.published else []))
     return table
 
 
@@ -296,21 +296,21 @@ def _print_list(console: Console, title: str, lines: list[str], limit: int | Non
         console.print(f"  ... and {len(lines) - limit} more (--all lists them)")
 
 
-def draw_checkup(checkup: Checkup) -> Figure:
+def draw_report(report: DatasetReport) -> Figure:
     """Draws histograms of lengths and labels, and the confusion of expert labels with self-reports.
 
     Args:
-        checkup: what to draw.
+        report: what to draw.
 
     Returns:
         A figure with one panel each.
     """
-    labels, both = checkup.labels(), checkup.agreement()
+    labels, both = report.labels(), report.agreement()
     panels = 1 + len(labels) + (both is not None)
     figure = Figure(figsize=(4.2 * panels, 3.4), dpi=110, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes: Iterator[Any] = iter(np.atleast_1d(np.asarray(figure.subplots(1, panels), object)))
-    _draw_lengths(next(axes), checkup.lengths())
+    _draw_lengths(next(axes), report.lengths())
     for source, counts in labels.items():
         _draw_labels(next(axes), source, counts)
     if both:
@@ -350,7 +350,7 @@ def _draw_confusion(axes: Any, both: Agreement) -> None:
     axes.set(title=f"kappa {both.kappa:.2f}", xlabel="self-reported", ylabel="expert")
 
 
-def save_checkup(checkup: Checkup, path: str | Path) -> None:
+def save_report(report: DatasetReport, path: str | Path) -> None:
     """Writes the picture."""
-    figure = draw_checkup(checkup)
+    figure = draw_report(report)
     write_atomically(path, lambda temporary: figure.savefig(temporary))

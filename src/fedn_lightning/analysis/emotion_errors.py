@@ -1,8 +1,8 @@
-"""How well emotions are named, and whether the score of a name tells a right one from a wrong one.
+"""Whether predicted emotions are right, and whether their scores separate right ones from wrong ones.
 
-Detection ranks by the product of the score of the interval (c) and that of its emotion (e), so mAP needs more than
-right names. An e that is as sure of background, or of an expression whose emotion is none of the classes, as it is of a
-right name ranks nothing.
+Detection ranks by the product of the score of the interval (c) and that of its emotion (e). So mAP needs more than
+right emotions: an e that is as high on background, or on an expression whose emotion is none of the classes, as on a
+right emotion does not improve the ranking.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from fedn_lightning.metrics.functional.detection import detection_scores
 Place = Literal["right name", "wrong name", "no class", "elsewhere"]
 
 PLACES: Final[tuple[Place, ...]] = ("right name", "wrong name", "no class", "elsewhere")
-"""Where a named interval lies: on an expression of that class, on one of another class, on one whose emotion is not
-analysed (each with an IoU of at least 0.5), or on none."""
+"""What an interval with a predicted emotion overlaps with an IoU of at least 0.5: an expression of that class, one of
+another class, one whose emotion is not analysed, or none."""
 
 
 @dataclass(frozen=True)
-class Named:
-    """The named intervals of one place.
+class EmotionScores:
+    """Predictions with an emotion that lie in one place.
 
     Attributes:
         n: how many there are.
@@ -38,8 +38,8 @@ class Named:
 
 
 @dataclass(frozen=True)
-class WorthOfNames:
-    """What the scores of emotions do for detection mAP@0.5.
+class EmotionScoreEffect:
+    """How the scores of emotions change detection mAP@0.5.
 
     Attributes:
         both: ranked by c times e, as reported.
@@ -52,8 +52,8 @@ class WorthOfNames:
     less_no_class: float
 
 
-def naming(errors: SortedErrors, predictions: EventTable, truths: EventTable) -> dict[Place, Named]:
-    """Sorts named intervals by what they lie on.
+def emotion_errors(errors: SortedErrors, predictions: EventTable, truths: EventTable) -> dict[Place, EmotionScores]:
+    """Sorts predictions with an emotion by what they overlap.
 
     Args:
         errors: these very predictions judged by emotion.
@@ -66,10 +66,11 @@ def naming(errors: SortedErrors, predictions: EventTable, truths: EventTable) ->
     >>> from fedn_lightning.analysis.errors import sort_errors
     >>> truths = EventTable.from_rows([[0, 0, 0, 20, 0, 1, 1], [0, 0, 50, 60, 1, -1, 1]])
     >>> found = EventTable.from_rows([[0, 0, 0, 19, 0, 1, 0.9], [0, 0, 50, 60, 1, 0, 0.8]])
-    >>> {place: named.n for place, named in naming(sort_errors(found, truths, "emotion"), found, truths).items()}
+    >>> found_on = emotion_errors(sort_errors(found, truths, "emotion"), found, truths)
+    >>> {place: scores.n for place, scores in found_on.items()}
     {'right name': 1, 'wrong name': 0, 'no class': 1, 'elsewhere': 0}
     """
-    _must_judge_emotions(errors)
+    _check_judged_by_emotion(errors)
     no_class = _on_no_class(errors, truths)
     lies: dict[Place, npt.NDArray[np.bool_]] = {
         "right name": np.isin(errors.kind, (HIT, KINDS.index("duplicate"))),
@@ -79,13 +80,13 @@ def naming(errors: SortedErrors, predictions: EventTable, truths: EventTable) ->
     }
     score = predictions.emotion_score
     return {
-        place: Named(int(rows.sum()), float(score[rows].mean()) if rows.any() else float("nan"))
+        place: EmotionScores(int(rows.sum()), float(score[rows].mean()) if rows.any() else float("nan"))
         for place, rows in lies.items()
     }
 
 
-def worth_of_names(errors: SortedErrors, proposals: EventTable, truths: EventTable) -> WorthOfNames:
-    """What the scores of emotions do for detection.
+def emotion_score_effect(errors: SortedErrors, proposals: EventTable, truths: EventTable) -> EmotionScoreEffect:
+    """Computes how the scores of emotions change detection mAP.
 
     Args:
         errors: all these proposals judged by emotion.
@@ -95,13 +96,13 @@ def worth_of_names(errors: SortedErrors, proposals: EventTable, truths: EventTab
     Raises:
         ValueError: if the errors are sorted by type.
     """
-    _must_judge_emotions(errors)
+    _check_judged_by_emotion(errors)
     tables = (
         proposals,
         replace(proposals, emotion_score=np.ones(len(proposals))),
         proposals[~_on_no_class(errors, truths)],
     )
-    return WorthOfNames(*(detection_scores(table, truths, (FOREGROUND,)).mean((FOREGROUND,)) for table in tables))
+    return EmotionScoreEffect(*(detection_scores(table, truths, (FOREGROUND,)).mean((FOREGROUND,)) for table in tables))
 
 
 def _on_no_class(errors: SortedErrors, truths: EventTable) -> npt.NDArray[np.bool_]:
@@ -112,7 +113,7 @@ def _on_no_class(errors: SortedErrors, truths: EventTable) -> npt.NDArray[np.boo
     return found
 
 
-def _must_judge_emotions(errors: SortedErrors) -> None:
+def _check_judged_by_emotion(errors: SortedErrors) -> None:
     if errors.label != "emotion":
-        msg = f"Names need errors sorted by emotion, got errors sorted by {errors.label}."
+        msg = f"Emotion scores need errors sorted by emotion, got errors sorted by {errors.label}."
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Sorts every miss and every false alarm into one kind of error.
+"""Sorts every false negative (miss) and every false positive (false alarm) into one kind of error; lists the worst.
 
 The kinds and the two thresholds are those of TIDE (Bolya, Foley, Hays and Hoffman, "TIDE: A General Toolbox for
 Identifying Object Detection Errors", ECCV 2020, section 2), on the time axis. As in DETAD (Alwassel, Caba Heilbron,
@@ -9,7 +9,7 @@ kinds add up to its false positives and false negatives. An event is judged by i
 
 | kind | false alarm: the truth that it overlaps best ... | miss |
 | --- | --- | --- |
-| `duplicate` | is of its class with an IoU of at least 0.5, and a surer prediction has taken it | - |
+| `duplicate` | is of its class with an IoU of at least 0.5, and a prediction with a higher score matches it | - |
 | `classification` | is of another class with an IoU of at least 0.5 | such a false alarm covers it |
 | `localisation` | is of its class with an IoU from 0.1 to below 0.5 | such a false alarm covers it |
 | `both` | is of another class with an IoU from 0.1 to below 0.5 | - |
@@ -17,7 +17,7 @@ kinds add up to its false positives and false negatives. An event is judged by i
 | `missed` | - | none of these covers it |
 
 TIDE's code asks for a truth of the own class with an IoU from 0.1 to 0.5 before anything else; that differs where a
-false alarm lies on two truths. Its misses that a false alarm covers are not listed again; here they bear that kind, so
+false alarm lies on two truths. Its misses that a false alarm covers are not listed again; here they have that kind, so
 that misses add up as well.
 """
 
@@ -93,8 +93,8 @@ def sort_errors(
 ) -> SortedErrors:
     """Gives each prediction and each truth one kind.
 
-    Every prediction given counts: apply the score threshold first (:func:`.threshold.at_threshold`), or hand in all
-    proposals to ask what a mean average precision suffers from.
+    Every prediction given counts: apply the score threshold first (:func:`.threshold.at_threshold`), or give all
+    proposals to see the errors that lower mean average precision.
 
     Args:
         predictions: N events; ranked by `score`, or by `score * emotion_score` if judged by emotion.
@@ -136,14 +136,14 @@ def sort_errors(
 
 
 def ranked(predictions: EventTable, label: Label) -> EventTable:
-    """The predictions with the score they are ranked by: detection asks how sure the emotion is as well."""
+    """The predictions with the score they are ranked by: detection also uses the score of the emotion."""
     if label == "type":
         return predictions
     return replace(predictions, score=predictions.score * predictions.emotion_score)
 
 
-def surest_last(predictions: EventTable, rows: IntArray) -> IntArray:
-    """Rows of a table in the reverse of the order in which the matching lets them choose."""
+def highest_scoring_last(predictions: EventTable, rows: IntArray) -> IntArray:
+    """Rows of a table in the reverse of the order in which they are matched."""
     table = predictions[rows]
     return rows[np.lexsort((-rows, -table.end, -table.start, table.score))]
 
@@ -199,9 +199,9 @@ def _sort_truths(
     """Kind of each truth, and the prediction that took or covers it."""
     truth_kind = np.where(wanted, KINDS.index("missed"), NOT_JUDGED)
     prediction = np.full(len(wanted), UNMATCHED, np.int64)
-    # The last to write wins: hits over classification over localisation, and in each the surest.
+    # The last to write wins: hits over classification over localisation, and in each the highest score.
     for code in (*reversed(COVERING), HIT):
-        rows = surest_last(predictions, np.flatnonzero(kind == code))
+        rows = highest_scoring_last(predictions, np.flatnonzero(kind == code))
         rows = rows[wanted[truth[rows]]]
         free = truth_kind[truth[rows]] != HIT
         truth_kind[truth[rows[free]]], prediction[truth[rows[free]]] = code, rows[free]
@@ -217,7 +217,7 @@ def _iou_of(predictions: EventTable, truths: EventTable, truth: IntArray) -> Flo
 
 
 @dataclass(frozen=True)
-class Mistake:
+class ErrorEvent:
     """A prediction that found nothing, or a truth that nothing found.
 
     Attributes:
@@ -234,35 +234,35 @@ class Mistake:
     iou: float
 
 
-def false_alarms(claimed: EventTable, truths: EventTable) -> list[Mistake]:
-    """Predictions that found no truth (protocol `megc`), the surest first.
+def false_alarms(predicted: EventTable, truths: EventTable) -> list[ErrorEvent]:
+    """Predictions that found no truth (protocol `megc`), by descending score.
 
     Args:
-        claimed: N predictions from the thresholds on.
+        predicted: N predictions at or above the thresholds.
         truths: M truths.
     """
-    errors = sort_errors(claimed, truths)
+    errors = sort_errors(predicted, truths)
     rows = np.flatnonzero(errors.kind >= 0)
-    rows = rows[np.argsort(-claimed.score[rows], kind="stable")]
-    return [Mistake(KINDS[errors.kind[r]], int(r), int(errors.truth[r]), float(errors.iou[r])) for r in rows]
+    rows = rows[np.argsort(-predicted.score[rows], kind="stable")]
+    return [ErrorEvent(KINDS[errors.kind[r]], int(r), int(errors.truth[r]), float(errors.iou[r])) for r in rows]
 
 
-def misses(claimed: EventTable, truths: EventTable, proposals: EventTable) -> list[Mistake]:
-    """Truths that nothing found, first those of which the network knew least.
+def misses(predicted: EventTable, truths: EventTable, proposals: EventTable) -> list[ErrorEvent]:
+    """Truths that no prediction found, the least confident first.
 
     They are ordered by the confidence of their nearest proposal times its IoU, and among equals by length, the longest
     first.
 
     Args:
-        claimed: N predictions from the thresholds on.
+        predicted: N predictions at or above the thresholds.
         truths: M truths.
         proposals: every proposal; the nearest one stands beside a miss.
     """
-    errors = sort_errors(claimed, truths)
+    errors = sort_errors(predicted, truths)
     rows = np.flatnonzero(errors.truth_kind >= 0)
-    found = [Mistake(KINDS[errors.truth_kind[r]], int(r), *nearest(truths[r : r + 1], proposals)) for r in rows]
+    found = [ErrorEvent(KINDS[errors.truth_kind[r]], int(r), *nearest(truths[r : r + 1], proposals)) for r in rows]
 
-    def known(miss: Mistake) -> tuple[float, float]:
+    def known(miss: ErrorEvent) -> tuple[float, float]:
         sure = float(proposals.score[miss.other]) if miss.other != UNMATCHED else 0.0
         return sure * miss.iou, float(truths.start[miss.event] - truths.end[miss.event])
 

@@ -1,10 +1,11 @@
-"""What a score would be if one kind of error were mended and all others stayed: TIDE's oracles.
+"""What a score would be if one kind of error were corrected and all others stayed: TIDE's oracles.
 
-Bolya et al. (ECCV 2020, section 2.3) mend a kind by what its false alarms should have been: one of `classification`
-gets the class of its truth, one of `localisation` its interval, and then is a hit; where several are about one truth,
-the surest is, and the rest, like those about a truth that is found already, are taken away. `duplicate`, `both` and
-`background` are taken away. `missed` truths are no longer asked for. The gain is a kind's importance; as one error can
-hide behind another, gains do not add up. What does add up is :func:`f1_lost`.
+Bolya et al. (ECCV 2020, section 2.3) correct the false positives of each kind. One of `classification` gets the class
+of its truth, one of `localisation` its interval; then it is a true positive. If several belong to one truth, the one
+with the highest score becomes the true positive, and the others are removed. They are also removed if the truth is
+found already. False positives of the kinds `duplicate`, `both` and `background` are removed. Truths of the kind
+`missed` are no longer counted. The gain in score is the importance of a kind. Gains do not add up, because one error
+can hide another. The losses of :func:`f1_lost` do add up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.analysis.errors import COVERING, HIT, KINDS, NOT_JUDGED, Kind, SortedErrors, ranked, surest_last
+from fedn_lightning.analysis.errors import (
+    COVERING,
+    HIT,
+    KINDS,
+    NOT_JUDGED,
+    Kind,
+    SortedErrors,
+    highest_scoring_last,
+    ranked,
+)
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, IntArray
 from fedn_lightning.metrics.functional.detection import average_precision
 from fedn_lightning.metrics.functional.spotting import Counts, ratio
@@ -34,18 +44,18 @@ Oracle = Literal[
 ]
 
 ORACLES: Final[tuple[Oracle, ...]] = (*KINDS, "all false alarms", "all misses")
-"""What can be mended: each kind alone; every false alarm taken away; no truth asked for that was not found."""
+"""What can be corrected: each kind alone; all false positives removed; all truths that were not found removed."""
 
 
 @dataclass(frozen=True)
-class Mended:
-    """What counts after mending.
+class Corrected:
+    """What counts after the correction.
 
     Attributes:
         kept: `(N,)` bool, whether a prediction is still there.
         hit: `(N,)` bool, whether it is a true positive.
         label: `(N,)` int64, its class.
-        wanted: `(M,)` bool, whether a truth is still asked for.
+        wanted: `(M,)` bool, whether a truth is still counted.
     """
 
     kept: BoolArray
@@ -54,8 +64,8 @@ class Mended:
     wanted: BoolArray
 
 
-def mend(errors: SortedErrors, predictions: EventTable, truths: EventTable, oracle: Oracle) -> Mended:
-    """Mends one kind of error.
+def correct(errors: SortedErrors, predictions: EventTable, truths: EventTable, oracle: Oracle) -> Corrected:
+    """Corrects one kind of error.
 
     Args:
         errors: the kinds of these very predictions and truths.
@@ -75,31 +85,31 @@ def mend(errors: SortedErrors, predictions: EventTable, truths: EventTable, orac
     elif oracle != "nothing":
         code = KINDS.index(oracle)
         kept = kept & (errors.kind != code)
-        right = _rescued(errors, predictions, code)
+        right = _corrected_rows(errors, predictions, code)
         kept[right] = hit[right] = True
         label[right] = getattr(truths, errors.label)[errors.truth[right]]
-    return Mended(kept, hit, label, wanted)
+    return Corrected(kept, hit, label, wanted)
 
 
-def _rescued(errors: SortedErrors, predictions: EventTable, code: int) -> IntArray:
-    """Rows of the false alarms of a kind that become hits: the surest about each truth that nothing has found."""
+def _corrected_rows(errors: SortedErrors, predictions: EventTable, code: int) -> IntArray:
+    """Rows of the false positives of a kind that become true positives: the best of each truth that was not found."""
     if code not in COVERING:
         return np.empty(0, np.int64)
-    rows = surest_last(ranked(predictions, errors.label), np.flatnonzero(errors.kind == code))
+    rows = highest_scoring_last(ranked(predictions, errors.label), np.flatnonzero(errors.kind == code))
     rows = rows[errors.truth_kind[errors.truth[rows]] >= 0][::-1]
     return rows[np.unique(errors.truth[rows], return_index=True)[1]]
 
 
-def mended_counts(
+def oracle_counts(
     errors: SortedErrors, predictions: EventTable, truths: EventTable, oracle: Oracle = "nothing"
 ) -> dict[str, Counts]:
-    """Spotting counts of macro, micro and overall after mending; with `nothing` those of the evaluator.
+    """Spotting counts of macro, micro and overall after the correction; with `nothing` those of the evaluator.
 
     Args:
         errors: sorted by type.
         predictions: those that count, i.e. from the threshold on.
         truths: the truths.
-        oracle: what is mended.
+        oracle: what is corrected.
 
     Raises:
         ValueError: if the errors are sorted by emotion.
@@ -107,7 +117,7 @@ def mended_counts(
     if errors.label != "type":
         msg = f"Spotting counts need errors sorted by type, got errors sorted by {errors.label}."
         raise ValueError(msg)
-    after = mend(errors, predictions, truths, oracle)
+    after = correct(errors, predictions, truths, oracle)
     counts: dict[str, Counts] = {}
     for kind, name in enumerate(EXPRESSION_TYPES):
         mine = after.kept & (after.label == kind)
@@ -116,18 +126,18 @@ def mended_counts(
     return {**counts, "overall": counts["macro"] + counts["micro"]}
 
 
-def mended_map(errors: SortedErrors, proposals: EventTable, truths: EventTable, oracle: Oracle = "nothing") -> float:
-    """Detection mAP at the foreground IoU after mending; with `nothing` that of :mod:`.detection`.
+def oracle_map(errors: SortedErrors, proposals: EventTable, truths: EventTable, oracle: Oracle = "nothing") -> float:
+    """Detection mAP at the foreground IoU after the correction; with `nothing` that of :mod:`.detection`.
 
     Args:
         errors: sorted by emotion, of all proposals.
         proposals: N events, whatever their score.
         truths: the truths.
-        oracle: what is mended.
+        oracle: what is corrected.
 
     Returns:
-        Mean over the classes that are asked for; NaN if there is none. A class all of whose truths were missed is no
-        longer asked for once `missed` is mended.
+        Mean over the classes that have truths; NaN if there is none. A class all of whose truths were missed has none
+        after `missed` is corrected.
 
     Raises:
         ValueError: if the errors are sorted by type.
@@ -135,7 +145,7 @@ def mended_map(errors: SortedErrors, proposals: EventTable, truths: EventTable, 
     if errors.label != "emotion":
         msg = f"Detection needs errors sorted by emotion, got errors sorted by {errors.label}."
         raise ValueError(msg)
-    after = mend(errors, proposals, truths, oracle)
+    after = correct(errors, proposals, truths, oracle)
     score = ranked(proposals, "emotion").score
     values = []
     for emotion in np.unique(truths.emotion[after.wanted]):

@@ -31,7 +31,7 @@ def save_pictures(summary: Summary, folder: Path) -> list[Path]:
     """Writes `kinds.png`, `mended.png` and `sensitivity.png`."""
     return [
         save_kinds(summary, folder / "kinds.png"),
-        save_mended(summary, folder / "mended.png"),
+        save_oracles(summary, folder / "mended.png"),
         save_sensitivity(summary, folder / "sensitivity.png"),
     ]
 
@@ -67,8 +67,8 @@ def _stack(axes: Any, kinds: Sequence[str], counts: Sequence[Sequence[int]], mos
     _plain(axes, grid="x")
 
 
-def save_mended(summary: Summary, path: Path) -> Path:
-    """Draws what spotting F1 and detection mAP would gain from mending each kind alone, and F1's losses by kind."""
+def save_oracles(summary: Summary, path: Path) -> Path:
+    """Draws what spotting F1 and detection mAP would gain from correcting each kind alone, and F1's losses by kind."""
     figure = _figure(9.0, 3.9)
     axes = figure.subplots(1, 2, width_ratios=(1.5, 1))
     places = range(len(ORACLES))
@@ -82,7 +82,7 @@ def save_mended(summary: Summary, path: Path) -> Path:
     axes[0].set_yticks(places, ORACLES)
     axes[0].axhline(len(KINDS) - 0.5, color="#888888", linewidth=0.8)
     axes[0].set_xlim(0, _most(gains) * 1.25)
-    axes[0].set_title("gain if one kind were mended", loc="left", fontsize=11)
+    axes[0].set_title("gain if one kind were corrected", loc="left", fontsize=11)
     axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, fontsize=9, frameon=False)
     axes[0].invert_yaxis()
     lost = [summary.lost[kind] for kind in KINDS]

@@ -1,4 +1,4 @@
-"""Reads a run's files and sorts its errors."""
+"""Reads a run's files, sorts its errors, writes them as a table, and groups recall by traits of the truths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from fedn_lightning.analysis.errors import HIT, KINDS, SortedErrors, sort_errors
 from fedn_lightning.analysis.sensitivity import Group, best_scores, recall_by
-from fedn_lightning.analysis.synthetic_truth import DISTRACTORS, NONE, Witness, bear_witness
+from fedn_lightning.analysis.synthetic_truth import DISTRACTORS, NONE, SyntheticTruth, find_synthetic_truth
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, to_inclusive
 from fedn_lightning.metrics.functional.matching import UNMATCHED
 from fedn_lightning.results import read_run_tables
@@ -31,14 +31,14 @@ class RunErrors:
         emotions: names in the order of the `emotion` index.
         fps: frames per second of each video.
         minutes: duration of all videos.
-        predictions: what the run claims, i.e. proposals from its thresholds on.
+        predictions: proposals with a score of at least the thresholds.
         proposals: all proposals.
         truths: the truths.
-        spotting: the claims judged by type.
-        detection: the claims judged by emotion.
+        spotting: the predictions judged by type.
+        detection: the predictions judged by emotion.
         ranking: all proposals judged by emotion, which mAP ranks.
         scores: `(M,)` score of the proposal that fits each truth, 0 where there is none.
-        witness: what a generated corpus knows about the videos; None for any other.
+        synthetic_truth: what a generated corpus knows about the videos; None for any other.
     """
 
     name: str
@@ -55,7 +55,7 @@ class RunErrors:
     detection: SortedErrors
     ranking: SortedErrors
     scores: FloatArray
-    witness: Witness | None
+    synthetic_truth: SyntheticTruth | None
 
 
 def read_run_errors(folder: Path, name: str, truth: str | None = None) -> RunErrors:
@@ -71,7 +71,7 @@ def read_run_errors(folder: Path, name: str, truth: str | None = None) -> RunErr
         AnnotationError: if the generated corpus is not the one of the run.
     """
     tables = read_run_tables(folder)
-    names, truths, predictions = tables.names, tables.truths.events, tables.claimed.events
+    names, truths, predictions = tables.names, tables.truths.events, tables.predicted.events
     proposals = tables.proposals.events
     lengths = [names.lengths[video] for video in names.videos]
     return RunErrors(
@@ -89,7 +89,9 @@ def read_run_errors(folder: Path, name: str, truth: str | None = None) -> RunErr
         detection=sort_errors(predictions, truths, "emotion"),
         ranking=sort_errors(proposals, truths, "emotion"),
         scores=best_scores(proposals, truths),
-        witness=bear_witness(folder, truth, tuple(names.videos), [n for n, _ in lengths], predictions, truths),
+        synthetic_truth=find_synthetic_truth(
+            folder, truth, tuple(names.videos), [n for n, _ in lengths], predictions, truths
+        ),
     )
 
 
@@ -98,13 +100,13 @@ COLUMNS: Final = (
     *("iou", "other_onset", "other_offset", "other_type", "other_emotion"),
     *("distractor", "distractors", "intensity"),
 )
-"""What a row tells. Frames are inclusive, as in the run's own files. `other` is the truth that explains a false alarm,
+"""Columns of a row. Frames are inclusive, as in the run's own files. `other` is the truth that explains a false alarm,
 or the false alarm that covers a miss, and `iou` their overlap; the `score` of a miss is that of the proposal that fits
 it. `distractor` is the one that fits the false alarm best, `distractors` are all that were there; `intensity` is the
 truth's."""
 
 UNKNOWN: Final = "unknown"
-"""Stands where only a generated corpus could tell."""
+"""Written where only a generated corpus would have the answer."""
 
 
 def write_errors(path: Path, run: RunErrors) -> Path:
@@ -120,12 +122,12 @@ def error_rows(run: RunErrors, errors: SortedErrors) -> Iterator[list[str]]:
         truth = int(errors.truth[row])
         what = [errors.label, "false alarm", KINDS[errors.kind[row]], *_place(run, run.predictions, row)]
         score = f"{run.predictions.score[row]:.6g}"
-        yield [*what, score, *_pair(run, errors, row, run.truths, truth), *_witness(run, row, truth)]
+        yield [*what, score, *_pair(run, errors, row, run.truths, truth), *_synthetic_truth(run, row, truth)]
     for row in np.flatnonzero(errors.truth_kind >= 0).tolist():
         alarm = int(errors.prediction[row])
         what = [errors.label, "miss", KINDS[errors.truth_kind[row]], *_place(run, run.truths, row)]
         score = f"{run.scores[row]:.6g}"
-        yield [*what, score, *_pair(run, errors, alarm, run.predictions, alarm), *_witness(run, alarm, row)]
+        yield [*what, score, *_pair(run, errors, alarm, run.predictions, alarm), *_synthetic_truth(run, alarm, row)]
 
 
 def _place(run: RunErrors, table: EventTable, row: int) -> list[str]:
@@ -148,13 +150,13 @@ def _pair(run: RunErrors, errors: SortedErrors, alarm: int, table: EventTable, o
     return [iou, *_event(run, table, other)]
 
 
-def _witness(run: RunErrors, alarm: int, truth: int) -> list[str]:
+def _synthetic_truth(run: RunErrors, alarm: int, truth: int) -> list[str]:
     """What a generated corpus knows of a false alarm and of a truth, either of which may be missing."""
-    if run.witness is None:
+    if run.synthetic_truth is None:
         return [UNKNOWN] * 3
-    there = [name for name, was in zip(DISTRACTORS, run.witness.there[alarm], strict=True) if was]
-    seen = ["", ""] if alarm == UNMATCHED else [run.witness.main[alarm], "+".join(there) or NONE]
-    return [*seen, "" if truth == UNMATCHED else f"{run.witness.peak[truth]:.4g}"]
+    there = [name for name, was in zip(DISTRACTORS, run.synthetic_truth.there[alarm], strict=True) if was]
+    seen = ["", ""] if alarm == UNMATCHED else [run.synthetic_truth.main[alarm], "+".join(there) or NONE]
+    return [*seen, "" if truth == UNMATCHED else f"{run.synthetic_truth.peak[truth]:.4g}"]
 
 
 DURATIONS: Final = (0.3, 0.5, 1.0, 2.0)
@@ -200,9 +202,9 @@ def sensitivity(run: RunErrors) -> dict[str, list[Group]]:
         "type": ([EXPRESSION_TYPES[kind] for kind in truths.type], list(EXPRESSION_TYPES)),
         "duration": binned(durations(run), DURATIONS, " s"),
     }
-    if run.witness is not None:
-        unknown = (truths.end != run.witness.end).astype(np.int64)
-        names["intensity"] = binned(run.witness.peak, INTENSITIES)
+    if run.synthetic_truth is not None:
+        unknown = (truths.end != run.synthetic_truth.end).astype(np.int64)
+        names["intensity"] = binned(run.synthetic_truth.peak, INTENSITIES)
         names["label"] = [OFFSETS[index] for index in unknown], list(OFFSETS)
     emotions = [*run.emotions, NOT_ANALYSED]  # the index of what is not analysed is -1
     names["emotion"] = [emotions[emotion] for emotion in truths.emotion], [*sorted(run.emotions), NOT_ANALYSED]

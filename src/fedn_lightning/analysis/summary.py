@@ -1,4 +1,4 @@
-"""The numbers of a run's errors: kinds, what they cost, what mending them would gain, and what was there instead."""
+"""The numbers of a run's errors: kinds, F1 lost to each, gain from correcting each, distractors and recall."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from fedn_lightning.analysis.emotion_errors import Named, Place, WorthOfNames, naming, worth_of_names
+from fedn_lightning.analysis.emotion_errors import (
+    EmotionScoreEffect,
+    EmotionScores,
+    Place,
+    emotion_errors,
+    emotion_score_effect,
+)
 from fedn_lightning.analysis.errors import BACKGROUND, FOREGROUND, KINDS
-from fedn_lightning.analysis.oracles import ORACLES, f1_lost, mended_counts, mended_map
+from fedn_lightning.analysis.oracles import ORACLES, f1_lost, oracle_counts, oracle_map
 from fedn_lightning.analysis.run import RunErrors, sensitivity
 from fedn_lightning.analysis.sensitivity import Group
 from fedn_lightning.analysis.synthetic_truth import DISTRACTORS, NONE
@@ -19,8 +25,8 @@ from fedn_lightning.utils.files import plain
 
 
 @dataclass(frozen=True)
-class Beside:
-    """How often a distractor was there in false alarms on background, and how often it would be by chance.
+class DistractorCount:
+    """How often a distractor was present in false positives on background, and how often it would be by chance.
 
     Attributes:
         name: of the distractor, or `none`.
@@ -44,9 +50,9 @@ class Summary:
         counts: spotting counts by oracle and group; `nothing` are the run's own.
         mean_ap: detection mAP@0.5 by oracle.
         lost: F1 that each kind costs; they add up to 1 - F1.
-        names: the claims that name an emotion, by what they lie on.
-        worth: what the scores of the emotions do for detection mAP@0.5.
-        beside: distractors in false alarms on background; None where no corpus knows them.
+        names: the predictions with an emotion, by what they overlap.
+        worth: how the scores of the emotions change detection mAP@0.5.
+        beside: distractors in false alarms on background; None unless the corpus is a generated one.
         sensitivity: recall by trait.
     """
 
@@ -54,17 +60,17 @@ class Summary:
     counts: dict[str, dict[str, Counts]]
     mean_ap: dict[str, float]
     lost: dict[str, float]
-    names: dict[Place, Named]
-    worth: WorthOfNames
-    beside: tuple[Beside, ...] | None
+    names: dict[Place, EmotionScores]
+    worth: EmotionScoreEffect
+    beside: tuple[DistractorCount, ...] | None
     sensitivity: dict[str, list[Group]]
 
     def f1_gain(self, oracle: str, group: str = "overall") -> float:
-        """What mending adds to spotting F1."""
+        """What the correction adds to spotting F1."""
         return self.counts[oracle][group].f1 - self.counts["nothing"][group].f1
 
     def map_gain(self, oracle: str) -> float:
-        """What mending adds to detection mAP@0.5."""
+        """What the correction adds to detection mAP@0.5."""
         return self.mean_ap[oracle] - self.mean_ap["nothing"]
 
 
@@ -72,29 +78,29 @@ def summarise(run: RunErrors) -> Summary:
     """Computes the numbers of a run's errors."""
     return Summary(
         run=run,
-        counts={o: mended_counts(run.spotting, run.predictions, run.truths, o) for o in ("nothing", *ORACLES)},
-        mean_ap={o: mended_map(run.ranking, run.proposals, run.truths, o) for o in ("nothing", *ORACLES)},
+        counts={o: oracle_counts(run.spotting, run.predictions, run.truths, o) for o in ("nothing", *ORACLES)},
+        mean_ap={o: oracle_map(run.ranking, run.proposals, run.truths, o) for o in ("nothing", *ORACLES)},
         lost={str(kind): value for kind, value in f1_lost(run.spotting).items()},
-        names=naming(run.detection, run.predictions, run.truths),
-        worth=worth_of_names(run.ranking, run.proposals, run.truths),
-        beside=_beside(run),
+        names=emotion_errors(run.detection, run.predictions, run.truths),
+        worth=emotion_score_effect(run.ranking, run.proposals, run.truths),
+        beside=_distractor_counts(run),
         sensitivity=sensitivity(run),
     )
 
 
-def _beside(run: RunErrors) -> tuple[Beside, ...] | None:
-    """Distractors in false alarms on background; false alarms without another place in their video are left out."""
-    if run.witness is None:
+def _distractor_counts(run: RunErrors) -> tuple[DistractorCount, ...] | None:
+    """Distractors in false alarms on background; false positives without another place in their video are left out."""
+    if run.synthetic_truth is None:
         return None
     rows = run.spotting.kind == KINDS.index("background")
-    rows = rows & ~np.isnan(run.witness.chance).any(axis=1)
-    there, chance = run.witness.there[rows], run.witness.chance[rows]
+    rows = rows & ~np.isnan(run.synthetic_truth.chance).any(axis=1)
+    there, chance = run.synthetic_truth.there[rows], run.synthetic_truth.chance[rows]
     found = [
-        Beside(name, int(there[:, k].sum()), float(chance[:, k].sum()), _spread(chance[:, k]))
+        DistractorCount(name, int(there[:, k].sum()), float(chance[:, k].sum()), _spread(chance[:, k]))
         for k, name in enumerate(DISTRACTORS)
     ]
-    alone = run.witness.nothing[rows]
-    return (*found, Beside(NONE, int((~there.any(axis=1)).sum()), float(alone.sum()), _spread(alone)))
+    alone = run.synthetic_truth.nothing[rows]
+    return (*found, DistractorCount(NONE, int((~there.any(axis=1)).sum()), float(alone.sum()), _spread(alone)))
 
 
 def _spread(share: np.ndarray[Any, np.dtype[np.float64]]) -> float:

@@ -1,4 +1,4 @@
-"""What a generated corpus knows about a run's videos: how intense an expression was, and what else happened."""
+"""Intensities, true ends and distractors of a run's videos, which only a generated corpus knows."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ DISTRACTORS: Final = ("blink", "gaze", "head", "mouth")
 """All that :data:`WHAT` names."""
 
 NONE: Final = "none"
-"""No distractor was there."""
+"""No distractor was present."""
 
 SHARE: Final = 0.5
 """A distractor was there if it shares at least this part of the shorter of both intervals."""
 
 
 @dataclass(frozen=True)
-class Witness:
+class SyntheticTruth:
     """What a generated corpus knows, for N predictions and M truths.
 
     Attributes:
@@ -62,14 +62,14 @@ class Witness:
     end: IntArray
 
 
-def bear_witness(
+def find_synthetic_truth(
     folder: Path,
     truth: str | None,
     videos: Sequence[tuple[str, str]],
     lengths: Sequence[int],
     predictions: EventTable,
     truths: EventTable,
-) -> Witness | None:
+) -> SyntheticTruth | None:
     """Looks up in the generated corpus what happened in a run's videos.
 
     Args:
@@ -77,14 +77,14 @@ def bear_witness(
         truth: root of the corpus, None to look for it in the run's configuration.
         videos: (subject, video) by index.
         lengths: frames of each.
-        predictions: what the run claims.
+        predictions: those at or above the thresholds.
         truths: the truths.
 
     Returns:
-        None if the run was not tested on a generated corpus, or it is not there any more.
+        None if the run was not tested on a generated corpus, or the corpus was removed.
 
     Raises:
-        AnnotationError: if the corpus was named and is no generated one, or is another one than the run's.
+        AnnotationError: if the named corpus is not a generated one, or is not the corpus of the run.
     """
     place = Path(truth) / FOLDER if truth else find_truth(folder)
     if place is None:
@@ -99,7 +99,7 @@ def bear_witness(
         main.append(_main(first, last, mine))
     width = len(DISTRACTORS)
     shares = np.array(chance, np.float64).reshape(-1, width + 1)
-    return Witness(
+    return SyntheticTruth(
         np.array(there, np.bool_).reshape(-1, width), shares[:, :width], shares[:, width], tuple(main), peak, end
     )
 
@@ -129,7 +129,7 @@ def _look_up(place: Path, videos: Sequence[tuple[str, str]], truths: EventTable)
         found = [expression for expression in expressions.get(videos[index], []) if expression.start == start]
         if not found:
             msg = (
-                f"{place} is not about the corpus of this run: nothing begins in frame {start:g} of "
+                f"{place} does not belong to the corpus of this run: no expression begins in frame {start:g} of "
                 f"{'/'.join(videos[index])}. Name the right one with --truth."
             )
             raise AnnotationError(msg)

@@ -21,26 +21,26 @@ Rows = list[tuple[str, ...]]
 
 
 def kind_rows(summary: Summary) -> Rows:
-    """Spotting: counts by kind and type, the F1 each kind costs, and F1 if it were mended; the head first."""
+    """Spotting: counts by kind and type, the F1 each kind costs, and F1 if it were corrected; the head first."""
     run = summary.run
     alarms = [run.spotting.false_alarms(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
     misses = [run.spotting.misses(run.truths.type == kind) for kind in range(len(EXPRESSION_TYPES))]
     heads = [f"{what} {name}" for what in ("false", "missed") for name in EXPRESSION_TYPES]
-    rows: Rows = [("spotting", *heads, "F1 lost", "F1 if mended", "gain")]
+    rows: Rows = [("spotting", *heads, "F1 lost", "F1 if corrected", "gain")]
     for kind in KINDS:
         counts = [str(each[kind]) for each in (*alarms, *misses)]
-        mended = summary.counts[kind]["overall"].f1
-        rows.append((kind, *counts, show(summary.lost[kind]), show(mended), _gain(summary.f1_gain(kind))))
+        corrected = summary.counts[kind]["overall"].f1
+        rows.append((kind, *counts, show(summary.lost[kind]), show(corrected), _gain(summary.f1_gain(kind))))
     sums = [str(sum(each.values())) for each in (*alarms, *misses)]
     now = summary.counts["nothing"]["overall"].f1
     return [*rows, ("all", *sums, show(sum(summary.lost.values())), f"now {show(now)}", "")]
 
 
 def detection_rows(summary: Summary) -> Rows:
-    """Detection: counts by kind among the claims, and mAP of all proposals if a kind were mended."""
+    """Detection: counts by kind among the predictions, and mAP of all proposals if a kind were corrected."""
     errors = summary.run.detection
     alarms, misses = errors.false_alarms(), errors.misses()
-    rows: Rows = [("detection", "false alarms", "misses", "mAP if mended", "gain")]
+    rows: Rows = [("detection", "false alarms", "misses", "mAP if corrected", "gain")]
     for kind in KINDS:
         cells = str(alarms[kind]), str(misses[kind]), show(summary.mean_ap[kind]), _gain(summary.map_gain(kind))
         rows.append((kind, *cells))
@@ -50,7 +50,7 @@ def detection_rows(summary: Summary) -> Rows:
 
 def oracle_rows(summary: Summary) -> Rows:
     """What mending would give, group by group."""
-    rows: Rows = [("if mended", "F1 macro", "F1 micro", "F1 overall", "mAP@0.5")]
+    rows: Rows = [("if corrected", "F1 macro", "F1 micro", "F1 overall", "mAP@0.5")]
     for oracle in ("nothing", *ORACLES):
         f1 = [show(summary.counts[oracle][group].f1) for group in (*EXPRESSION_TYPES, "overall")]
         rows.append((oracle, *f1, show(summary.mean_ap[oracle])))
@@ -170,7 +170,7 @@ def loss_rows(summaries: Sequence[Summary]) -> Rows:
 def gain_rows(summaries: Sequence[Summary]) -> Rows:
     """What mending each kind alone adds to F1 and to mAP of each run."""
     heads = [cell for summary in summaries for cell in (f"{summary.run.name}: F1", "mAP@0.5")]
-    rows: Rows = [("gain if mended", *heads)]
+    rows: Rows = [("gain if corrected", *heads)]
     for kind in KINDS:
         gains = [_signed(gain) for s in summaries for gain in (s.f1_gain(kind), s.map_gain(kind))]
         rows.append((kind, *gains))

@@ -1,7 +1,7 @@
-"""The two-step pipeline: what a spotter found is named by a recogniser, and scored as any other run.
+"""The two-step pipeline: a recogniser names the emotions of the intervals that a spotter found.
 
 The baseline that the paper compares with (P): spot, then recognise. Spotter and recogniser are trained apart, on the
-same frame features of the same frozen encoder; what they say together lies in a run folder like that of `fedn fit`.
+same frame features of the same frozen encoder; their predictions are written to one run folder.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.pool import Pooled, read_thresholds
-from fedn_lightning.loso.status import Status, problem, seal
+from fedn_lightning.loso.status import Status, mark_finished, problem
 from fedn_lightning.models.checkpoints import read_checkpoint
 from fedn_lightning.models.postprocessing import confidence_curves
 from fedn_lightning.reports.timeline import save_timelines
 from fedn_lightning.results import Names, read_events, read_videos
 from fedn_lightning.results.names import BEST, CONFIG, ENVIRONMENT, PROPOSALS, RESULT, TRUTH, VIDEOS
-from fedn_lightning.results.result import result_of
+from fedn_lightning.results.report import result_of
 from fedn_lightning.results.run_folder import RunConfig, RunFolder
 from fedn_lightning.results.writing import write_tables
 from fedn_lightning.tasks.recognition import RecognitionTask
@@ -43,12 +43,12 @@ from fedn_lightning.utils.files import write_json, write_text
 from fedn_lightning.video.store import StoredVideo
 
 EQUAL = {"dataset": "corpus", "emotions": "emotion classes", "fps": "frame rate", "crop_size": "crop size"}
-"""What both halves must have in common, by its name in a checkpoint."""
+"""What both runs must have in common, by its name in a checkpoint."""
 
 
 @dataclass(frozen=True)
-class Half:
-    """A trained half of the pipeline.
+class TrainedRun:
+    """A trained run of the pipeline.
 
     Attributes:
         folder: its run folder.
@@ -63,7 +63,7 @@ class Half:
     recipe: dict[str, Any]
 
     @classmethod
-    def read(cls, folder: str | Path) -> Half:
+    def read(cls, folder: str | Path) -> TrainedRun:
         """Reads a run folder of `fedn fit`.
 
         Raises:
@@ -85,7 +85,7 @@ class Half:
 
 
 def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dict[str, Any]:
-    """Names what a spotter found on its held-out subjects, and writes the whole as a run.
+    """Names what a spotter found on its held-out subjects, and writes the result as a run.
 
     Every proposal of the spotter keeps its ends, its score and the spotter's thresholds, so that spotting scores do
     not change; emotion and `emotion_score` (the recogniser's probability of that class) are the recogniser's, and
@@ -104,7 +104,7 @@ def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dic
         CheckpointError: if a checkpoint cannot be read.
         FoldError: if a run is incomplete, or the halves do not belong together.
     """
-    spotting, recognition = Half.read(spotter), Half.read(recogniser)
+    spotting, recognition = TrainedRun.read(spotter), TrainedRun.read(recogniser)
     check(spotting, recognition)
     record = recognise_spotted(spotting, recognition)
     result = result_of(record)
@@ -119,7 +119,7 @@ def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dic
     return result
 
 
-def check(spotter: Half, recogniser: Half) -> None:
+def check(spotter: TrainedRun, recogniser: TrainedRun) -> None:
     """Refuses halves that do not belong together, or that have seen a held-out subject.
 
     Raises:
@@ -134,15 +134,15 @@ def check(spotter: Half, recogniser: Half) -> None:
             values = f"{spotter.recipe.get(key)} and {recogniser.recipe.get(key)}"
             raise FoldError(f"{both} differ in {name}, {values}; train both halves on the same data.")
     held_out = sorted(spotter.recipe["subjects"]["test"])
-    for half in (spotter, recogniser):
-        subjects = half.recipe["subjects"]
+    for run in (spotter, recogniser):
+        subjects = run.recipe["subjects"]
         if sorted(subjects["test"]) != held_out:
             first, second = (", ".join(names) or "nobody" for names in (held_out, subjects["test"]))
             msg = f"{both} must hold out the same subjects, but the first holds out {first}, the second {second}."
             raise FoldError(msg)
         seen = sorted({*subjects["train"], *subjects["val"]} & set(held_out))
         if seen:
-            raise FoldError(f"{half.folder} was trained or chosen on {', '.join(seen)}, whom the pipeline holds out.")
+            raise FoldError(f"{run.folder} was trained or chosen on {', '.join(seen)}, whom the pipeline holds out.")
     for name in (VIDEOS, TRUTH):
         if (spotter.folder / name).read_bytes() != (recogniser.folder / name).read_bytes():
             raise FoldError(f"{both} differ in {name}: the halves were not tested on the same videos and labels.")
@@ -156,7 +156,7 @@ def same_weights(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tens
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def recognise_spotted(spotter: Half, recogniser: Half) -> DetectionRecord:
+def recognise_spotted(spotter: TrainedRun, recogniser: TrainedRun) -> DetectionRecord:
     """The spotter's proposals with the recogniser's emotions, beside the truth."""
     task, data = load_task(recogniser), load_data(recogniser)
     cut_as = IntervalConfig(**recogniser.recipe["intervals"])
@@ -214,25 +214,25 @@ def spotted_curves(events: EventTable, n_frames: int) -> FloatArray:
     return confidence_curves(rows, n_frames)
 
 
-def load_task(half: Half) -> RecognitionTask:
+def load_task(run: TrainedRun) -> RecognitionTask:
     """The trained recogniser, in evaluation mode, on the CPU."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RecognitionTask, "model")
-    task: RecognitionTask = parser.instantiate_classes(parser.parse_object({"model": half.recipe["model"]})).model
-    task.load_state_dict(half.weights)
+    task: RecognitionTask = parser.instantiate_classes(parser.parse_object({"model": run.recipe["model"]})).model
+    task.load_state_dict(run.weights)
     return task.eval()
 
 
-def load_data(half: Half) -> RecognitionDataModule:
+def load_data(run: TrainedRun) -> RecognitionDataModule:
     """The data module that the recogniser was trained with."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(lightning.LightningDataModule, "data")
-    given = parser.parse_object({"data": half.config["data"]})
+    given = parser.parse_object({"data": run.config["data"]})
     data: RecognitionDataModule = parser.instantiate_classes(given).data
     return data
 
 
-def describe(spotter: Half, recogniser: Half) -> dict[str, Any]:
+def describe(spotter: TrainedRun, recogniser: TrainedRun) -> dict[str, Any]:
     """What the pipeline is made of, the content of its `config.yaml`."""
     return {
         "experiment": "two_step",
@@ -247,7 +247,7 @@ EXPERIMENT = "experiment.json"
 """What tells a folder of `fedn loso` from that of a single run."""
 
 
-def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, tell: Callable[[str], None]) -> list[Pooled]:
+def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, log: Callable[[str], None]) -> list[Pooled]:
     """Combines every fold that both experiments have finished, and pools each seed.
 
     The result lies in `out/<hash>`, laid out as the folder of `fedn loso`; folds that are there already are kept.
@@ -257,26 +257,26 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, tell: 
         recogniser: likewise.
         out: parent of the result.
         draws: of subjects, for the intervals.
-        tell: receives a line per fold that is done or left out.
+        log: receives a line per fold that is done or left out.
 
     Raises:
         FoldError: if the experiments do not belong together, or no fold is finished in both.
     """
     from fedn_lightning.loso.seeds import pool_seeds  # here, as below
 
-    halves = located(spotter), located(recogniser)
-    experiment = joined(*halves, out)
-    every = make_folds(list(experiment.subjects), common_seeds(*halves), experiment.group)
+    runs = find_experiment(spotter), find_experiment(recogniser)
+    experiment = pipeline_experiment(*runs, out)
+    every = make_folds(list(experiment.subjects), common_seeds(*runs), experiment.group)
     wanted = []
     for fold in every:
-        reasons = [f"{half.name}: {reason}" for half in halves if (reason := problem(half, fold))]
+        reasons = [f"{run.name}: {reason}" for run in runs if (reason := problem(run, fold))]
         if reasons:
-            tell(f"{fold} is left out ({'; '.join(reasons)})")
+            log(f"{fold} is left out ({'; '.join(reasons)})")
             continue
         wanted.append(fold)
         if problem(experiment, fold) is not None:
-            tell(f"{fold}")
-            combine_fold(*halves, experiment, fold)
+            log(f"{fold}")
+            combine_fold(*runs, experiment, fold)
     if not wanted:
         msg = f"No fold is finished in both {spotter} and {recogniser}; finish them with fedn loso."
         raise FoldError(msg)
@@ -290,10 +290,12 @@ def combine_fold(spotter: Experiment, recogniser: Experiment, experiment: Experi
     folder = experiment.fold_folder(fold)
     combine(spotter.fold_folder(fold), recogniser.fold_folder(fold), folder)
     seconds = round(time.time() - started, 3)
-    seal(experiment, fold, Status(experiment.config_hash, fold.seed, fold.subjects, started=started, seconds=seconds))
+    mark_finished(
+        experiment, fold, Status(experiment.config_hash, fold.seed, fold.subjects, started=started, seconds=seconds)
+    )
 
 
-def located(folder: Path) -> Experiment:
+def find_experiment(folder: Path) -> Experiment:
     """The experiment in a folder of `fedn loso`, wherever the folder was moved to.
 
     Raises:
@@ -307,7 +309,7 @@ def located(folder: Path) -> Experiment:
     return here
 
 
-def joined(spotter: Experiment, recogniser: Experiment, out: Path) -> Experiment:
+def pipeline_experiment(spotter: Experiment, recogniser: Experiment, out: Path) -> Experiment:
     """The experiment of both halves together.
 
     Raises:
@@ -332,7 +334,7 @@ def joined(spotter: Experiment, recogniser: Experiment, out: Path) -> Experiment
 
 def common_seeds(spotter: Experiment, recogniser: Experiment) -> list[int]:
     """Seeds of which both experiments have folds, ascending."""
-    both = (_seeds(half.folder.glob("seed*")) for half in (spotter, recogniser))
+    both = (_seeds(run.folder.glob("seed*")) for run in (spotter, recogniser))
     return sorted(set.intersection(*both))
 
 

@@ -20,7 +20,7 @@ from fedn_lightning.reports.curves import save_curves
 from fedn_lightning.reports.timeline import save_timeline, save_timelines
 from fedn_lightning.results import ChallengeFormat
 from fedn_lightning.results.names import METRICS_LOG, RESULT
-from fedn_lightning.results.result import TEST, VALIDATION, flatten, result_of
+from fedn_lightning.results.report import TEST, VALIDATION, flatten, result_of
 from fedn_lightning.results.run_folder import RunConfig
 from fedn_lightning.results.writing import write_challenge, write_tables
 from fedn_lightning.utils.files import write_json
@@ -147,8 +147,8 @@ class TrackResults(Callback):
         self._log_lineage(trainer, run, record is not None)
 
     def _content(self, trainer: Trainer, record: DetectionRecord, prefix: str) -> dict[str, Any]:
-        claimed = at_threshold(record.predictions, record.threshold)
-        content = media.events_tables(prefix, claimed, record.truths, record.videos, record.emotions)
+        predicted = at_threshold(record.predictions, record.threshold)
+        content = media.events_tables(prefix, predicted, record.truths, record.videos, record.emotions)
         captions = [video.key for video in record.videos]
         content |= media.timelines(prefix, list(zip(captions, self.results.pictures, strict=True)))
         data = _data_with_crops(trainer)

@@ -26,11 +26,11 @@ class ConfiguredOptimizer(Callback):
     scaled by the ratio of the configured and the saved base rate.
 
     Args:
-        tell: receives one sentence per setting that differs.
+        log: is called with one sentence per setting that differs.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.tell = tell
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
         self._configured: list[list[Group]] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -45,7 +45,7 @@ class ConfiguredOptimizer(Callback):
             rates = []
             for group, wanted in zip(optimizer.param_groups, configured, strict=True):
                 for change in restore(group, wanted):
-                    self.tell(f"resuming: {change}; the configuration wins.")
+                    self._log(f"resuming: {change}; the configuration wins.")
                 rates.append(group.get("initial_lr", group["lr"]))
             for scheduler in trainer.lr_scheduler_configs:
                 if getattr(scheduler.scheduler, "optimizer", None) is optimizer:

@@ -35,19 +35,19 @@ def with_bases(argv: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: if a file is not YAML, or a base is not there, is no path, or is based on itself.
     """
-    words: list[str] = []
+    args: list[str] = []
     option = ""
     for word in quote_arguments(argv):
         name, equals, value = word.partition("=")
         if option or (equals and name in OPTIONS):
             for layer in layers(Path(value if equals and not option else word)):
-                words += [option or name, layer]
+                args += [option or name, layer]
             option = ""
         elif word in OPTIONS:
             option = word
         else:
-            words.append(word)
-    return [*words, option] if option else words
+            args.append(word)
+    return [*args, option] if option else args
 
 
 def layers(path: Path) -> list[str]:

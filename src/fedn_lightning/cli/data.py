@@ -128,27 +128,27 @@ def check(argv: Sequence[str]) -> int:
     target = target_of(args)
     from rich.console import Console
 
-    from fedn_lightning.analysis.dataset_report import Checkup, print_checkup, save_checkup
+    from fedn_lightning.analysis.dataset_report import DatasetReport, print_report, save_report
     from fedn_lightning.datamodules.plausibility import find_problems
     from fedn_lightning.datasets.base import published_counts
     from fedn_lightning.utils.files import plain
 
     corpus = _read(target)
     problems = find_problems(corpus, target.emotion_scheme, target.label_source)
-    checkup = Checkup(corpus, published_counts(target.dataset, target.root), tuple(problems))
-    decoded = _decode(checkup.corpus, args.cache, args.jobs) if args.decode else {}
+    report = DatasetReport(corpus, published_counts(target.dataset, target.root), tuple(problems))
+    decoded = _decode(report.corpus, args.cache, args.jobs) if args.decode else {}
     broken = {key: result for key, result in decoded.items() if result.reader == "none"}
-    ready = checkup.ready and not broken
+    ready = report.ready and not broken
     if args.json:
-        print(json.dumps(plain({**checkup.as_dict(), "ready": ready, "decoding": _plain(decoded)}), indent=2))
+        print(json.dumps(plain({**report.as_dict(), "ready": ready, "decoding": _plain(decoded)}), indent=2))
     else:
         console = Console()
-        print_checkup(checkup, console, everything=args.all)
+        print_report(report, console, everything=args.all)
         for line in _decoding_lines(decoded):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-        console.print("\nTraining can start." if ready else "\nTraining cannot start before this is mended.")
+        console.print("\nTraining can start." if ready else "\nTraining cannot start before this is fixed.")
     if args.picture:
-        save_checkup(checkup, args.picture)
+        save_report(report, args.picture)
         print(f"{args.picture}: lengths, labels, agreement", file=sys.stderr)
     return 0 if ready else 1
 

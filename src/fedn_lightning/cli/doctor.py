@@ -30,9 +30,9 @@ def main(argv: list[str]) -> int:
         1 if something that everybody needs is broken, else 0.
     """
     args = parser().parse_args(argv)
-    from fedn_lightning.doctor import impersonal, is_broken, to_markdown, to_plain, visit
+    from fedn_lightning.doctor import impersonal, is_broken, run_checks, to_markdown, to_plain
 
-    sections = visit(paths=args.paths)
+    sections = run_checks(paths=args.paths)
     if not args.paths:
         sections = impersonal(sections)
     print(json.dumps(to_plain(sections), indent=2) if args.json else to_markdown(sections))

@@ -101,7 +101,7 @@ def main(argv: list[str]) -> int:
 
 def _tell_given(predictions: Path) -> None:
     """Says so if the predictions lie in the folder of a run whose intervals were given, and so cannot be missed."""
-    from fedn_lightning.results.result import GIVEN
+    from fedn_lightning.results.report import GIVEN
 
     try:
         result = json.loads(predictions.with_name(RESULT).read_text(encoding="utf-8"))

@@ -377,10 +377,10 @@ def main(argv: Sequence[str]) -> int:
     prepare_parsing()
     for module in CLASS_MODULES:
         importlib.import_module(module)
-    words = with_bases(qualify_references(argv))
+    args = with_bases(qualify_references(argv))
     try:
         with contextlib.ExitStack() as exits, plain_errors():
-            cli = FednCLI(exits, words)
+            cli = FednCLI(exits, args)
     except SIGTERMException:
         return 143  # Lightning would exit with 0, as if the run were complete
     _report(cli)

@@ -44,13 +44,13 @@ def main(argv: list[str]) -> int:
         FednError: if RUN is no finished run, or as `fedn test`.
     """
     options, more = parser().parse_known_args(argv)
-    words = words_of_test(options.run, options.root, options.dataset, options.store, options.run_dir)
+    args = args_of_test(options.run, options.root, options.dataset, options.store, options.run_dir)
     from fedn_lightning.cli.fit import main as test  # seconds of imports, not needed for --help
 
-    return test([*words, *more])
+    return test([*args, *more])
 
 
-def words_of_test(
+def args_of_test(
     run: Path, root: Path, dataset: str | None = None, store: Path | None = None, run_dir: Path | None = None
 ) -> list[str]:
     """The words of `fedn test` that test a run on another corpus.
@@ -78,9 +78,9 @@ def words_of_test(
     name, home = root.resolve().name, run if run.name not in ("", "..") else run.resolve()
     store = store or store_of(config).parent / name
     run_dir = run_dir or home.with_name(f"{home.name}_on_{name}")
-    words = ["test", "--config", str(config), "--ckpt_path", str(checkpoint), "--run_dir", str(run_dir)]
-    words += ["--data.corpus.root", str(root), "--data.crops.store", str(store), "--data.test_subject", "all"]
-    return [*words, *(["--data.corpus.dataset", dataset] if dataset else [])]
+    args = ["test", "--config", str(config), "--ckpt_path", str(checkpoint), "--run_dir", str(run_dir)]
+    args += ["--data.corpus.root", str(root), "--data.crops.store", str(store), "--data.test_subject", "all"]
+    return [*args, *(["--data.corpus.dataset", dataset] if dataset else [])]
 
 
 def store_of(config: Path) -> Path:

@@ -21,19 +21,19 @@ from typing import Any
 
 from fedn_lightning.datasets.base import digest_corpus
 from fedn_lightning.errors import ConfigError, FednError
-from fedn_lightning.loso.checkpoints import refuse_seen
-from fedn_lightning.loso.experiment import Experiment, refuse_own_keys
+from fedn_lightning.loso.checkpoints import check_unseen
+from fedn_lightning.loso.experiment import Experiment, check_no_own_keys
 from fedn_lightning.utils.files import write_json
 
 SEPARATOR = "--"
-"""Stands before the words of each experiment on the child's command line."""
+"""Stands before the arguments of each experiment on the child's command line."""
 
 
-def inspect(words: Sequence[str], runs: str, group: int = 1, threads: int = 1, warm_up: bool = False) -> Experiment:
+def inspect(args: Sequence[str], runs: str, group: int = 1, threads: int = 1, warm_up: bool = False) -> Experiment:
     """Reads the experiment that some options of `fedn fit` describe.
 
     Args:
-        words: the options.
+        args: the options.
         runs: parent folder of all experiments.
         group: subjects held out together.
         threads: of a fold.
@@ -43,7 +43,7 @@ def inspect(words: Sequence[str], runs: str, group: int = 1, threads: int = 1, w
         FednError: for every mistake in options, configuration or corpus, and if the encoder's weights or a starting
             checkpoint have seen a subject of the corpus.
     """
-    refuse_own_keys(words)
+    check_no_own_keys(args)
     # Imported here: torch and Lightning take seconds.
     from fedn_lightning.cli import fit as train
     from fedn_lightning.cli.config import with_bases
@@ -53,10 +53,10 @@ def inspect(words: Sequence[str], runs: str, group: int = 1, threads: int = 1, w
     prepare_parsing()
     for module in train.CLASS_MODULES:
         importlib.import_module(module)
-    argv = with_bases(qualify_references(["fit", *words, "--data.test_subject", "[]"]))
+    argv = with_bases(qualify_references(["fit", *args, "--data.test_subject", "[]"]))
     with contextlib.ExitStack() as exits, plain_errors():
         cli = _reader(train.FednCLI)(exits, argv)
-    experiment = describe(cli, words, runs, group, threads)
+    experiment = describe(cli, args, runs, group, threads)
     if warm_up:
         with _alone(Path(cli.datamodule.crops.store)):
             # Attached as in a run: the cache of frame features belongs to the model's encoder.
@@ -85,7 +85,7 @@ def _reader(base: type) -> Any:
     return Reader
 
 
-def describe(cli: Any, words: Sequence[str], runs: str, group: int, threads: int) -> Experiment:
+def describe(cli: Any, args: Sequence[str], runs: str, group: int, threads: int) -> Experiment:
     """Makes an :class:`Experiment` of a parsed configuration whose classes are built."""
     from lightning.pytorch.accelerators import CPUAccelerator
 
@@ -94,11 +94,11 @@ def describe(cli: Any, words: Sequence[str], runs: str, group: int, threads: int
 
     settings, trainer, corpus = cli.settings, cli.trainer, cli.datamodule.corpus
     plain = plain_config(cli._parser(cli.subcommand), settings)
-    _refuse_shared(plain)
+    _check_no_shared_resources(plain)
     arguments = plain["data"]["init_args"]
     weights = (plain["model"]["init_args"].get("encoder") or {}).get("weights")
     if weights:
-        refuse_seen(Path(weights), arguments["corpus"]["dataset"], corpus.subjects)
+        check_unseen(Path(weights), arguments["corpus"]["dataset"], corpus.subjects)
     hashed = {**plain, "data": {**plain["data"], "init_args": {**arguments, "seed": None}}}
     digest = config_hash({**hashed, "weights": _digest_file(weights), "corpus": digest_corpus(corpus)})
     counts = {subject: sum(v.subject == subject for v in corpus.videos) for subject in corpus.subjects}
@@ -107,7 +107,7 @@ def describe(cli: Any, words: Sequence[str], runs: str, group: int, threads: int
     return Experiment(
         name=settings.experiment,
         config_hash=digest,
-        words=tuple(words),
+        words=tuple(args),
         runs=runs,
         subjects=counts,
         val_subject=arguments.get("val_subject", 0),
@@ -128,7 +128,7 @@ def describe(cli: Any, words: Sequence[str], runs: str, group: int, threads: int
     )
 
 
-def _refuse_shared(plain: Mapping[str, Any]) -> None:
+def _check_no_shared_resources(plain: Mapping[str, Any]) -> None:
     """Refuses settings through which one fold could reach another, or that leave no result.
 
     Raises:
@@ -170,27 +170,27 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def inspect_in_child(words: Sequence[str], runs: str, group: int, threads: int, warm_up: bool) -> Experiment:
+def inspect_in_child(args: Sequence[str], runs: str, group: int, threads: int, warm_up: bool) -> Experiment:
     """:func:`inspect` in a process of its own; its progress bars and messages pass through.
 
     Raises:
-        ChildError: if it fails; it has said why on stderr.
+        ChildError: if it fails; it has printed why on stderr.
     """
-    return inspect_each_in_child([words], runs, group, threads, warm_up)[0]
+    return inspect_each_in_child([args], runs, group, threads, warm_up)[0]
 
 
 def inspect_each_in_child(
     requests: Sequence[Sequence[str]], runs: str, group: int, threads: int, warm_up: bool
 ) -> list[Experiment]:
-    """:func:`inspect` for the words of several experiments, one after the other in one process of their own.
+    """:func:`inspect` for the arguments of several experiments, one after the other in one process of their own.
 
     Raises:
-        ChildError: if one fails; it has said why on stderr.
+        ChildError: if one fails; it has printed why on stderr.
     """
     with tempfile.TemporaryDirectory(prefix="fedn-loso-") as folder:
         options = ["--runs", runs, "--group", str(group), "--threads", str(threads), *(["--warm-up"] * warm_up)]
         command = [sys.executable, "-m", "fedn_lightning.cli.inspection", folder, *options]
-        command += [word for words in requests for word in (SEPARATOR, *words)]
+        command += [word for args in requests for word in (SEPARATOR, *args)]
         code = subprocess.run(command, check=False).returncode
         if code:
             raise ChildError(code)
@@ -224,8 +224,8 @@ def main(argv: Sequence[str]) -> int:
     own, *requests = _split(argv)
     options = parser.parse_args(own)
     try:
-        for number, words in enumerate(requests):
-            found = inspect(words, options.runs, options.group, options.threads, options.warm_up)
+        for number, args in enumerate(requests):
+            found = inspect(args, options.runs, options.group, options.threads, options.warm_up)
             write_json(Path(options.folder) / f"{number}.json", found.to_json())
     except FednError as error:
         print(f"fedn: error: {error}", file=sys.stderr)
@@ -236,7 +236,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _split(argv: Sequence[str]) -> list[list[str]]:
-    """The words between separators.
+    """The arguments between separators.
 
     >>> _split(["out", "--", "--config", "a.yaml", "--", "--config", "b.yaml"])
     [['out'], ['--config', 'a.yaml'], ['--config', 'b.yaml']]

@@ -75,15 +75,15 @@ def main(argv: list[str]) -> int:
     options, extra = parser().parse_known_args(argv)
     _check(options)
     from fedn_lightning.cli.inspection import ChildError, inspect_in_child
-    from fedn_lightning.loso.experiment import refuse_own_keys
+    from fedn_lightning.loso.experiment import check_no_own_keys
     from fedn_lightning.loso.folds import choose_folds, make_folds
 
-    words = [word for config in options.config for word in ("--config", config)] + extra
-    refuse_own_keys(words)
+    args = [word for config in options.config for word in ("--config", config)] + extra
+    check_no_own_keys(args)
     quiet = options.dry_run or options.print_commands
     began = time.monotonic()
     try:
-        experiment = inspect_in_child(words, options.runs, options.group, options.threads, warm_up=not quiet)
+        experiment = inspect_in_child(args, options.runs, options.group, options.threads, warm_up=not quiet)
     except ChildError as error:
         return error.code
     seeds = options.seeds or [experiment.seed]
@@ -239,7 +239,7 @@ def report(
 
     from fedn_lightning.loso.seeds import pool_seeds, write_results
     from fedn_lightning.loso.status import problem
-    from fedn_lightning.reports.loso import print_seeds
+    from fedn_lightning.loso.summary import print_seeds
 
     unfinished = {fold: reason for fold in folds if (reason := problem(experiment, fold))}
     if unfinished:

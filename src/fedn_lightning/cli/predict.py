@@ -44,30 +44,26 @@ class Once(argparse.Action):
 
 def parser() -> argparse.ArgumentParser:
     """The options of `fedn predict`."""
-    words = argparse.ArgumentParser(
+    p = argparse.ArgumentParser(
         "fedn predict",
         description="Finds facial expressions in any video, by a checkpoint alone.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    words.add_argument("video", nargs="+", metavar="VIDEO|DIR|GLOB", help="video files, folders of them, or patterns")
-    words.add_argument("--ckpt", required=True, help="checkpoint of fedn fit, e.g. runs/NAME/checkpoints/best.ckpt")
-    words.add_argument("--out", default="predictions", help="parent of the output folders (%(default)s)")
-    words.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
-    words.add_argument(
+    p.add_argument("video", nargs="+", metavar="VIDEO|DIR|GLOB", help="video files, folders of them, or patterns")
+    p.add_argument("--ckpt", required=True, help="checkpoint of fedn fit, e.g. runs/NAME/checkpoints/best.ckpt")
+    p.add_argument("--out", default="predictions", help="parent of the output folders (%(default)s)")
+    p.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
+    p.add_argument(
         "--format", choices=("csv", "json", "elan", "megc"), default="csv", action=Once, help="of the events (csv)"
     )
-    words.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
-    words.add_argument(
-        "--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's"
-    )
-    words.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
-    words.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (auto)"
-    )
-    words.add_argument("--overwrite", action="store_true", help="do finished videos again")
-    return words
+    p.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
+    p.add_argument("--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's")
+    p.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
+    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (auto)")
+    p.add_argument("--overwrite", action="store_true", help="do finished videos again")
+    return p
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,36 +78,34 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         FednError: if the checkpoint or an option cannot be used, or no video was named.
     """
-    words = parser().parse_args(argv)
-    face = _face(words.face)
+    args = parser().parse_args(argv)
+    face = _face(args.face)
     from fedn_lightning.inference.batch import find_videos, overlooked
 
-    if Path(words.out).exists() and not Path(words.out).is_dir():
-        msg = f"--out {words.out} is a file; name a folder, which is made if need be."
+    if Path(args.out).exists() and not Path(args.out).is_dir():
+        msg = f"--out {args.out} is a file; name a folder, which is made if need be."
         raise ConfigError(msg)
-    videos = find_videos(words.video, words.out)
-    for reason, paths in overlooked(words.video, words.out).items():
+    videos = find_videos(args.video, args.out)
+    for reason, paths in overlooked(args.video, args.out).items():
         names = ", ".join(str(path) for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
         note(f"{len(paths)} files are not looked at, {reason}: {names}")
-    if not Path(words.ckpt).is_file():
-        msg = f"There is no checkpoint {words.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
+    if not Path(args.ckpt).is_file():
+        msg = f"There is no checkpoint {args.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)
     from fedn_lightning.inference.batch import predict_all
     from fedn_lightning.inference.writers import Settings, checkpoint_digest
 
-    threshold = None if words.threshold is None else (words.threshold[0], words.threshold[1])
-    settings = Settings(checkpoint_digest(words.ckpt), words.format, words.annotate, face, words.align, threshold)
+    threshold = None if args.threshold is None else (args.threshold[0], args.threshold[1])
+    settings = Settings(checkpoint_digest(args.ckpt), args.format, args.annotate, face, args.align, threshold)
     with _Progress("", transient=True) as bar:
         outcomes = []
-        for outcome in predict_all(
-            lambda: _detector(words, settings), videos, words.out, settings, bar, words.overwrite
-        ):
+        for outcome in predict_all(lambda: _detector(args, settings), videos, args.out, settings, bar, args.overwrite):
             outcomes.append(outcome)
             bar.log(outcome)
     return _conclude(outcomes)
 
 
-def _detector(words: argparse.Namespace, settings: Settings) -> Detector:
+def _detector(args: argparse.Namespace, settings: Settings) -> Detector:
     """Builds the detector; leaves a core to the process that decodes."""
     import torch
 
@@ -119,7 +113,7 @@ def _detector(words: argparse.Namespace, settings: Settings) -> Detector:
     from fedn_lightning.utils.cores import available_cores
 
     torch.set_num_threads(max(1, available_cores() - 1))
-    return Detector.from_checkpoint(words.ckpt, words.device, words.align, settings.threshold)
+    return Detector.from_checkpoint(args.ckpt, args.device, args.align, settings.threshold)
 
 
 def _face(word: str) -> FaceChoice:

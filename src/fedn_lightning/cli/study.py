@@ -103,10 +103,10 @@ def find_units(plan: Plan, options: argparse.Namespace) -> list[Unit] | None:
     from fedn_lightning.study.plan import make_units
 
     configs = list(dict.fromkeys(config for row in plan.rows for config in row.configs))
-    words = [["--config", config] for config in configs]
+    args = [["--config", config] for config in configs]
     try:
         found = inspection.inspect_each_in_child(
-            words, options.runs, plan.group, options.threads, warm_up=not options.dry_run
+            args, options.runs, plan.group, options.threads, warm_up=not options.dry_run
         )
     except inspection.ChildError:
         return None
@@ -136,37 +136,36 @@ def show_plan(units: list[Unit]) -> int:
 
 
 def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
-    """Runs what is not finished; returns 1 if a training failed or a row could not be booked.
+    """Runs what is not finished; returns 1 if a training failed or a row could not be written.
 
     Raises:
         KeyboardInterrupt: if the user stops it; all trainings have ended then.
     """
     from fedn_lightning.loso.forkserver import choose_start
-    from fedn_lightning.loso.local import Slots, share
+    from fedn_lightning.loso.local import JobSlots, share
     from fedn_lightning.loso.worker import Resources
-    from fedn_lightning.study.driver import run_units, try_to_book
+    from fedn_lightning.study.driver import Progress, run_units, try_to_write_unit
     from fedn_lightning.study.labels import try_to_cross
     from fedn_lightning.study.plan import trainings
-    from fedn_lightning.study.progress import Progress
 
     _end_like_a_keyboard()
     jobs, devices = share(options.jobs, options.devices, units[0].experiment, len(trainings(units)))
     resources = Resources(threads=options.threads)
-    booked: list[bool] = []
+    written: list[bool] = []
     parts = [part for unit in units for part in unit.parts]
     with choose_start(parts, resources) as start, Progress(units, jobs) as progress:
 
-        def book(unit: Unit) -> None:
-            booked.append(try_to_book(unit, options.results, options.bootstrap, resources, progress.log))
+        def write(unit: Unit) -> None:
+            written.append(try_to_write_unit(unit, options.results, options.bootstrap, resources, progress.log))
             if unit.row.name in plan.labels:
-                booked.append(try_to_cross(units, plan.labels, options.results, progress.log))
+                written.append(try_to_cross(units, plan.labels, options.results, progress.log))
 
         try:
-            failed = run_units(units, Slots(jobs, devices), resources, book, progress, start)
+            failed = run_units(units, JobSlots(jobs, devices), resources, write, progress, start)
         except KeyboardInterrupt:
             progress.log("fedn: type the same command again to go on from here")
             raise
-    return int(failed > 0 or not all(booked))
+    return int(failed > 0 or not all(written))
 
 
 def _end_like_a_keyboard() -> None:

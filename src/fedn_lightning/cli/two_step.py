@@ -63,7 +63,7 @@ def _folds(spotter: Path, recogniser: Path, out: Path, draws: int) -> None:
     from rich.console import Console
 
     from fedn_lightning.baselines.two_step import combine_folds
-    from fedn_lightning.reports.loso import print_seeds
+    from fedn_lightning.loso.summary import print_seeds
     from fedn_lightning.utils.console import note
 
     print_seeds(combine_folds(spotter, recogniser, out, draws, note), Console())

@@ -33,7 +33,7 @@ class Aggregate:
         config: of the experiment.
         scores: numbers of the summary.
         subjects: rows of text, the first is the head.
-        claimed: predictions of all folds from their thresholds on.
+        predicted: predictions of all folds at or above their thresholds.
         truths: of all folds.
         videos: the position is the `video` index of both tables.
         emotions: class names in the order of the `emotion` index.
@@ -48,7 +48,7 @@ class Aggregate:
     config: Mapping[str, Any]
     scores: Mapping[str, float]
     subjects: Sequence[Sequence[Any]]
-    claimed: EventTable
+    predicted: EventTable
     truths: EventTable
     videos: Sequence[Video]
     emotions: Sequence[str]
@@ -83,7 +83,7 @@ def log_aggregate(aggregate: Aggregate) -> None:
 
 def _log_events(run: Any, aggregate: Aggregate) -> None:
     """Logs what lies in the videos, and the folds' predictions as what it was pooled from."""
-    tables = aggregate.claimed, aggregate.truths, aggregate.videos, aggregate.emotions
+    tables = aggregate.predicted, aggregate.truths, aggregate.videos, aggregate.emotions
     pictures = media.timelines(PREFIX, aggregate.timelines, TIMELINES)
     run.log(media.events_tables(PREFIX, *tables) | pictures)
     for fold in aggregate.folds:

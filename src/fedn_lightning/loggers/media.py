@@ -19,34 +19,34 @@ ROWS = 5000
 TIMELINES = 6
 """Timelines of a run, about 100 kB each; the run folder holds all."""
 STRIPS = 4
-"""Film strips of each kind of outcome, about 50 kB each: the surest false alarms and hits, the first misses."""
+"""Film strips of each kind of outcome, about 50 kB each: the best scoring false alarms and hits, the first misses."""
 
 
 def events_tables(
-    prefix: str, claimed: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
+    prefix: str, predicted: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
 ) -> dict[str, Any]:
     """The table of events, how many rows it has no room for, and the confusion matrix of the hits.
 
     Args:
         prefix: of the keys, e.g. `test/`.
-        claimed: N predictions from the thresholds on.
+        predicted: N predictions at or above the thresholds.
         truths: M truths.
         videos: the position is the `video` index of both tables.
         emotions: class names in the order of the `emotion` index.
     """
-    rows = outcome_rows(claimed, truths, videos, emotions)
+    rows = outcome_rows(predicted, truths, videos, emotions)
     content = {
         f"{prefix}events": make_table([OUTCOME_COLUMNS, *rows[:ROWS]]),
-        f"{prefix}confusion": make_table(confusion_rows(claimed, truths, emotions)),
+        f"{prefix}confusion": make_table(confusion_rows(predicted, truths, emotions)),
     }
     return content | ({f"{prefix}events_left_out": len(rows) - ROWS} if len(rows) > ROWS else {})
 
 
-def confusion_rows(claimed: EventTable, truths: EventTable, emotions: Sequence[str]) -> list[list[Any]]:
+def confusion_rows(predicted: EventTable, truths: EventTable, emotions: Sequence[str]) -> list[list[Any]]:
     """A row per true emotion with counts by predicted emotion, over all hits; the first row is the head."""
-    hits = [outcome for outcome in outcomes(claimed, truths) if outcome.truth != UNMATCHED and outcome.kind == "hit"]
+    hits = [outcome for outcome in outcomes(predicted, truths) if outcome.truth != UNMATCHED and outcome.kind == "hit"]
     rows = [[hit.prediction for hit in hits], [hit.truth for hit in hits]]
-    counts = confusion(claimed.emotion[rows[0]], truths.emotion[rows[1]], len(emotions))
+    counts = confusion(predicted.emotion[rows[0]], truths.emotion[rows[1]], len(emotions))
     named = [[name, *row] for name, row in zip(emotions, counts.tolist(), strict=True)]
     return [["true \\ predicted", *emotions, "none"], *named]
 
@@ -89,16 +89,16 @@ def film_strips(
     """
     import wandb
 
-    claimed = at_threshold(record.predictions, record.threshold)
+    predicted = at_threshold(record.predictions, record.threshold)
     kinds: tuple[Kind, ...] = ("false alarm", "miss", "hit")
-    every = outcomes(claimed, record.truths)
+    every = outcomes(predicted, record.truths)
     chosen = [outcome for kind in kinds for outcome in [o for o in every if o.kind == kind][:STRIPS]]
-    rows = outcome_rows(claimed, record.truths, record.videos, record.emotions)
+    rows = outcome_rows(predicted, record.truths, record.videos, record.emotions)
     captions = {id(outcome): _caption(row) for outcome, row in zip(every, rows, strict=True)}
     pictures = [
         wandb.Image(strip, caption=captions[id(outcome)])
         for outcome in chosen
-        if (strip := _strip(outcome, record, claimed, stored, apexes)) is not None
+        if (strip := _strip(outcome, record, predicted, stored, apexes)) is not None
     ]
     return {f"{prefix}film_strips": pictures} if pictures else {}
 
@@ -106,11 +106,11 @@ def film_strips(
 def _strip(
     outcome: Outcome,
     record: DetectionRecord,
-    claimed: EventTable,
+    predicted: EventTable,
     stored: Mapping[str, StoredVideo],
     apexes: Mapping[tuple[str, float], float],
 ) -> Any:
-    table, row = (record.truths, outcome.truth) if outcome.kind == "miss" else (claimed, outcome.prediction)
+    table, row = (record.truths, outcome.truth) if outcome.kind == "miss" else (predicted, outcome.prediction)
     index = int(table.video[row])
     key, start, end = record.videos[index].key, float(table.start[row]), float(table.end[row])
     if key not in stored:

@@ -1,4 +1,4 @@
-"""Which checkpoints a fold may use: to go on, only its own; to begin with, none that has seen a held-out subject."""
+"""Which checkpoints a fold may use: it resumes only from its own, and starts from none that has seen its subjects."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def belongs_to(content: Mapping[str, Any], fold: Fold) -> bool:
 
 
 def kept_by_callbacks(content: Mapping[str, Any]) -> list[Path]:
-    """Checkpoints that those who keep them have on record, e.g. the best epoch's."""
+    """Checkpoints that the checkpoint callbacks have recorded, e.g. the best epoch's."""
     states = [state for state in content.get("callbacks", {}).values() if isinstance(state, Mapping)]
     return [Path(state["best_model_path"]) for state in states if state.get("best_model_path")]
 
@@ -70,12 +70,12 @@ def seen_subjects(content: Mapping[str, Any]) -> tuple[str, set[str]]:
     return str(record.get("dataset", "")), {*subjects.get("train", ()), *subjects.get("val", ())}
 
 
-def refuse_seen(weights: Path, dataset: str, subjects: Sequence[str]) -> None:
-    """Refuses encoder weights that were trained, or chosen, on subjects of the corpus.
+def check_unseen(weights: Path, dataset: str, subjects: Sequence[str]) -> None:
+    """Checks that encoder weights were neither trained nor chosen on subjects of the corpus.
 
     Checkpoints of this project's detection runs keep a record of their subjects. Generated stills show people who are
     in no corpus, and AffectNet's photographs none of the laboratories' subjects; checkpoints of such a pre-training,
-    and public ones, keep no record and are taken at their word.
+    and public ones, keep no record and are accepted.
 
     Args:
         weights: the checkpoint.

@@ -121,13 +121,13 @@ class Experiment:
             raise FoldError(msg) from error
 
 
-def refuse_own_keys(words: Sequence[str]) -> None:
+def check_no_own_keys(words: Sequence[str]) -> None:
     """Refuses options that would make folds share what they must not.
 
     Raises:
         FoldError: naming the option.
 
-    >>> refuse_own_keys(["--config", "x.yaml"])
+    >>> check_no_own_keys(["--config", "x.yaml"])
     """
     given = {word.split("=", 1)[0].removeprefix("--").replace("init_args.", "") for word in words if word[:2] == "--"}
     for key in OWN_KEYS:

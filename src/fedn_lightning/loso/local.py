@@ -1,4 +1,4 @@
-"""Folds on this machine, so many at a time, each with its share of cores and devices."""
+"""Runs folds on this machine, several at a time, each with its share of cores and devices."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fedn_lightning.loso.worker import Outcome, Resources, Start, run_fold, star
 from fedn_lightning.utils.cores import available_cores
 
 MOST_JOBS = 8
-"""Folds at once on a machine without accelerators, unless asked for more: memory goes before cores."""
+"""Folds at once on a machine without accelerators, unless asked for more: memory runs out before cores do."""
 
 
 class Launch(Protocol):
-    """Folds under way; every launcher gives one."""
+    """Running folds; every launcher returns one."""
 
     def outcomes(self) -> list[Outcome]:
         """Folds that have ended since the last call."""
@@ -32,8 +32,8 @@ class Launch(Protocol):
         """Ends all folds, so that they can be resumed, and waits for it."""
 
 
-class Slots:
-    """Places for folds, of one experiment or of many: who comes first is served first.
+class JobSlots:
+    """A limited number of folds at a time, of one experiment or of many; first come, first served.
 
     Args:
         jobs: folds at a time.
@@ -48,7 +48,7 @@ class Slots:
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="fold")
 
     def submit(self, experiment: Experiment, fold: Fold, resources: Resources, start: Start) -> Future[Outcome]:
-        """Runs a fold as soon as there is a place for it."""
+        """Runs a fold as soon as a slot is free."""
         return self._pool.submit(self._run, experiment, fold, resources, start)
 
     def _run(self, experiment: Experiment, fold: Fold, resources: Resources, start: Start) -> Outcome:
@@ -72,7 +72,7 @@ class LocalLaunch:
         folds: in the order they are begun.
         slots: where they run; or how many at a time.
         resources: of one fold.
-        devices: as of :class:`Slots`, where `slots` is a number.
+        devices: as of :class:`JobSlots`, where `slots` is a number.
         start: how a fold's process is started.
     """
 
@@ -80,12 +80,12 @@ class LocalLaunch:
         self,
         experiment: Experiment,
         folds: Sequence[Fold],
-        slots: Slots | int,
+        slots: JobSlots | int,
         resources: Resources,
         devices: Sequence[str] = (),
         start: Start = start_process,
     ) -> None:
-        self._slots = Slots(slots, devices) if isinstance(slots, int) else slots
+        self._slots = JobSlots(slots, devices) if isinstance(slots, int) else slots
         self._pending = [self._slots.submit(experiment, fold, resources, start) for fold in folds]
 
     def outcomes(self) -> list[Outcome]:

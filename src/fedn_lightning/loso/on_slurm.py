@@ -2,7 +2,7 @@
 
 A task runs `python -m fedn_lightning.loso.on_slurm EXPERIMENT.json INDEX`, which skips, resumes or begins its fold
 like every launcher. Tasks depend on nothing but the shared folder: the driver may end, and the same `fedn loso` command
-later finds what is done.
+later finds the finished folds.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SlurmLaunch:
         options: Sequence[str] = (),
     ) -> None:
         self._script = write_array(experiment, folds, jobs, resources, options)
-        # --wait: the command ends with the array, so its end tells ours.
+        # --wait: the command ends with the array, so it ends when the array does.
         self._process = subprocess.Popen(
             ["sbatch", "--wait", "--parsable", str(self._script)],
             stdout=subprocess.PIPE,
@@ -65,14 +65,14 @@ class SlurmLaunch:
         if self._process.poll() is None or not self._folds:
             return []
         folds, self._folds = self._folds, []
-        job, said = (text.strip() for text in self._process.communicate())
+        job, message = (text.strip() for text in self._process.communicate())
         if self._process.returncode and not job:
-            msg = f"sbatch refused {self._script} with code {self._process.returncode}: {said}"
+            msg = f"sbatch refused {self._script} with code {self._process.returncode}: {message}"
             raise ConfigError(msg)
         return [outcome_of(self._experiment, fold) for fold in folds]
 
     def running(self) -> bool:
-        """Whether the array has not ended, or its outcomes have not been told."""
+        """Whether the array is running, or its outcomes have not been read."""
         return bool(self._folds)
 
     def stop(self) -> None:
@@ -82,7 +82,7 @@ class SlurmLaunch:
 
 
 class SubmititLaunch:
-    """Submits the folds through submitit, which also tells of each task when it ends.
+    """Submits the folds through submitit, which also reports the end of each task.
 
     Args:
         experiment: of the folds; its `cpus` and `gpus` are what a task asks for.
@@ -122,7 +122,7 @@ class SubmititLaunch:
         self._experiment = experiment
 
     def outcomes(self) -> list[Outcome]:
-        """Folds whose tasks have ended since the last call, as their folders tell."""
+        """Folds whose tasks have ended since the last call, as their folders show."""
         ended = [fold for fold, job in self._pending.items() if job.done()]
         for fold in ended:
             del self._pending[fold]

@@ -1,6 +1,6 @@
-"""Pools what the folds predicted: their files are put together and scored by the functions of `fedn evaluate`.
+"""Pools the predictions of all folds: joins their files and scores them with the functions of `fedn evaluate`.
 
-Counts are summed over all subjects before any ratio is taken; nothing that a fold computed is averaged or trusted.
+Counts are summed over all subjects before any ratio is taken; no score that a fold computed is averaged or reused.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from fedn_lightning.loso.folds import Fold
 from fedn_lightning.loso.status import problem
 from fedn_lightning.results import Names, read_run_tables, read_videos
 from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, RESULT, TABLES, TRUTH, VIDEOS
-from fedn_lightning.results.report import Report
-from fedn_lightning.results.scoring import count_emotions, score_published, score_strict
+from fedn_lightning.results.report import Report, count_emotions, score_published, score_strict
 from fedn_lightning.results.writing import PREDICTION_COLUMNS, TRUTH_COLUMNS, VIDEO_COLUMNS, write_csv
 
 COLUMNS = {
@@ -92,20 +91,20 @@ def pool(experiment: Experiment, folds: Sequence[Fold], draws: int = 1000) -> Po
         thresholds={fold.name: read_thresholds(experiment.fold_folder(fold)) for fold in folds},
         strict=score_strict(tables, draws, chosen_on),
         published=score_published(tables, draws),
-        confusion=count_emotions(tables.claimed.events, tables.truths.events, len(tables.names.emotions)),
+        confusion=count_emotions(tables.predicted.events, tables.truths.events, len(tables.names.emotions)),
         chosen_on=chosen_on,
         given=results[0].get("intervals") == "truth",
     )
 
 
 def pooled_folder(experiment: Experiment, seed: int, partial: bool) -> Path:
-    """Where the pooled files of a seed lie; a part of the folds never takes the place of a complete one."""
+    """Where the pooled files of a seed lie; a partial set of folds never replaces a complete one."""
     grouped = f"-group{experiment.group}" if experiment.group > 1 else ""
     return experiment.folder / f"pooled-seed{seed}{grouped}{'-partial' if partial else ''}"
 
 
 def check(experiment: Experiment, folds: Sequence[Fold]) -> None:
-    """Refuses folds that cannot be pooled.
+    """Checks that folds can be pooled.
 
     Raises:
         FoldError: as :func:`pool`.
@@ -126,7 +125,7 @@ def check(experiment: Experiment, folds: Sequence[Fold]) -> None:
 
 
 def check_videos(experiment: Experiment, folds: Sequence[Fold], path: Path) -> None:
-    """Checks that every video of every held-out subject was looked at.
+    """Checks that every video of every held-out subject was scored.
 
     Raises:
         FoldError: naming the subject.

@@ -1,4 +1,4 @@
-"""How far each fold is, read from its folder, and the live table of all folds."""
+"""Progress of each fold, read from its folder, and the live table of all folds."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class View:
 
 
 class Watch:
-    """Looks at the folders of folds that some launcher runs.
+    """Reads the progress of folds from their folders, whichever launcher runs them.
 
     Args:
         experiment: of the folds.
@@ -132,7 +132,7 @@ class Display(LiveTable):
         return self.watch.table()
 
     def note(self, outcome: Outcome) -> None:
-        """Books the end of a fold."""
+        """Records the end of a fold."""
         self.watch.ended[outcome.fold] = outcome
         if self._live is None:
             done = sum(other.state in DONE for other in self.watch.ended.values())
@@ -144,7 +144,7 @@ def read_metrics(path: Path, monitor: str | None, mode: str) -> tuple[int, float
     """Epochs done, and the best value of a metric of the validation subjects, from a run's `metrics.csv`.
 
     Returns:
-        `(0, nan)` if the file is not there yet; a row that is being written is passed over.
+        `(0, nan)` if the file is not there yet; a row that is being written is skipped.
     """
     epochs, best = 0, math.nan
     try:
@@ -157,7 +157,7 @@ def read_metrics(path: Path, monitor: str | None, mode: str) -> tuple[int, float
                     worse = best < found if mode == "max" else best > found
                     best = found if math.isnan(best) or worse else best
     except (OSError, ValueError, csv.Error, TypeError):
-        pass  # half a row: the next look will find it whole
+        pass  # a row is being written: the next call reads all of it
     return epochs, best
 
 

@@ -63,14 +63,14 @@ def write_results(
         path: the file.
         experiment: of the folds.
         seeds: pooled.
-        folds: those whose cost is told: `fold_seconds` is the time of each fold's last attempt, `overhead_seconds` the
-            part of it before the first epoch and after the last, so imports, reading, the test and its pictures.
-        costs: of the call that ends here; folds that were finished before have cost it nothing.
+        folds: those whose cost is written. `fold_seconds` is the time of its last attempt; `overhead_seconds` is
+            the part of it before the first epoch and after the last: imports, reading, the test and its pictures.
+        costs: of this call; folds that were finished before are not counted.
     """
     statuses = {fold: read_status(experiment.fold_folder(fold)) for fold in folds}
     trained = {fold: training_seconds(experiment.fold_folder(fold)) for fold in folds}
     greatest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # Linux counts in KiB
-    told = {
+    measured = {
         **costs,
         "greatest_process_mib": round(greatest),
         "fold_seconds": {str(fold): status.seconds for fold, status in statuses.items() if status},
@@ -80,11 +80,11 @@ def write_results(
             if status and not status.resumed and (seconds := trained[fold]) is not None
         },
     }
-    write_json(path, {"experiment": experiment.to_json(), "costs": told, **seeds_json(seeds)})
+    write_json(path, {"experiment": experiment.to_json(), "costs": measured, **seeds_json(seeds)})
 
 
 def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:
-    """What W&B is told of a seed."""
+    """What is logged to W&B for a seed."""
     scores = {
         f"{mode}/{logged_name(path)}": value
         for mode in ("strict", "published")
@@ -102,7 +102,7 @@ def _aggregate(experiment: Experiment, pooled: Pooled) -> Aggregate:
         config={**experiment.to_json(), "seed": pooled.seed, "folds": list(pooled.folds)},
         scores=scores,
         subjects=subject_table(pooled.strict.per_subject or {}),
-        claimed=pooled.strict.predictions.events,
+        predicted=pooled.strict.predictions.events,
         truths=pooled.strict.truths.events,
         videos=[Video(experiment.name, *key, path="", fps=names.lengths[key][1]) for key in names.videos],
         emotions=pooled.strict.emotions,

@@ -1,7 +1,7 @@
-"""The status file of a fold: whether it is done is read from here and checked, never from an exit code.
+"""The status file of a fold, which shows whether the fold is finished; an exit code never does.
 
 Lightning exits with 0 after SIGTERM, and a killed process leaves files of any age; so a fold counts as finished only
-if its status says so, belongs to this experiment, and the checksums of the predictions it vouches for still hold.
+if its status says so, belongs to this experiment, and the checksums of its predictions still match.
 """
 
 from __future__ import annotations
@@ -92,18 +92,18 @@ def problem(experiment: Experiment, fold: Fold) -> str | None:
         return "it has not been run"
     status = read_status(folder)
     if status is None:
-        return "its status cannot be read" if (folder / NAME).exists() else "it has no status"
-    refuse_another(status, experiment, fold)
+        return "its status file cannot be read" if (folder / NAME).exists() else "it has no status file"
+    check_same_fold(status, experiment, fold)
     if not status.finished:
         return status.failure or "it was not run to its end"
     for name in CHECKED:
         if status.checksums.get(name) != checksum(folder / name):
-            return f"{name} is not the file that was written"
+            return f"{name} has changed since it was written"
     return None
 
 
-def refuse_another(status: Status, experiment: Experiment, fold: Fold) -> None:
-    """Refuses a folder that holds another fold than its path says.
+def check_same_fold(status: Status, experiment: Experiment, fold: Fold) -> None:
+    """Checks that a folder holds the fold that its path names.
 
     Raises:
         FoldError: naming folder and difference.
@@ -135,11 +135,11 @@ def training_seconds(folder: Path) -> float | None:
         return None
 
 
-def seal_orphan(experiment: Experiment, fold: Fold) -> bool:
-    """Vouches for a fold that ran to its end after its driver had gone; call it with the fold's lock held.
+def adopt_finished(experiment: Experiment, fold: Fold) -> bool:
+    """Marks a fold as finished if it completed after its driver process died; call it with the fold's lock held.
 
-    Each attempt removes the result of the one before, and a run writes `result.json` last: where it lies beside no
-    status, or beside one of an attempt that has not failed, that attempt is complete.
+    Each attempt removes the result of the attempt before, and a run writes `result.json` last. So an attempt is
+    complete if there is a `result.json`, and either no status or the status of an attempt that has not failed.
 
     Returns:
         Whether the fold is finished now.
@@ -152,12 +152,12 @@ def seal_orphan(experiment: Experiment, fold: Fold) -> bool:
         return False
     started = status.started or (folder / CONFIG).stat().st_mtime
     ended = (folder / RESULT).stat().st_mtime
-    seal(experiment, fold, replace(status, started=started, seconds=round(ended - started, 3)))
+    mark_finished(experiment, fold, replace(status, started=started, seconds=round(ended - started, 3)))
     return True
 
 
-def seal(experiment: Experiment, fold: Fold, status: Status) -> None:
-    """Declares a fold finished if the run has left all its files and they are of this fold.
+def mark_finished(experiment: Experiment, fold: Fold, status: Status) -> None:
+    """Marks a fold as finished if all its files exist and belong to this fold.
 
     Args:
         experiment: of the fold.

@@ -1,4 +1,4 @@
-"""Pooled scores of leave-one-subject-out as numbers and text."""
+"""Pooled scores of leave-one-subject-out as JSON, as Markdown and on the terminal."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.table import Table
+
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.metrics.functional.spotting import show
-from fedn_lightning.results.names import headlines
-from fedn_lightning.results.report import subject_table, to_json
-from fedn_lightning.results.result import GIVEN
+from fedn_lightning.results.names import SELECTIONS, headlines
+from fedn_lightning.results.report import GIVEN, subject_table, to_json
 from fedn_lightning.results.writing import markdown_table
 from fedn_lightning.utils.files import plain
 
 if TYPE_CHECKING:
     from fedn_lightning.loso.pool import Pooled
-
-
-SELECTIONS = {"strict": "strict", "published": "published (selected on test data)"}
 
 
 def pooled_json(pooled: Pooled) -> dict[str, Any]:
@@ -98,3 +97,31 @@ def markdown(pooled: Pooled) -> str:
     if not pooled.given:
         parts += ["\n## Subjects (strict)\n", markdown_table(subject_table(pooled.strict.per_subject or {}))]
     return "\n".join(parts) + "\n"
+
+
+def print_seeds(seeds: Sequence[Pooled], console: Console) -> None:
+    """Prints headlines and subjects of each seed, then the spread over seeds."""
+    for pooled in seeds:
+        console.print(f"\n[bold]{title(pooled)}[/bold]")
+        console.print(_rich([("", "strict", "95 %", "published", "95 %"), *headline_rows(pooled)]))
+        for mode in SELECTIONS:
+            console.print(f"[dim]{mode}: {getattr(pooled, mode).selection.label}[/dim]")
+        if not pooled.given:
+            console.print(_rich(subject_table(pooled.strict.per_subject or {})))
+        console.print(f"files in {pooled.folder}")
+    if len(seeds) > 1:
+        rows = [("over seeds", *SELECTIONS)]
+        spread = over_seeds(seeds)
+        for path, name in headlines(seeds[0].given).items():
+            cells = [spread[mode][path] for mode in SELECTIONS]
+            rows.append((name, *(f"{show(c['mean'])} +/- {show(c['standard_deviation'])}" for c in cells)))
+        console.print(_rich(rows))
+
+
+def _rich(rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for index, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table

@@ -1,4 +1,4 @@
-"""Runs one fold in a process of its own: skip, resume or begin; then check what it left and vouch for it."""
+"""Runs one fold in a process of its own: skips, resumes or starts it, then checks its files and marks it finished."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from fedn_lightning.errors import FednError, FoldError
 from fedn_lightning.loso.checkpoints import resumable
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
-from fedn_lightning.loso.status import NAME, Status, problem, seal, seal_orphan
+from fedn_lightning.loso.status import NAME, Status, adopt_finished, mark_finished, problem
 from fedn_lightning.results.names import RESULT
 from fedn_lightning.results.run_folder import RunFolder
 
 POLL = 0.1
-"""Seconds between looks at a fold's process."""
+"""Seconds between two checks of a fold's process."""
 
 GRACE = 20.0
 """Seconds a fold has to end by itself once it is asked to."""
 
-_SAID = re.compile(r"^fedn: error: (.*)$", re.MULTILINE)
-_RAISED = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)$", re.MULTILINE)
-"""The last line of a traceback."""
+_ERROR = re.compile(r"^fedn: error: (.*)$", re.MULTILINE)
+_EXCEPTION = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)$", re.MULTILINE)
+"""Patterns of an error message of `fedn` and of the last line of a traceback."""
 
 State = Literal["finished", "already finished", "failed", "stopped", "runs elsewhere"]
 
 
 class Process(Protocol):
-    """What is needed of a fold's process; `subprocess.Popen` has it."""
+    """The process of a fold; `subprocess.Popen` is one."""
 
     pid: int
 
@@ -48,7 +48,7 @@ class Process(Protocol):
 
 
 Start = Callable[[list[str], dict[str, str], Path, int], Process]
-"""Starts a fold: words after `fedn`, environment, log file, and the lock's descriptor, which it must inherit."""
+"""Starts a fold: arguments after `fedn`, environment, log file, and the lock's descriptor, which it must inherit."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Outcome:
 
     Attributes:
         fold: the fold.
-        state: `finished` if its result can be pooled.
-        reason: why not, as a clause.
+        state: `finished` or `already finished` if its result can be pooled.
+        reason: why it is not finished, as a clause.
     """
 
     fold: Fold
@@ -89,11 +89,11 @@ class Resources:
         return env
 
 
-def start_process(words: list[str], env: dict[str, str], log: Path, lock: int) -> Process:
+def start_process(args: list[str], env: dict[str, str], log: Path, lock: int) -> Process:
     """Runs `fedn` as a child with a process group of its own, so that Ctrl-C reaches it through the driver alone."""
     with log.open("ab") as stream:
         return subprocess.Popen(
-            [sys.executable, "-m", "fedn_lightning", *words],
+            [sys.executable, "-m", "fedn_lightning", *args],
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -111,9 +111,9 @@ def run_fold(
     start: Start = start_process,
     patient: bool = True,
 ) -> Outcome:
-    """Brings a fold to its end, unless it is there already.
+    """Runs a fold, unless it is finished already.
 
-    A lock that the fold's process inherits tells whether the fold runs, also after its driver was killed.
+    The fold's process inherits a lock, so the lock shows whether the fold is running, also after its driver was killed.
 
     Args:
         experiment: of the fold.
@@ -121,10 +121,10 @@ def run_fold(
         resources: what it may use.
         stop: ends the fold when set; it can be resumed later.
         start: how its process is started.
-        patient: wait for a process that is at this fold already; else leave the fold to it.
+        patient: whether to wait for another process that is running this fold, instead of leaving the fold to it.
 
     Returns:
-        How it ended; trouble of the fold is no exception.
+        How it ended; a failing fold raises no exception.
 
     Raises:
         FoldError: if the fold's folder holds a fold of another experiment.
@@ -133,11 +133,11 @@ def run_fold(
     try:
         with _lock(experiment.beside(fold, ".lock"), stop if patient else None) as lock:
             if lock is None:
-                return Outcome(fold, "runs elsewhere", "another process is at it")
-            if problem(experiment, fold) is None or seal_orphan(experiment, fold):
+                return Outcome(fold, "runs elsewhere", "another process is running it")
+            if problem(experiment, fold) is None or adopt_finished(experiment, fold):
                 return Outcome(fold, "already finished")
             if stop.is_set():
-                return Outcome(fold, "stopped", "it was not begun")
+                return Outcome(fold, "stopped", "it was not started")
             return _run(experiment, fold, resources, stop, start, lock)
     except OSError as error:
         return Outcome(fold, "failed", f"{error.strerror or error} ({error.filename or experiment.fold_folder(fold)})")
@@ -189,11 +189,11 @@ def _run(
         raise
     status = replace(status, seconds=round(time.time() - status.started, 3))
     if stop.is_set() and code != 0:
-        return _give_up(folder, status, Outcome(fold, "stopped", "it was stopped; the next run goes on from there"))
+        return _give_up(folder, status, Outcome(fold, "stopped", "it was stopped; the next run resumes it"))
     try:
         if code != 0:
             raise FoldError(_explain(code, log))
-        seal(experiment, fold, status)
+        mark_finished(experiment, fold, status)
     except (FednError, ValueError) as error:
         return _give_up(folder, status, Outcome(fold, "failed", str(error).rstrip(".")))
     _keep_log(log, folder)
@@ -201,9 +201,9 @@ def _run(
 
 
 def _clear(folder: Path, fold: Fold) -> Path | None:
-    """Makes room for an attempt; returns the checkpoint it goes on from, if there is one.
+    """Prepares the folder for an attempt; returns the checkpoint to resume from, if there is one.
 
-    An earlier attempt's results go first: were they to stay, a run that dies now could be taken for complete.
+    The results of an earlier attempt are removed first: otherwise a run that dies now could look complete.
     """
     checkpoint = resumable(folder, fold)
     if checkpoint is not None:
@@ -225,7 +225,7 @@ def _wait(process: Process, stop: threading.Event) -> int:
 
 
 def _end(process: Process) -> int:
-    """Asks a process and all its children to end, then makes them."""
+    """Ends a process and all its children: by SIGTERM, and by SIGKILL if that is not enough."""
     for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
@@ -238,7 +238,7 @@ def _end(process: Process) -> int:
 
 
 def _give_up(folder: Path, status: Status, outcome: Outcome) -> Outcome:
-    """Notes why a fold is not finished, if the disk still takes it."""
+    """Writes down why a fold is not finished, if the disk is writable."""
     with contextlib.suppress(OSError):
         if folder.is_dir():
             replace(status, failure=outcome.reason).write(folder)
@@ -246,18 +246,18 @@ def _give_up(folder: Path, status: Status, outcome: Outcome) -> Outcome:
 
 
 def _explain(code: int, log: Path) -> str:
-    """Why a process ended so, from the last words of its log."""
+    """Why a process ended with this code, from the end of its log."""
     if code < 0:
-        return f"it was killed by signal {-code} ({signal.Signals(-code).name}); the next run goes on from there"
+        return f"it was killed by signal {-code} ({signal.Signals(-code).name}); the next run resumes it"
     try:
         text = log.read_text(errors="replace")
     except OSError:
         text = ""
-    said = [*_SAID.findall(text), *_RAISED.findall(text)[-1:], "it ended without a word"][0]
-    return f"{said[:300].rstrip('.')} (exit code {code}; log in {log})"
+    reason = [*_ERROR.findall(text), *_EXCEPTION.findall(text)[-1:], "its log shows no error"][0]
+    return f"{reason[:300].rstrip('.')} (exit code {code}; log in {log})"
 
 
 def _keep_log(log: Path, folder: Path) -> None:
-    """Puts the log of a finished fold into its folder; it lay beside, since the run makes the folder itself."""
+    """Moves the log of a finished fold into the fold's folder, which the run itself creates."""
     with contextlib.suppress(OSError):
         shutil.move(log, folder / "log.txt")

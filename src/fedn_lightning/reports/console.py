@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedn_lightning.results.names import PREDICTIONS, RESULT
-from fedn_lightning.results.result import GIVEN, STRICT, VALIDATION, flatten
+from fedn_lightning.results.report import GIVEN, STRICT, VALIDATION, flatten
 
 GROUPS = {"macro": "macro", "micro": "micro", "overall": "overall", "type_agnostic": "any type"}
 FILES = {

@@ -10,8 +10,15 @@ Further columns are not looked at. Rows are read in blocks, so that a million of
 """
 
 from fedn_lightning.results.names import CHALLENGE_COLUMNS, NOT_ANALYSED, ChallengeFormat, Format, Names
-from fedn_lightning.results.reading import EventFile, SetAside, read_events, read_videos
-from fedn_lightning.results.run_tables import RunTables, find_run, read_run_tables
+from fedn_lightning.results.reading import (
+    EventFile,
+    RunTables,
+    SkippedRow,
+    find_run,
+    read_events,
+    read_run_tables,
+    read_videos,
+)
 
 __all__ = [
     "CHALLENGE_COLUMNS",
@@ -21,7 +28,7 @@ __all__ = [
     "Format",
     "Names",
     "RunTables",
-    "SetAside",
+    "SkippedRow",
     "find_run",
     "read_events",
     "read_run_tables",

@@ -47,6 +47,9 @@ HEADLINES = {path: SCORE_NAMES[path] for path in list(SCORE_NAMES)[:5]}
 HEADLINES_GIVEN = {path: name for path, name in SCORE_NAMES.items() if path.startswith("recognition.")}
 """The same where the intervals were given, so that there is only recognition to score."""
 
+SELECTIONS = {"strict": "strict", "published": "published (selected on test data)"}
+"""Ways to choose the thresholds, and what tables call them."""
+
 ChallengeFormat = Literal["megc", "str"]
 """The spotting challenge's file, the spot-then-recognise challenge's."""
 

@@ -40,11 +40,11 @@ class Outcome:
     iou: float | None
 
 
-def outcomes(claimed: EventTable, truths: EventTable) -> list[Outcome]:
+def outcomes(predicted: EventTable, truths: EventTable) -> list[Outcome]:
     """Pairs predictions and truths (protocol `megc`, IoU >= 0.5).
 
     Args:
-        claimed: N predictions from the thresholds on.
+        predicted: N predictions at or above the thresholds.
         truths: M truths.
 
     Returns:
@@ -54,15 +54,15 @@ def outcomes(claimed: EventTable, truths: EventTable) -> list[Outcome]:
     >>> [o.kind for o in outcomes(EventTable.from_rows([[0, 0, 0, 9, 0, -1, 0.6], [0, 0, 30, 40, 0, -1, 0.7]]), truths)]
     ['false alarm', 'hit', 'miss']
     """
-    taken = match(claimed, truths)
+    taken = match(predicted, truths)
     hit = np.flatnonzero(taken != UNMATCHED)
-    iou = np.full(len(claimed), np.nan)
-    iou[hit] = interval_iou(claimed.start[hit], claimed.end[hit], truths.start[taken[hit]], truths.end[taken[hit]])
+    iou = np.full(len(predicted), np.nan)
+    iou[hit] = interval_iou(predicted.start[hit], predicted.end[hit], truths.start[taken[hit]], truths.end[taken[hit]])
     found = [
         Outcome("false alarm", row, UNMATCHED, None)
         if taken[row] == UNMATCHED
         else Outcome("hit", row, int(taken[row]), float(iou[row]))
-        for row in np.argsort(-claimed.score, kind="stable").tolist()
+        for row in np.argsort(-predicted.score, kind="stable").tolist()
     ]
     missed = np.setdiff1d(np.arange(len(truths)), taken)
     by_place = missed[np.lexsort((truths.start[missed], truths.video[missed]))]
@@ -70,24 +70,24 @@ def outcomes(claimed: EventTable, truths: EventTable) -> list[Outcome]:
 
 
 def outcome_rows(
-    claimed: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
+    predicted: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
 ) -> list[list[Cell]]:
     """One row per event, in the order of :data:`OUTCOME_COLUMNS` and of :func:`outcomes`.
 
     Args:
-        claimed: N predictions from the thresholds on.
+        predicted: N predictions at or above the thresholds.
         truths: M truths.
         videos: the position is the `video` index of both tables.
         emotions: class names in the order of the `emotion` index.
     """
-    return [_row(outcome, claimed, truths, videos, emotions) for outcome in outcomes(claimed, truths)]
+    return [_row(outcome, predicted, truths, videos, emotions) for outcome in outcomes(predicted, truths)]
 
 
 def _row(
-    outcome: Outcome, claimed: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
+    outcome: Outcome, predicted: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
 ) -> list[Cell]:
     missed = outcome.kind == "miss"
-    table, row = (truths, outcome.truth) if missed else (claimed, outcome.prediction)
+    table, row = (truths, outcome.truth) if missed else (predicted, outcome.prediction)
     video = videos[int(table.video[row])]
     onset, offset = to_inclusive(float(table.start[row]), float(table.end[row]), video.first_frame)
     return [
@@ -97,7 +97,7 @@ def _row(
         EXPRESSION_TYPES[int(table.type[row])],
         round(onset, 4),
         round(offset, 4),
-        _emotion(claimed, outcome.prediction, emotions),
+        _emotion(predicted, outcome.prediction, emotions),
         _emotion(truths, outcome.truth, emotions),
         None if missed else round(float(table.score[row]), 6),
         None if outcome.iou is None else round(outcome.iou, 4),

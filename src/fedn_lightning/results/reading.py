@@ -1,4 +1,4 @@
-"""Reads predictions, truths and video lists."""
+"""Reads predictions, truths and video lists, and all tables of a run or of pooled folds with one set of names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ import numpy as np
 
 from fedn_lightning.errors import PredictionFileError
 from fedn_lightning.events import NO_EMOTION, EventTable, FloatArray, to_half_open
-from fedn_lightning.results.names import CHALLENGE_COLUMNS, SCORES, TYPES, Format, Names
+from fedn_lightning.results.names import (
+    CHALLENGE_COLUMNS,
+    PREDICTIONS,
+    PROPOSALS,
+    SCORES,
+    TABLES,
+    TRUTH,
+    TYPES,
+    VIDEOS,
+    Format,
+    Names,
+)
 from fedn_lightning.utils.delimited import open_table, read_rows
 from fedn_lightning.utils.names import normal_form
 from fedn_lightning.utils.validation import decimal_point
@@ -112,7 +123,7 @@ _OPTIONAL = ("emotion", *SCORES)
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class SkippedRow:
     """A row that could not be used: 1-based row of the file (the header is row 1) and the reason."""
 
     row: int
@@ -135,7 +146,7 @@ class EventFile:
     path: str
     format: Format
     events: EventTable
-    set_aside: tuple[SetAside, ...]
+    set_aside: tuple[SkippedRow, ...]
     duplicates: int
     has_emotion: bool
 
@@ -157,7 +168,7 @@ def read_events(path: str | Path, names: Names, *, truth: bool = False, lenient:
     with Table(path) as table:
         layout = _Layout.of(table.header, str(path), truth)
         blocks: list[FloatArray] = []
-        aside: list[SetAside] = []
+        aside: list[SkippedRow] = []
         for rows, lines in table.blocks():
             good, bad = _parse(rows, lines, layout, names)
             if bad and not lenient:
@@ -246,18 +257,20 @@ class _Layout:
         return cls(file_format, {_ALIASES.get(name, name): at for name, at in place.items()}, len(header))
 
 
-def _parse(rows: list[list[str]], lines: list[int], layout: _Layout, names: Names) -> tuple[FloatArray, list[SetAside]]:
+def _parse(
+    rows: list[list[str]], lines: list[int], layout: _Layout, names: Names
+) -> tuple[FloatArray, list[SkippedRow]]:
     """A block of rows as `(N, 8)` numbers, and the rows that are none."""
     fast = _parse_block(rows, layout, names)
     if fast is not None:
         return fast, []
     good: list[FloatArray] = []
-    bad: list[SetAside] = []
+    bad: list[SkippedRow] = []
     for row, line in zip(rows, lines, strict=True):
         try:
             good.append(_parse_row(row, layout, names))
         except ValueError as error:
-            bad.append(SetAside(line, str(error)))
+            bad.append(SkippedRow(line, str(error)))
     return np.array(good, np.float64).reshape(-1, len(EventTable.COLUMNS)), bad
 
 
@@ -316,3 +329,63 @@ def _parse_row(row: Sequence[str], layout: _Layout, names: Names) -> FloatArray:
     place = names.video(cell.get("subject"), cell["video"])
     emotion = names.emotion(cell.get("emotion", ""))
     return np.array([*place, *to_half_open(onset, offset), TYPES[kind], emotion, *scores])
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """The tables of a run.
+
+    Attributes:
+        names: of subjects, videos and emotions; a video list has closed them.
+        minutes: duration of all videos.
+        truths: annotated expressions.
+        predicted: proposals with a score of at least the thresholds.
+        proposals: every proposal.
+    """
+
+    names: Names
+    minutes: float
+    truths: EventFile
+    predicted: EventFile
+    proposals: EventFile
+
+
+def read_run_tables(folder: Path, truth: Path | None = None, proposals: str = PROPOSALS) -> RunTables:
+    """Reads `videos.csv`, `truth.csv`, `predictions.csv` and `proposals.csv`.
+
+    Args:
+        folder: of a run, or of pooled folds.
+        truth: truths to read instead of the folder's own.
+        proposals: name of the file of all proposals.
+
+    Raises:
+        PredictionFileError: if a file or a row cannot be used.
+    """
+    # Always in this order, so that an emotion has the same index whoever reads the folder.
+    names = Names()
+    minutes = read_videos(folder / VIDEOS, names)
+    truths = read_events(truth or folder / TRUTH, names, truth=True)
+    predicted = read_events(folder / PREDICTIONS, names)
+    return RunTables(names, minutes, truths, predicted, read_events(folder / proposals, names))
+
+
+def find_run(folder: Path, needed: Sequence[str] = TABLES) -> Path:
+    """The folder with the predictions: `folder` itself, or the only pooled one in it or in an experiment below it.
+
+    Args:
+        folder: of a run, of pooled folds, of an experiment (`runs/<name>/<hash>`), or `runs/<name>`.
+        needed: files that must lie there.
+
+    Raises:
+        PredictionFileError: if there is none, or more than one.
+    """
+    candidates = [folder, *sorted(folder.glob("pooled-*")), *sorted(folder.glob("*/pooled-*"))]
+    complete = [path for path in candidates if all((path / name).is_file() for name in needed)]
+    if len(complete) == 1:
+        return complete[0]
+    if complete:
+        inside = ", ".join(str(path.relative_to(folder)) for path in complete)
+        msg = f"{folder} holds several results ({inside}); name one of them."
+    else:
+        msg = f"{folder} holds no result of a run: {', '.join(needed)} must lie there."
+    raise PredictionFileError(msg)

@@ -1,25 +1,29 @@
-"""A report of one evaluation: what was scored, how thresholds were chosen, and the scores."""
+"""Scores of a run: the report of an evaluation, the strict and the published one of its tables, and `result.json`."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from fedn_lightning.metrics.functional.bootstrap import Interval
-from fedn_lightning.metrics.functional.curves import RATES, OperatingCurves
-from fedn_lightning.metrics.functional.evaluation import HEADLINE, Evaluation
-from fedn_lightning.metrics.functional.spotting import SpottingScores, show
-from fedn_lightning.metrics.functional.threshold import Threshold
-from fedn_lightning.results import EventFile
+from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, IntArray
+from fedn_lightning.metrics.functional.bootstrap import Interval, bootstrap_intervals
+from fedn_lightning.metrics.functional.curves import RATES, OperatingCurves, operating_curves
+from fedn_lightning.metrics.functional.detection import detection_scores
+from fedn_lightning.metrics.functional.evaluation import HEADLINE, Evaluation, evaluate, spotting_by_subject
+from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+from fedn_lightning.metrics.functional.recognition import confusion
+from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, show, spot_groups
+from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold, select_threshold
+from fedn_lightning.results import EventFile, Names, RunTables
 from fedn_lightning.utils.files import plain
 
 
 @dataclass(frozen=True)
 class Selection:
-    """How the score threshold was come by.
+    """How the score threshold was chosen.
 
     Attributes:
         mode: `none`, `fixed`, `strict` or `published`.
@@ -34,7 +38,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything there is to tell about one evaluation.
+    """All results of one evaluation.
 
     Attributes:
         evaluation: the scores.
@@ -158,3 +162,126 @@ def _file(file: EventFile) -> dict[str, Any]:
         "duplicates": file.duplicates,
         "set_aside": [{"row": bad.row, "reason": bad.reason} for bad in file.set_aside],
     }
+
+
+STRICT_LABELS = {
+    "validation": "each fold's threshold and epoch were chosen on validation subjects among its training subjects",
+    "training": "each fold's threshold and settings were chosen on its training subjects",
+}
+"""By the subjects that a fold's `result.json` names in `chosen_on`."""
+
+PUBLISHED_LABEL = "selected on test data: one pair of thresholds for all folds, the best on these very predictions"
+
+
+def score_strict(tables: RunTables, draws: int, chosen_on: str) -> Report:
+    """Scores the predictions of each fold, at the thresholds it chose on the subjects that `chosen_on` names."""
+    return _score(tables, tables.predicted, Selection("strict", -math.inf, STRICT_LABELS[chosen_on]), draws)
+
+
+def score_published(tables: RunTables, draws: int) -> Report:
+    """Scores all proposals at the thresholds (macro, micro) with the greatest F1 on these very truths."""
+    best = select_threshold(tables.proposals.events, tables.truths.events, per_type=True)
+    return _score(tables, tables.proposals, Selection("published", best, PUBLISHED_LABEL), draws)
+
+
+def _score(tables: RunTables, counted: EventFile, selection: Selection, draws: int) -> Report:
+    """Scores spotting on `counted`, of which the selection's threshold is still to be applied, and detection on all."""
+    names, threshold = tables.names, selection.threshold
+    wanted, proposals = tables.truths.events, tables.proposals.events
+    evaluation = evaluate(counted.events, wanted, PROTOCOLS["megc"], threshold)
+    return Report(
+        evaluation=replace(evaluation, detection=detection_scores(proposals, wanted)),
+        selection=selection,
+        predictions=counted,
+        truths=tables.truths,
+        emotions=tuple(names.emotions),
+        n_videos=len(names.videos),
+        curves=operating_curves(proposals, wanted, tables.minutes),
+        per_subject=by_name(at_threshold(counted.events, threshold), wanted, names),
+        intervals=_intervals(counted.events, proposals, wanted, threshold, draws),
+        draws=draws,
+    )
+
+
+def _intervals(
+    counted: EventTable, proposals: EventTable, truths: EventTable, threshold: Threshold, draws: int
+) -> dict[str, Interval]:
+    """Intervals over subjects; that of mAP from all proposals."""
+    intervals = bootstrap_intervals(counted, truths, threshold=threshold, draws=draws)
+    if counted is not proposals:
+        every = bootstrap_intervals(proposals, truths, threshold=np.inf, draws=draws)
+        intervals["detection.map@0.5"] = every["detection.map@0.5"]
+    return intervals
+
+
+def by_name(counted: EventTable, truths: EventTable, names: Names) -> dict[str, SpottingScores]:
+    """Counts of every subject, also of one with nothing to find and nothing found."""
+    scores = spotting_by_subject(counted, truths)
+    nothing = SpottingScores(*(Counts() for _ in SpottingScores.groups()))
+    return {name: scores.get(index, nothing) for name, index in sorted(names.subjects.items())}
+
+
+def count_emotions(counted: EventTable, truths: EventTable, n_classes: int) -> IntArray:
+    """The confusion matrix of the emotions of all true positives, macro and micro."""
+    hits = spot_groups(counted, truths)["overall"]
+    return confusion(counted.emotion[hits.prediction], truths.emotion[hits.truth], n_classes)
+
+
+STRICT = "strict"
+"""Every choice, here the epoch and the thresholds, was made on subjects that are not held out."""
+
+
+GIVEN = "recognition on labelled intervals: what a recogniser could do if spotting were perfect"
+"""What is said of a run whose intervals were given; its spotting scores would be perfect and mean nothing."""
+
+TEST, VALIDATION = "test", "validation"
+"""Whose subjects were scored."""
+
+
+def result_of(record: DetectionRecord, selection: str = STRICT, split: str = TEST) -> dict[str, Any]:
+    """Scores a record by the default protocol.
+
+    Args:
+        record: truths, all proposals, and the thresholds from which a proposal counts for spotting.
+        selection: how the thresholds were chosen, `strict` or `published`.
+        split: whose subjects these are, `test` or `validation`.
+
+    Returns:
+        `protocol`, `selection`, `split`, `threshold.{macro,micro}`, `subjects`, `n_videos`, `n_truths`, then the
+        scores under the keys of `fedn evaluate --json`. Undefined numbers are NaN. `chosen_on` is there if thresholds
+        were not chosen on validation subjects. Where the intervals were given, only `recognition` is left of these
+        scores, and `scores` has the same by flat names.
+    """
+    evaluation = evaluate(record.predictions, record.truths, threshold=record.threshold)
+    head = {
+        "protocol": evaluation.protocol,
+        "selection": selection,
+        "split": split,
+        "threshold": dict(zip(EXPRESSION_TYPES, record.threshold, strict=True)),
+        "subjects": list(record.subjects),
+        "n_videos": len(record.videos),
+        "n_truths": len(record.truths),
+    }
+    if record.chosen_on != "validation":
+        head["chosen_on"] = record.chosen_on
+    scores = scores_to_dict(evaluation, record.emotions)
+    if record.intervals == "spotted":
+        return {**head, **scores}
+    groups = {name: evaluation.recognition[name].to_dict() for name in ("overall", *EXPRESSION_TYPES)}
+    flat = {f"{group}_{key}": value for group, named in groups.items() for key, value in named.items()}
+    return {**head, "intervals": record.intervals, "recognition": scores["recognition"], "scores": flat}
+
+
+def flatten(result: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers of a nested result by joined keys, as a tracker wants them; undefined ones are left out.
+
+    >>> flatten({"spotting": {"micro": {"f1": 0.5}}, "protocol": "megc"}, "test/")
+    {'test/spotting/micro/f1': 0.5}
+    """
+    flat: dict[str, float] = {}
+    for key, value in result.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}/"))
+        elif isinstance(value, int | float) and value == value:
+            flat[f"{prefix}{key}"] = value
+    return flat

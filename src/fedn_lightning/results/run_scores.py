@@ -15,12 +15,11 @@ from fedn_lightning.errors import FednError, PredictionFileError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, IntArray, Video
 from fedn_lightning.results import Names, RunTables, find_run, read_run_tables
 from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, RESULT, TRUTH, VIDEOS
-from fedn_lightning.results.report import Report
+from fedn_lightning.results.report import Report, count_emotions, score_published, score_strict
 from fedn_lightning.results.run_folder import RunConfig, read_environment, resolve
-from fedn_lightning.results.scoring import count_emotions, score_published, score_strict
 
 NEEDED = (PREDICTIONS, TRUTH, VIDEOS)
-"""Without these there is nothing to show; whatever else is missing is said on the page."""
+"""Without these there is nothing to show; the page says what else is missing."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class RunFiles:
         n_frames: of each video.
         emotions: class names in the order of the `emotion` index.
         truths: annotated expressions.
-        claimed: what the network claims, at the thresholds it had chosen.
+        predicted: predictions at or above the thresholds that were chosen.
         proposals: every proposal.
         strict: scores and 95 % intervals of what it claims.
         published: pooled folds once more with thresholds selected on test data; None for a single run.
@@ -55,7 +54,7 @@ class RunFiles:
     n_frames: tuple[int, ...]
     emotions: tuple[str, ...]
     truths: EventTable
-    claimed: EventTable
+    predicted: EventTable
     proposals: EventTable
     strict: Report
     published: Report | None
@@ -90,7 +89,7 @@ def read_run(folder: str | Path, draws: int = 1000) -> RunFiles:
     result = _read_json(home / RESULT, notes)
     pooled = "strict" in result
     tables = _read_tables(home, notes)
-    names, truths, claimed, proposals = tables.names, tables.truths, tables.claimed, tables.proposals
+    names, truths, predicted, proposals = tables.names, tables.truths, tables.predicted, tables.proposals
     homes = _homes(home, names, result if pooled else {})
     run = _first(homes)
     config, environment = _read_config(run, notes), read_environment(run)
@@ -103,11 +102,11 @@ def read_run(folder: str | Path, draws: int = 1000) -> RunFiles:
         n_frames=tuple(names.lengths[key][0] for key in names.videos),
         emotions=tuple(names.emotions),
         truths=_from_first_frame(truths.events, videos),
-        claimed=_from_first_frame(claimed.events, videos),
+        predicted=_from_first_frame(predicted.events, videos),
         proposals=_from_first_frame(proposals.events, videos),
         strict=score_strict(tables, draws, str(result.get("chosen_on", "validation"))),
         published=score_published(tables, draws) if pooled else None,
-        confusion=count_emotions(claimed.events, truths.events, len(names.emotions)),
+        confusion=count_emotions(predicted.events, truths.events, len(names.emotions)),
         thresholds=_thresholds(result, home),
         homes=homes,
         result=result,
@@ -188,7 +187,7 @@ def _from_first_frame(table: EventTable, videos: Sequence[Video]) -> EventTable:
 
 
 def _thresholds(result: Mapping[str, Any], home: Path) -> dict[str, tuple[float, float]]:
-    """Thresholds by fold; JSON has no infinity, so null stands for a type that is never claimed."""
+    """Thresholds by fold; JSON has no infinity, so null stands for a type that is never predicted."""
     stored: Mapping[str, Any] = result.get("thresholds") or {}
     if not stored and result.get("threshold"):
         stored = {home.name: [result["threshold"].get(kind) for kind in EXPRESSION_TYPES]}

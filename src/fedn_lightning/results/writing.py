@@ -69,7 +69,7 @@ def video_rows(record: DetectionRecord) -> list[list[str]]:
 def write_tables(record: DetectionRecord, folder: str | Path) -> list[Path]:
     """Writes `predictions.csv`, `proposals.csv`, `videos.csv` and `truth.csv`.
 
-    `predictions.csv` holds what the network claims, the proposals from the record's thresholds on: score it as it is.
+    `predictions.csv` holds the proposals at or above the record's thresholds: score it as it is.
     `proposals.csv` holds every proposal, which mAP and operating curves need.
 
     Args:
@@ -80,10 +80,10 @@ def write_tables(record: DetectionRecord, folder: str | Path) -> list[Path]:
         The files.
     """
     folder = Path(folder)
-    claimed = at_threshold(record.predictions, record.threshold)
+    predicted = at_threshold(record.predictions, record.threshold)
     truths = [row[: len(TRUTH_COLUMNS)] for row in event_rows(record, record.truths)]
     return [
-        write_csv(folder / PREDICTIONS, PREDICTION_COLUMNS, event_rows(record, claimed)),
+        write_csv(folder / PREDICTIONS, PREDICTION_COLUMNS, event_rows(record, predicted)),
         write_csv(folder / PROPOSALS, PREDICTION_COLUMNS, event_rows(record, record.predictions)),
         write_csv(folder / VIDEOS, VIDEO_COLUMNS, video_rows(record)),
         write_csv(folder / TRUTH, TRUTH_COLUMNS, truths),
@@ -106,7 +106,7 @@ MICRO = EXPRESSION_TYPES.index("micro")
 
 
 def write_challenge(path: str | Path, record: DetectionRecord, file_format: ChallengeFormat) -> Path:
-    """Writes what the network claims: the proposals from the record's threshold on, without their scores.
+    """Writes the proposals at or above the record's thresholds, without their scores.
 
     Args:
         path: the CSV file; it appears whole or not at all.
@@ -132,14 +132,14 @@ def whole_frames(start: float, end: float, first_frame: int = 1) -> tuple[int, i
 
 
 def _rows(record: DetectionRecord, file_format: ChallengeFormat) -> Iterator[list[str]]:
-    claimed = at_threshold(record.predictions, record.threshold)
+    predicted = at_threshold(record.predictions, record.threshold)
     ambiguous = len({video.name for video in record.videos}) < len(record.videos)
     for video_index, start, end, kind, emotion in zip(
-        claimed.video.tolist(),
-        claimed.start.tolist(),
-        claimed.end.tolist(),
-        claimed.type.tolist(),
-        claimed.emotion.tolist(),
+        predicted.video.tolist(),
+        predicted.start.tolist(),
+        predicted.end.tolist(),
+        predicted.type.tolist(),
+        predicted.emotion.tolist(),
         strict=True,
     ):
         video = record.videos[video_index]

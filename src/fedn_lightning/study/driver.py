@@ -1,10 +1,11 @@
-"""Trains what a study lacks, many folds of many experiments at a time, and books each row as soon as it is whole."""
+"""Runs the unfinished trainings of a study, shows its progress, and writes each row as soon as it is complete."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -12,22 +13,25 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from fedn_lightning.baselines.two_step import combine_fold
 from fedn_lightning.errors import FednError
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold
-from fedn_lightning.loso.local import LocalLaunch, Slots
+from fedn_lightning.loso.local import JobSlots, LocalLaunch
 from fedn_lightning.loso.pool import read_result, read_thresholds
+from fedn_lightning.loso.progress import DONE, View, Watch
 from fedn_lightning.loso.status import problem, read_status, training_seconds
 from fedn_lightning.loso.worker import Outcome, Resources, Start, start_process
 from fedn_lightning.metrics.functional.tally import tally
 from fedn_lightning.results import read_run_tables
 from fedn_lightning.results.run_folder import read_environment
 from fedn_lightning.study.plan import Task, Unit, trainings
-from fedn_lightning.study.progress import Progress
 from fedn_lightning.study.rows import FoldCost, RowResult, SeedResult, read_row, row_path, write_row
 from fedn_lightning.study.statistics import plain_scores
+from fedn_lightning.utils.console import LiveTable, clock
 from fedn_lightning.utils.files import write_json
 
 
@@ -47,12 +51,12 @@ def measure(pooled: Path, truth: Path | None = None) -> SeedResult:
         subjects=tuple(names.subjects),
         minutes=minutes,
         emotions=tuple(names.emotions),
-        tally=tally(tables.claimed.events, tables.truths.events, proposals=tables.proposals.events),
+        tally=tally(tables.predicted.events, tables.truths.events, proposals=tables.proposals.events),
     )
 
 
 def digest(experiment: Experiment, folds: Sequence[Fold]) -> str:
-    """A hash of what all finished folds have written, as their status files vouch for it."""
+    """A hash of the checksums in the status files of all finished folds."""
     statuses = [read_status(experiment.fold_folder(fold)) for fold in folds]
     sums = [sorted(status.checksums.items()) if status else None for status in statuses]
     return hashlib.sha256(repr(sums).encode()).hexdigest()[:16]
@@ -74,27 +78,25 @@ def cost(experiment: Experiment, fold: Fold) -> FoldCost:
 
 
 REFRESH = 0.5
-"""Seconds between two looks at the folds."""
-
-DONE = ("finished", "already finished")
+"""Seconds between two checks of the folds."""
 
 
 def run_units(
     units: Sequence[Unit],
-    slots: Slots,
+    slots: JobSlots,
     resources: Resources,
-    book: Callable[[Unit], object],
+    write: Callable[[Unit], object],
     progress: Progress,
     start: Start = start_process,
 ) -> int:
-    """Runs every training that is not finished; a unit is booked as soon as its last fold is.
+    """Runs every training that is not finished; a unit is written as soon as its last fold is finished.
 
     Args:
         units: in the order they are begun.
         slots: where trainings run; all units share them, so that cores stay busy between two rows.
         resources: of one training.
-        book: called for each whole unit.
-        progress: shows how far all is.
+        write: called for each complete unit.
+        progress: shows how far the study is.
         start: how a training's process is started.
 
     Returns:
@@ -112,7 +114,7 @@ def run_units(
     launches = [(task, LocalLaunch(task[0], [task[1]], slots, resources, start=start)) for task in todo]
     failed = 0
     try:
-        _book_whole(units, waiting, book)
+        _write_complete(units, waiting, write)
         while launches:
             for task, outcome in _ended(launches):
                 progress.note(task, outcome)
@@ -120,7 +122,7 @@ def run_units(
                 if outcome.state in DONE:
                     waiting = {unit: [t for t in tasks if _key(t) != _key(task)] for unit, tasks in waiting.items()}
             launches = [(task, launch) for task, launch in launches if launch.running()]
-            _book_whole(units, waiting, book)
+            _write_complete(units, waiting, write)
             progress.refresh()
             time.sleep(REFRESH if launches else 0)
     except BaseException:
@@ -137,19 +139,19 @@ def _ended(launches: Sequence[tuple[Task, LocalLaunch]]) -> list[tuple[Task, Out
     return [(task, outcome) for task, launch in launches for outcome in launch.outcomes()]
 
 
-def _book_whole(units: Sequence[Unit], waiting: dict[int, list[Task]], book: Callable[[Unit], object]) -> None:
-    """Books the units for which nothing is waited any more, each once."""
+def _write_complete(units: Sequence[Unit], waiting: dict[int, list[Task]], write: Callable[[Unit], object]) -> None:
+    """Calls `write` once for each unit whose trainings are all finished."""
     for unit in units:
         if waiting.get(id(unit)) == []:
-            book(unit)
+            write(unit)
             del waiting[id(unit)]
 
 
 def combine_unit(unit: Unit, resources: Resources) -> None:
-    """Puts both halves of a pipeline together, fold by fold, in a process of its own; folds that are there are kept.
+    """Combines the two runs of a pipeline, fold by fold, in a process of its own; existing folds are kept.
 
     Raises:
-        FednError: if the halves do not belong together.
+        FednError: if the runs do not belong together.
     """
     todo = [fold for fold in unit.folds if problem(unit.experiment, fold)]
     if len(unit.parts) == 1 or not todo:
@@ -165,8 +167,8 @@ def _set_environment(env: dict[str, str]) -> None:
     os.environ.update(env)
 
 
-def book_unit(unit: Unit, results: str | Path, draws: int) -> bool:
-    """Pools a whole unit and puts its result into the row's file, unless the file holds it already.
+def write_unit(unit: Unit, results: str | Path, draws: int) -> bool:
+    """Pools a complete unit and writes its result to the row's file, unless the file has it already.
 
     Other seeds in the file stay if they are of the same configuration and folds.
 
@@ -181,7 +183,7 @@ def book_unit(unit: Unit, results: str | Path, draws: int) -> bool:
     Raises:
         FoldError: if the folds do not belong together.
     """
-    # Here, since it imports torch for seconds: a driver that only waits for trainings does without.
+    # Imported here, because it imports torch, which takes seconds: a driver that only waits does not need it.
     from fedn_lightning.loso.seeds import pool_seeds
 
     experiment, folds = unit.experiment, unit.folds
@@ -215,19 +217,84 @@ def stored_seeds(unit: Unit, results: str | Path) -> dict[int, SeedResult]:
     return dict(row.seeds) if same else {}
 
 
-def try_to_book(
-    unit: Unit, results: str | Path, draws: int, resources: Resources, tell: Callable[[str], object]
+def try_to_write_unit(
+    unit: Unit, results: str | Path, draws: int, resources: Resources, log: Callable[[str], object]
 ) -> bool:
-    """:func:`combine_unit` and :func:`book_unit`; what is wrong with one row is told and does not stop the others.
+    """:func:`combine_unit` and :func:`write_unit`; an error in one row is logged and does not stop the others.
 
     Returns:
         Whether the row's file holds the unit now.
     """
     try:
         combine_unit(unit, resources)
-        if book_unit(unit, results, draws):
-            tell(f"{unit.row.name}, seed {unit.seed}: booked in {row_path(results, unit.row.name)}")
+        if write_unit(unit, results, draws):
+            log(f"{unit.row.name}, seed {unit.seed}: written to {row_path(results, unit.row.name)}")
     except FednError as error:
-        tell(f"{unit.row.name}, seed {unit.seed}: not booked, {error}")
+        log(f"{unit.row.name}, seed {unit.seed}: not written, {error}")
         return False
     return True
+
+
+class Progress(LiveTable):
+    """Shows a study.
+
+    Args:
+        units: all of it.
+        jobs: trainings at a time, for the time left.
+        console: where; stderr by default.
+    """
+
+    def __init__(self, units: Sequence[Unit], jobs: int, console: Console | None = None) -> None:
+        super().__init__(console)
+        self.jobs = jobs
+        self.units = list(units)
+        self.todo = [task for task in trainings(units) if problem(*task)]
+        self.before = len(trainings(units)) - len(self.todo)
+        self.states: dict[Path, str] = {}
+        self.seconds: list[float] = []
+        self._watches = {_key(task): Watch(task[0], [task[1]], 1) for task in self.todo}
+
+    def note(self, task: Task, outcome: Outcome) -> None:
+        """Records the end of a training."""
+        watch = self._watches[_key(task)]
+        watch.ended[task[1]] = outcome
+        (view,) = watch.views()
+        if outcome.state == "finished" and view.seconds:
+            self.seconds.append(view.seconds)
+        self.states[_key(task)] = outcome.state
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        left = self.left()
+        ahead = f", about {clock(left)} left" if left else ""
+        count = f"[{len(self.states)}/{len(self.todo)}{ahead}]"
+        self.log(f"{task[0].name} {task[1]} {outcome.state}{reason} {count}")
+
+    def left(self) -> float:
+        """Seconds until all trainings are done, by the mean of those that ended in this call; 0 before one has."""
+        if not self.seconds:
+            return 0.0
+        return (len(self.todo) - len(self.states)) * sum(self.seconds) / len(self.seconds) / self.jobs
+
+    def table(self) -> Table:
+        """A line for each row and seed."""
+        left = self.left()
+        caption = f"about {clock(left)} left" if left else ""
+        title = f"{len(self.states)} of {len(self.todo)} trainings ended, {self.before} were finished before"
+        table = Table(title=title, caption=caption, box=None, padding=(0, 2, 0, 0), title_justify="left")
+        for name in ("row", "seed", "folds", "state"):
+            table.add_column(name, justify="right" if name in ("seed", "folds") else "left")
+        for unit in self.units:
+            table.add_row(unit.row.name, str(unit.seed), *self._cells(unit))
+        return table
+
+    def _cells(self, unit: Unit) -> tuple[str, str]:
+        views = [self._view(task) for task in unit.tasks]
+        counts = Counter("finished" if view is None or view.state in DONE else view.state for view in views)
+        running = [view for view in views if view is not None and view.state == "running"]
+        epochs = ", ".join(f"{view.fold.name} epoch {view.epoch}" for view in running)
+        failed = f"{counts['failed']} failed" if counts["failed"] else ""
+        return f"{counts['finished']}/{len(views)}", "; ".join(filter(None, (failed, epochs)))
+
+    def _view(self, task: Task) -> View | None:
+        """How far a training is; None if it was finished before."""
+        watch = self._watches.get(_key(task))
+        return watch.views()[0] if watch else None

@@ -1,4 +1,4 @@
-"""The label question: how far experts and the people themselves agree, and what it costs to learn from the others.
+"""The label question: how far expert labels and self-reports agree, and what training on the other labels costs.
 
 Two rows that differ in `label_source` alone are scored by their own labels and by each other's. Spotting truths are the
 same in both, so all that changes is the emotion. The answer lies in one small file beside the rows'.
@@ -99,10 +99,12 @@ def cross(units: Sequence[Unit], pair: Sequence[str], results: str | Path) -> bo
     Raises:
         FoldError: if the two rows have different truths in more than their emotions.
     """
-    whole = [unit for unit in units if unit.row.name in pair and _pooled(unit)]
+    complete = [unit for unit in units if unit.row.name in pair and _pooled(unit)]
     by_seed = {
-        unit.seed: {other.row.name: other for other in whole if other.seed == unit.seed and other.folds == unit.folds}
-        for unit in whole
+        unit.seed: {
+            other.row.name: other for other in complete if other.seed == unit.seed and other.folds == unit.folds
+        }
+        for unit in complete
     }
     ready = {seed: [found[name] for name in pair] for seed, found in by_seed.items() if len(found) == 2}
     marks = {seed: "+".join(digest(unit.experiment, unit.folds) for unit in both) for seed, both in ready.items()}
@@ -133,15 +135,13 @@ def _pooled(unit: Unit) -> bool:
     return not unit.unfinished() and (_pooled_folder(unit) / TRUTH).is_file()
 
 
-def try_to_cross(
-    units: Sequence[Unit], pair: Sequence[str], results: str | Path, tell: Callable[[str], object]
-) -> bool:
-    """:func:`cross`; what is wrong is told and does not stop the other rows. Returns whether nothing was."""
+def try_to_cross(units: Sequence[Unit], pair: Sequence[str], results: str | Path, log: Callable[[str], object]) -> bool:
+    """:func:`cross`; an error is logged and does not stop the other rows. Returns whether there was none."""
     try:
         if cross(units, pair, results):
-            tell(f"{' and '.join(pair)}: scored by each other's labels")
+            log(f"{' and '.join(pair)}: scored by each other's labels")
     except FednError as error:
-        tell(f"{' and '.join(pair)}: not scored by each other's labels, {error}")
+        log(f"{' and '.join(pair)}: not scored by each other's labels, {error}")
         return False
     return True
 

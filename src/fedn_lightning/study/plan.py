@@ -1,4 +1,4 @@
-"""Which rows a study has: from a study file, a folder of experiment files, or the files themselves."""
+"""The rows of a study, read from a study file, a folder of experiment files or the files themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fedn_lightning.baselines.two_step import joined
+from fedn_lightning.baselines.two_step import pipeline_experiment
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso.experiment import Experiment
 from fedn_lightning.loso.folds import Fold, make_folds
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study as it was asked for.
+    """A study as its file or the command line defines it.
 
     Attributes:
         name: of its folder of results.
@@ -114,7 +114,7 @@ def _plan_of_files(name: str, files: Sequence[Path]) -> Plan:
 
 def _read_study(path: Path) -> Plan:
     content = _mapping(path)
-    _refuse_unknown(content, KEYS, str(path))
+    _check_keys(content, KEYS, str(path))
     rows: dict[str, Row] = {}
     for number, entry in enumerate(content.get("rows") or [], start=1):
         row = _read_row(entry, rows, path, f"{path}, row {number} of rows")
@@ -143,7 +143,7 @@ def _read_row(entry: Any, above: dict[str, Row], path: Path, where: str) -> Row:
     if not isinstance(entry, dict) or "name" not in entry:
         msg = f"{where} must be a name, or a mapping with the key name, not {entry!r}."
         raise ConfigError(msg)
-    _refuse_unknown(entry, ROW_KEYS, where)
+    _check_keys(entry, ROW_KEYS, where)
     name, seeds = str(entry["name"]), _seeds(entry.get("seeds", 1), f"{where}: seeds")
     if "pipeline" not in entry:
         return Row(name, (_existing(path.parent / str(entry.get("config", f"{name}.yaml")), where),), seeds)
@@ -179,7 +179,7 @@ def _existing(path: Path, where: str) -> str:
     return str(path)
 
 
-def _refuse_unknown(content: dict[str, Any], known: Sequence[str], where: str) -> None:
+def _check_keys(content: dict[str, Any], known: Sequence[str], where: str) -> None:
     for key in content:
         if key not in known:
             msg = f"{where} has the key {key!r}; known are {', '.join(known)}."
@@ -229,7 +229,7 @@ class Unit:
         seed: of the folds.
         parts: the experiment that is trained; two for a pipeline, spotter and recogniser.
         folds: the same for all parts.
-        experiment: where the row's own predictions lie: the only part, or what both halves of a pipeline make.
+        experiment: where the row's own predictions lie: the only part, or the combination of the two of a pipeline.
     """
 
     row: Row
@@ -261,28 +261,28 @@ def make_units(plan: Plan, experiments: Mapping[str, Experiment]) -> list[Unit]:
 
     Raises:
         SplitError: if the group leaves nobody to train on.
-        FoldError: if the halves of a pipeline have different folds.
+        FoldError: if the runs of a pipeline have different folds.
     """
     units = []
     for row in plan.rows:
         parts = tuple(experiments[config] for config in row.configs)
         for seed in row.seeds_from(parts[0].seed):
             folds = make_folds(list(parts[0].subjects), [seed], plan.group)
-            units.append(Unit(row, seed, parts, tuple(folds), whole(row, parts)))
+            units.append(Unit(row, seed, parts, tuple(folds), row_experiment(row, parts)))
     return units
 
 
-def whole(row: Row, parts: Sequence[Experiment]) -> Experiment:
+def row_experiment(row: Row, parts: Sequence[Experiment]) -> Experiment:
     """The experiment whose folds hold a row's predictions.
 
     Raises:
-        FoldError: if the halves of a pipeline have different folds.
+        FoldError: if the runs of a pipeline have different folds.
     """
     if len(parts) == 1:
         return parts[0]
     spotter, recogniser = parts
     return replace(
-        joined(spotter, recogniser, Path(spotter.runs) / row.name),
+        pipeline_experiment(spotter, recogniser, Path(spotter.runs) / row.name),
         # The frozen encoder is the same in both.
         parameters=spotter.parameters + recogniser.trained_parameters,
         trained_parameters=spotter.trained_parameters + recogniser.trained_parameters,

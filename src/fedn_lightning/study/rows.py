@@ -1,7 +1,7 @@
-"""A row's result as a small JSON file, from which every figure and every interval can be had again.
+"""A row's result as a small JSON file, from which every score and every interval can be computed again.
 
 A seed's part holds, for each subject, counts and confusions, and for each class the order of its detections: what
-:class:`.Tally` needs. Nothing else of the runs is looked at once it is written.
+:class:`.Tally` needs. Once it is written, the runs are not read again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class FoldCost:
-    """What is known of a fold besides its predictions.
+    """Thresholds, times and source of a fold.
 
     Attributes:
         thresholds: (macro, micro); None where none was found.
@@ -117,7 +117,7 @@ def read_row(path: Path) -> RowResult:
         seeds = {int(seed): seed_from_json(part) for seed, part in value.pop("seeds").items()}
         return RowResult(**value, seeds=seeds)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        msg = f"{path} is not the result of a row ({error}); remove it, and run the study again to write it anew."
+        msg = f"{path} is not the result of a row ({error}); remove it, and run the study again to write it again."
         raise FoldError(msg) from error
 
 
@@ -153,7 +153,7 @@ def seed_from_json(value: dict[str, Any]) -> SeedResult:
     """Inverts :func:`seed_json`; detections below the last hit are gone, which changes no score."""
     names, emotions = tuple(value["subjects"]), tuple(value["emotions"])
     rows = list(value["subjects"].values())
-    n_classes = max((len(row["shown"]) for row in rows), default=0)  # fewer, where claims and truths lack an emotion
+    n_classes = max((len(row["shown"]) for row in rows), default=0)  # fewer if some emotions never occur
     confusion = np.zeros((len(rows), n_classes, n_classes + 1), np.int64)
     shown = np.zeros((len(rows), n_classes), np.int64)
     for at, row in enumerate(rows):
@@ -189,14 +189,14 @@ def write_ranking(score: FloatArray, hit: FloatArray, subject: IntArray) -> str:
     '1 (-3 2)'
     """
     hits = np.flatnonzero(hit)
-    words: list[str] = []
+    groups: list[str] = []
     first = 0
     while len(hits) and first <= hits[-1]:
         stop = first + int(np.argmin(np.append(score[first:] == score[first], False)))
         group = " ".join(str((int(subject[at]) + 1) * (1 if hit[at] else -1)) for at in range(first, stop))
-        words.append(f"({group})" if stop - first > 1 else group)
+        groups.append(f"({group})" if stop - first > 1 else group)
         first = stop
-    return " ".join(words)
+    return " ".join(groups)
 
 
 def read_ranking(text: str) -> tuple[FloatArray, FloatArray, IntArray]:

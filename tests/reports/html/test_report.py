@@ -86,11 +86,11 @@ def test_an_interval_is_shown_unless_the_subjects_are_too_few_for_one(home: Path
 def test_every_event_is_drawn_and_listed(home: Path, whole: str) -> None:
     run = read_run(home / "run", draws=20)
     timelines = part(whole, "timelines")
-    events = len(run.truths) + len(run.claimed)
+    events = len(run.truths) + len(run.predicted)
     assert len(re.findall(r"<rect data-i=", timelines)) == events
     assert len(re.findall(r"<th scope='row'>(?:truth|prediction)<", timelines)) == events
-    alarms = len(false_alarms(run.claimed, run.truths))
-    missed = len(misses(run.claimed, run.truths, run.proposals))
+    alarms = len(false_alarms(run.predicted, run.truths))
+    missed = len(misses(run.predicted, run.truths, run.proposals))
     assert len(re.findall(r"class='e\d alarm'", timelines)) - 1 == alarms > 0  # one stands in the key
     assert len(re.findall(r"class='e\d missed'", timelines)) - 1 == missed > 0
     assert timelines.count("false alarm</td>") == alarms
@@ -100,10 +100,10 @@ def test_every_event_is_drawn_and_listed(home: Path, whole: str) -> None:
 def test_the_worst_errors_are_shown_and_the_others_counted(home: Path, whole: str) -> None:
     run = read_run(home / "run", draws=20)
     errors = part(whole, "errors")
-    alarms = false_alarms(run.claimed, run.truths)
-    assert f"2 of {len(alarms)}, the surest first" in errors
+    alarms = false_alarms(run.predicted, run.truths)
+    assert f"2 of {len(alarms)}, by descending confidence" in errors
     assert len(re.findall("<figure class='strip'>", errors)) == 4
-    surest = run.claimed.score[alarms[0].event]
+    surest = run.predicted.score[alarms[0].event]
     assert f"confidence {surest:.2f}" in errors
     assert "data:image/jpeg;base64," in errors
     assert "Apexes are not known here" in errors
@@ -113,8 +113,8 @@ def test_attention_is_shown_for_a_hit_a_false_alarm_and_a_miss(whole: str) -> No
     attention = part(whole, "attention")
     assert told(attention) == []
     assert attention.count("<figure class='look'>") == 3
-    assert "the surest hit" in attention
-    assert "the surest false alarm" in attention
+    assert "the highest scoring hit" in attention
+    assert "the highest scoring false alarm" in attention
     # Two of the weights of a segment of eight frames are not needed to know the sum.
     weights = [float(weight) for weight in re.findall(r", weight ([\d.]+)'", attention)]
     assert len(weights) == 3 * 8

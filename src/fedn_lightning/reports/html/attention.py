@@ -259,15 +259,19 @@ class Choice:
 
 
 def choose(run: RunFiles, limit: int) -> list[Choice]:
-    """The surest hit of each type, the worst false alarm and the worst miss of each type, at most `limit` in all."""
-    taken = match(run.claimed, run.truths)
+    """At most `limit` events: the best hit and the worst miss of each type, and the worst false alarm."""
+    taken = match(run.predicted, run.truths)
     hits = np.flatnonzero(taken != UNMATCHED)
-    hits = hits[np.argsort(-run.claimed.score[hits], kind="stable")]
+    hits = hits[np.argsort(-run.predicted.score[hits], kind="stable")]
     kinds = range(len(EXPRESSION_TYPES))
-    found = [Choice("the surest hit", run.claimed, row) for k in kinds for row in _first(run.claimed, hits.tolist(), k)]
-    alarms = [mistake.event for mistake in false_alarms(run.claimed, run.truths)]
-    found += [Choice("the surest false alarm", run.claimed, row) for row in alarms[:1]]
-    missed = [mistake.event for mistake in misses(run.claimed, run.truths, run.proposals)]
+    found = [
+        Choice("the highest scoring hit", run.predicted, row)
+        for k in kinds
+        for row in _first(run.predicted, hits.tolist(), k)
+    ]
+    alarms = [error.event for error in false_alarms(run.predicted, run.truths)]
+    found += [Choice("the highest scoring false alarm", run.predicted, row) for row in alarms[:1]]
+    missed = [error.event for error in misses(run.predicted, run.truths, run.proposals)]
     found += [Choice("a miss", run.truths, row) for k in kinds for row in _first(run.truths, missed, k)]
     return found[:limit]
 
@@ -339,7 +343,7 @@ def _figure(run: RunFiles, clips: Clips, networks: _Networks, choice: Choice) ->
         pictures = picture(stored, look, look.segment_in(first, last), _spans(run, index, stored))
     finally:
         stored.close()
-    sure = f", confidence {table.score[row]:.2f}" if table is run.claimed else ""
+    sure = f", confidence {table.score[row]:.2f}" if table is run.predicted else ""
     where = f"<a href='{moment(run, index, start, end)}'>{start / video.fps:.1f} s in the timeline</a>"
     caption = f"<b>{describe(run, table, row)}</b>: {choice.why}{sure}"
     return (
@@ -351,7 +355,7 @@ def _figure(run: RunFiles, clips: Clips, networks: _Networks, choice: Choice) ->
 def _spans(run: RunFiles, video: int, stored: StoredVideo) -> list[Span]:
     """All events of a video, in stored frames."""
     found = []
-    for what, table in (("truth", run.truths), ("prediction", run.claimed)):
+    for what, table in (("truth", run.truths), ("prediction", run.predicted)):
         for row in np.flatnonzero(table.video == video).tolist():
             start, end = (float(stored.source_to_store(bound[row])) for bound in (table.start, table.end))
             emotion = int(table.emotion[row]) if table.emotion[row] >= 0 else len(run.emotions)

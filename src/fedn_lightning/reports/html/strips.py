@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from fedn_lightning.analysis.errors import Mistake, false_alarms, misses
+from fedn_lightning.analysis.errors import ErrorEvent, false_alarms, misses
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, Video
 from fedn_lightning.metrics.functional.matching import UNMATCHED
@@ -21,9 +21,9 @@ KINDS = {
     "localisation": "right type, wrong ends",
     "both": "wrong ends and wrong type",
     "background": "nothing is annotated here",
-    "missed": "nothing on it was claimed",
+    "missed": "no prediction overlaps it",
 }
-"""Kinds of error in words."""
+"""What each kind of error means."""
 
 
 def strips_section(run: RunFiles, clips: Clips, limit: int) -> Markup:
@@ -36,15 +36,15 @@ def strips_section(run: RunFiles, clips: Clips, limit: int) -> Markup:
     """
     if not clips:
         return section("errors", "Worst errors", missing(clips.reason))
-    alarms, missed = false_alarms(run.claimed, run.truths), misses(run.claimed, run.truths, run.proposals)
+    alarms, missed = false_alarms(run.predicted, run.truths), misses(run.predicted, run.truths, run.proposals)
     parts: list[str] = [paragraph(_explanation(run))]
-    for title, mistakes, order, draw in (
-        ("False alarms", alarms, "the surest first", _alarm),
-        ("Misses", missed, "first those of which the network knew least", _miss),
+    for title, errors, order, draw in (
+        ("False alarms", alarms, "by descending confidence", _alarm),
+        ("Misses", missed, "the least confident first", _miss),
     ):
-        shown = f"{min(limit, len(mistakes))} of {len(mistakes)}, {order}" if mistakes else "none"
+        shown = f"{min(limit, len(errors))} of {len(errors)}, {order}" if errors else "none"
         parts.append(f"<h3>{title} <span class='soft'>{shown}</span></h3>")
-        parts.append(f"<div class='strips'>{''.join(draw(run, clips, each) for each in mistakes[:limit])}</div>")
+        parts.append(f"<div class='strips'>{''.join(draw(run, clips, each) for each in errors[:limit])}</div>")
     return section("errors", "Worst errors", *parts)
 
 
@@ -57,25 +57,25 @@ def _explanation(run: RunFiles) -> str:
     )
 
 
-def _alarm(run: RunFiles, clips: Clips, mistake: Mistake) -> str:
-    prediction = _strip(run, clips, "prediction", run.claimed, mistake.event)
-    if mistake.other == UNMATCHED:
-        return _figure(run, mistake, run.claimed, KINDS[mistake.kind], prediction)
-    truth = _strip(run, clips, "truth", run.truths, mistake.other)
-    return _figure(run, mistake, run.claimed, f"{KINDS[mistake.kind]}, IoU {mistake.iou:.2f}", truth + prediction)
+def _alarm(run: RunFiles, clips: Clips, error: ErrorEvent) -> str:
+    prediction = _strip(run, clips, "prediction", run.predicted, error.event)
+    if error.other == UNMATCHED:
+        return _figure(run, error, run.predicted, KINDS[error.kind], prediction)
+    truth = _strip(run, clips, "truth", run.truths, error.other)
+    return _figure(run, error, run.predicted, f"{KINDS[error.kind]}, IoU {error.iou:.2f}", truth + prediction)
 
 
-def _miss(run: RunFiles, clips: Clips, mistake: Mistake) -> str:
-    truth = _strip(run, clips, "truth", run.truths, mistake.event)
-    if mistake.other == UNMATCHED:
+def _miss(run: RunFiles, clips: Clips, error: ErrorEvent) -> str:
+    truth = _strip(run, clips, "truth", run.truths, error.event)
+    if error.other == UNMATCHED:
         nearest = "<p class='none'>no proposal overlaps it, however faint</p>"
     else:
-        nearest = _strip(run, clips, f"nearest proposal, IoU {mistake.iou:.2f}", run.proposals, mistake.other)
-    return _figure(run, mistake, run.truths, KINDS[mistake.kind], truth + nearest)
+        nearest = _strip(run, clips, f"nearest proposal, IoU {error.iou:.2f}", run.proposals, error.other)
+    return _figure(run, error, run.truths, KINDS[error.kind], truth + nearest)
 
 
-def _figure(run: RunFiles, mistake: Mistake, table: EventTable, why: str, content: str) -> str:
-    row = mistake.event
+def _figure(run: RunFiles, error: ErrorEvent, table: EventTable, why: str, content: str) -> str:
+    row = error.event
     video = int(table.video[row])
     start, end = float(table.start[row]), float(table.end[row])
     key, seconds = html.escape(run.videos[video].key), start / run.videos[video].fps

@@ -6,7 +6,6 @@ import html
 import math
 from collections.abc import Iterator
 
-from fedn_lightning.loso.summary import SELECTIONS
 from fedn_lightning.metrics.functional.bootstrap import Interval
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.metrics.functional.spotting import show
@@ -14,9 +13,8 @@ from fedn_lightning.reports.console import explain_choice, explain_subjects
 from fedn_lightning.reports.evaluation import scores_table
 from fedn_lightning.reports.html.evaluation import spotting_rows
 from fedn_lightning.reports.html.skeleton import Cell, Markup, missing, paragraph, section, table
-from fedn_lightning.results.names import headlines
-from fedn_lightning.results.report import subject_table
-from fedn_lightning.results.result import GIVEN
+from fedn_lightning.results.names import SELECTIONS, headlines
+from fedn_lightning.results.report import GIVEN, subject_table
 from fedn_lightning.results.run_scores import RunFiles
 
 FEW_SUBJECTS = 5

@@ -61,7 +61,7 @@ class Bar(NamedTuple):
 
 def events_of(run: RunFiles, video: int) -> VideoEvents:
     """The events of one video, matched as the protocol does."""
-    truths, found, proposals = (table[table.video == video] for table in (run.truths, run.claimed, run.proposals))
+    truths, found, proposals = (table[table.video == video] for table in (run.truths, run.predicted, run.proposals))
     return VideoEvents(truths, found, proposals, match(found, truths))
 
 
@@ -120,7 +120,7 @@ def _confidence(run: RunFiles, index: int, events: VideoEvents, top: float) -> I
 
 
 def confidence_steps(proposals: EventTable, n_frames: int) -> FloatArray:
-    """Confidence `(n_frames,)` in each frame: that of the surest proposal that covers it."""
+    """Confidence `(n_frames,)` in each frame: that of the highest scoring proposal that covers it."""
     curve = np.zeros(n_frames)
     first = np.clip(np.rint(proposals.start), 0, n_frames).astype(np.int64)
     last = np.clip(np.rint(proposals.end), 0, n_frames).astype(np.int64)

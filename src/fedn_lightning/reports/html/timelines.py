@@ -28,7 +28,7 @@ def timelines_section(run: RunFiles) -> Markup:
     hint = (
         "Drag to pan; zoom with the buttons, a pinch, a double click, or Ctrl and the wheel; on the keyboard with "
         "plus, minus, 0 and the arrows. The address then leads to the moment shown. Confidence in a frame is that of "
-        f"the surest proposal that covers it, on a scale from 0 to {top:g}; dashed: the thresholds."
+        f"the highest scoring proposal that covers it, on a scale from 0 to {top:g}; dashed: the thresholds."
     )
     return section("timelines", "Timelines", paragraph(hint), _controls(run), _key(run), *cards)
 
@@ -74,7 +74,7 @@ def _key(run: RunFiles) -> str:
         return f"<svg viewBox='0 0 24 12' aria-hidden='true'><{shape} class='{style}'/></svg>"
 
     entries = [(swatch(f"e{k}"), name) for k, name in enumerate(run.emotions)]
-    if (run.truths.emotion < 0).any() or (run.claimed.emotion < 0).any():
+    if (run.truths.emotion < 0).any() or (run.predicted.emotion < 0).any():
         entries.append((swatch(f"e{len(run.emotions)}"), "not analysed"))
     entries += [(swatch("e0 alarm"), "dashed: false alarm"), (swatch("e0 missed"), "pale: missed")]
     entries += [(swatch(kind, "path d='M1 6h22'"), f"{kind} confidence") for kind in EXPRESSION_TYPES]
