@@ -56,7 +56,10 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
 def read(name: str) -> list[dict[str, Any]]:
     """The layers of a file, base first."""
     base, *texts = layers(FOLDER / f"{name}.yaml")
-    return [leaves(yaml.safe_load(Path(base).read_text())), *(leaves(json.loads(text)) for text in texts)]
+    return [
+        leaves(yaml.safe_load(base if "\n" in base else Path(base).read_text())),
+        *(leaves(json.loads(text)) for text in texts),
+    ]
 
 
 def test_every_row_learns_from_the_corpus_of_the_study() -> None:

@@ -91,6 +91,7 @@ class Expression:
         emotion_self: self-reported label, None where the release has none.
         action_units: FACS action units as the release writes them, e.g. `4+7`; empty if none.
         source_row: 1-based row of the annotation table, for messages.
+        end_known: False where the release does not know the offset and a policy chose `end`.
     """
 
     dataset: str
@@ -104,6 +105,7 @@ class Expression:
     emotion_self: str | None = None
     action_units: str = ""
     source_row: int = 0
+    end_known: bool = True
 
     @property
     def video_key(self) -> str:
@@ -152,6 +154,7 @@ class Corpus:
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,7 @@ class EventTable:
         score: `(N,)` float64, confidence that this is an expression of this type; truths have 1. Spotting ranks by it.
         emotion_score: `(N,)` float64, confidence in the emotion; 1 where none is given. Detection ranks by
             `score * emotion_score`.
+        end_known: `(N,)` bool, False for a truth whose offset the release does not know; True by default.
 
     Raises:
         ValueError: if the columns differ in length.
@@ -181,12 +185,17 @@ class EventTable:
     emotion: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     score: FloatArray = field(default_factory=lambda: np.empty(0, np.float64))
     emotion_score: FloatArray = field(default_factory=lambda: np.empty(0, np.float64))
+    end_known: BoolArray = field(default_factory=lambda: np.empty(0, np.bool_))
 
-    COLUMNS = ("subject", "video", "start", "end", "type", "emotion", "score", "emotion_score")
+    COLUMNS = ("subject", "video", "start", "end", "type", "emotion", "score", "emotion_score", "end_known")
+    NEEDED = 7
+    """Columns that a row of numbers must have; the others are 1 where it ends before them."""
 
     def __post_init__(self) -> None:
         if len(self.emotion_score) == 0 and len(self.score) > 0:
             object.__setattr__(self, "emotion_score", np.ones(len(self.score)))
+        if len(self.end_known) == 0 and len(self.score) > 0:
+            object.__setattr__(self, "end_known", np.ones(len(self.score), np.bool_))
         lengths = {name: len(getattr(self, name)) for name in self.COLUMNS}
         if len(set(lengths.values())) > 1:
             msg = f"The columns of an EventTable must have one length, got {lengths}."
@@ -201,7 +210,7 @@ class EventTable:
 
     @classmethod
     def from_rows(cls, rows: npt.ArrayLike) -> Self:
-        """Makes a table from `(N, 8)` numbers in the order of :attr:`COLUMNS`; `(N, 7)` leaves out `emotion_score`.
+        """Makes a table from `(N, 7)` to `(N, 9)` numbers in the order of :attr:`COLUMNS`; what is left out is 1.
 
         >>> EventTable.from_rows([[0, 3, 10, 22, 1, -1, 0.9]]).end
         array([22.])
@@ -209,9 +218,11 @@ class EventTable:
         grid = np.asarray(rows, np.float64)
         if grid.size == 0:
             return cls()
-        if grid.shape[-1] == len(cls.COLUMNS) - 1:
-            grid = np.concatenate([grid, np.ones_like(grid[..., :1])], axis=-1)
-        subject, video, start, end, kind, emotion, score, emotion_score = grid.reshape(-1, len(cls.COLUMNS)).T
+        lacking = len(cls.COLUMNS) - grid.shape[-1]
+        if 0 < lacking <= len(cls.COLUMNS) - cls.NEEDED:
+            grid = np.concatenate([grid, np.ones((*grid.shape[:-1], lacking))], axis=-1)
+        columns = grid.reshape(-1, len(cls.COLUMNS)).T
+        subject, video, start, end, kind, emotion, score, emotion_score, end_known = columns
         return cls(
             subject=subject.astype(np.int64),
             video=video.astype(np.int64),
@@ -221,10 +232,11 @@ class EventTable:
             emotion=emotion.astype(np.int64),
             score=score,
             emotion_score=emotion_score,
+            end_known=end_known > 0,
         )
 
     def to_rows(self) -> FloatArray:
-        """The `(N, 8)` float64 inverse of :meth:`from_rows`."""
+        """The `(N, 9)` float64 inverse of :meth:`from_rows`."""
         return np.stack([np.asarray(getattr(self, name), np.float64) for name in self.COLUMNS], axis=1)
 
     @classmethod

@@ -5,9 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from fedn_lightning.datamodules.dataset import WindowDataset, WindowSource
 from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
 from fedn_lightning.datamodules.features import FeatureCache
 from fedn_lightning.datamodules.transforms import AugmentConfig
+from fedn_lightning.datamodules.windows import TrainingWindows, WindowDraw
+from fedn_lightning.events import Corpus, EventTable, Expression, Video
+from fedn_lightning.motion.features import N_FEATURES, mirrored
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
 N, SIDE, WINDOW = 60, 112, 16
@@ -125,3 +129,43 @@ def test_training_windows_stay_in_their_parts(root, tmp_path):
             for clip in batch["frames"]:
                 shown = [read_number(image.permute(1, 2, 0).numpy()) for image in clip]
                 assert len({np.searchsorted([20, 50], n, side="right") for n in shown}) == 1
+
+
+@pytest.mark.parametrize(("rule", "end", "known"), [("onset", 45, False), ("policy", 33, True)])
+def test_a_truth_of_unknown_offset_ends_as_long_after_its_apex_as_it_begins_before(rule, end, known):
+    data = DetectionDataModule(CorpusConfig("csv", "."), CropConfig("."), WindowConfig(16, 8, 8, unknown_offset=rule))
+    video = Video("d", "s", "v", "", 30.0)
+    truths = (
+        Expression("d", "s", "v", 20, 33, 32, "macro", "others", end_known=False),
+        Expression("d", "s", "v", 50, 60, 55, "macro", "others"),
+    )
+    data.__dict__["corpus"] = Corpus("d", (video,), truths)
+    taught = data._taught(video, 0)
+    assert taught.end.tolist() == [end, 60]
+    assert taught.end_known.tolist() == [known, True]
+    assert data.truths(video, 0).end.tolist() == [33, 60]
+
+
+def test_motion_is_read_beside_the_features_larger_smaller_or_mirrored():
+    rng = np.random.default_rng(0)
+    features, moved = (rng.normal(size=(N, n)).astype(np.float16) for n in (3, N_FEATURES))
+    source = WindowSource(N, (features,), np.empty(0), EventTable(), motion=moved)
+    dataset = WindowDataset([source], WINDOW, 0.9)
+    plain, changed = (
+        dataset[draw]["features"].numpy() for draw in (WindowDraw(0, 4), WindowDraw(0, 4, 0, 1.0, None, 2.0, True))
+    )
+    np.testing.assert_array_equal(plain, np.concatenate([features, moved], axis=1)[4 : 4 + WINDOW].astype(np.float32))
+    np.testing.assert_array_equal(changed[:, :3], plain[:, :3])
+    np.testing.assert_allclose(changed[:, 3:], mirrored(2 * plain[:, 3:]))
+
+
+def test_the_augmentation_of_motion_leaves_the_windows_of_an_epoch_as_they_are():
+    draws = [WindowDraw(0, start) for start in range(0, 40, 8)]
+    one, other = (
+        list(TrainingWindows(draws, [True] * 5, [N], WINDOW, 1.0, 4, 0.2, 1, False, 3, amplitude=a, mirror=a / 2))
+        for a in (0.0, 1.0)
+    )
+    assert [draw[:5] for draw in one] == [draw[:5] for draw in other]
+    assert all((draw.amplitude, draw.mirror) == (1.0, False) for draw in one)
+    assert len({draw.mirror for draw in other}) == 2
+    assert all(0.5 <= draw.amplitude <= 2 for draw in other)

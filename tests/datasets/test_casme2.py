@@ -74,6 +74,8 @@ def test_an_unknown_offset_follows_the_policy_and_is_listed(root, policy, span):
     repair = next(r for r in corpus.repairs if r.rule == f"offset_policy={policy}")
     assert (repair.row, repair.before) == (2, "onset 20, apex 24, offset unknown")
     assert (repair.after == "dropped") == (span is None)
+    assert [e.end_known for e in corpus.expressions if e.source_row == 2] == [False] * (span is not None)
+    assert all(e.end_known for e in corpus.expressions if e.source_row != 2)
 
 
 def test_an_unknown_offset_and_apex_is_dropped(root, tmp_path):

@@ -15,6 +15,7 @@ import torch
 from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
 from fedn_lightning.events import Corpus, DetectionRecord, Expression, Video
 from fedn_lightning.models.fedn import NetworkConfig
+from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.tasks.detection import DetectionTask
 from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_lightning.video.prepare import prepare
@@ -66,11 +67,20 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(films, tmp_path_factory) -> Trained:
-    folder = tmp_path_factory.mktemp("trained")
+    return _trained(films, tmp_path_factory.mktemp("trained"), "appearance")
+
+
+@pytest.fixture(scope="session")
+def trained_on_motion(films, tmp_path_factory) -> Trained:
+    return _trained(films, tmp_path_factory.mktemp("trained"), "two_trunks")
+
+
+def _trained(films: Path, folder: Path, streams: str) -> Trained:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.manual_seed(0)
     task = DetectionTask(
-        EncoderConfig(10, 8), NetworkConfig(dim=16, channels=16, segment_heads=2, head_heads=2, dropout=0.0)
+        EncoderConfig(10, 8),
+        NetworkConfig(dim=16, channels=16, segment_heads=2, head_heads=2, dropout=0.0, streams=streams),
     )
     tests = {}
     for align in ("video", "track"):
@@ -106,6 +116,7 @@ def _data(films: Path, store: Path, align: str) -> DetectionDataModule:
         test_subject=["p2", "p3"],
         val_subject=["p1"],
         batch_size=4,
+        motion=MotionConfig(side=64),
     )
     module.__dict__["corpus"] = corpus = Corpus("films", videos, expressions)
     module.prepare_data = lambda: None

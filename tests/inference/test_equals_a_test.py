@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from fedn_lightning import Detector
+from fedn_lightning.motion.cache import MotionCache
+from fedn_lightning.motion.features import MotionStream
+from fedn_lightning.video.store import ClipStore
 
 
 @pytest.mark.parametrize("align", ["video", "track"])
@@ -20,3 +23,26 @@ def test_the_events_are_those_of_a_test(trained, films, align):
         np.testing.assert_allclose(face.curve, record.curves[index], atol=1e-6)
         assert found.n_frames == record.n_frames[index]
         assert len(found) == (expected.score >= record.threshold[0]).sum() > 0
+
+
+def test_a_network_with_a_motion_stream_is_given_the_motion_that_a_test_gives_it(trained_on_motion, films, monkeypatch):
+    """OpenCV's flow is not the same to the last bit in every process; a hundredth of a pixel is about one unit here."""
+    given, add = [], MotionStream.add
+
+    def listen(self, crops):
+        given.append(add(self, crops))
+        return given[-1]
+
+    monkeypatch.setattr(MotionStream, "add", listen)
+    detector = Detector.from_checkpoint(trained_on_motion.path, "cpu", "video")
+    root = trained_on_motion.path.parent / "video"
+    for video in trained_on_motion.tests["video"].videos:
+        given.clear()
+        found = detector.detect(films / f"{video.name}.mp4")
+        expected = MotionCache(root / "motion", detector.config.motion).features(ClipStore(root).video(video.key))
+        streamed = np.concatenate(given).astype(float)
+        assert streamed.shape == expected.shape
+        assert np.abs(streamed - expected).mean() < 0.05
+        assert np.abs(expected.astype(float)).mean() > 0.5
+        assert len(found.faces[0].proposals) > 20
+        assert found.seconds["motion"] > 0

@@ -1,5 +1,6 @@
 """Slot geometry, assignment and the joint loss against plain loops."""
 
+import dataclasses
 import math
 
 import pytest
@@ -7,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedn_lightning.models.anchors import assign, decode, level_ranges, make_slots
+from fedn_lightning.models.anchors import assign, decode, interval_iou, level_ranges, make_slots
 from fedn_lightning.models.head import HeadOutput
-from fedn_lightning.models.losses import DetectionLoss, Truths, diou_loss
+from fedn_lightning.models.losses import DetectionLoss, Truths, diou_loss, with_known_ends
 
 STRIDES = [8, 16, 32, 64]
 RATIOS = [0.5, 0.75, 1.0, 1.5, 2.0]
@@ -136,7 +137,9 @@ def truths_of(*rows, present=None):
     """Truths of one window from (start, end, type, emotion)."""
     table = torch.tensor([rows], dtype=torch.float32)
     yes = torch.ones(1, len(rows), dtype=torch.bool)
-    return Truths(table[..., :2], table[..., 2].long(), table[..., 3].long(), yes if present is None else present, yes)
+    return Truths(
+        table[..., :2], table[..., 2].long(), table[..., 3].long(), yes if present is None else present, yes, yes
+    )
 
 
 def test_a_perfect_prediction_costs_nothing():
@@ -170,6 +173,42 @@ def test_an_unanalysed_emotion_is_left_out_or_taught_as_background():
     assert math.isclose(background, 3 * math.log(2), rel_tol=1e-5)
 
 
+def test_a_truth_of_unknown_end_teaches_its_start_and_type_alone():
+    slots, truths = slots_of(), dataclasses.replace(truths_of((40.0, 60.0, 0, 1)), end_known=torch.tensor([[False]]))
+    assignment = assign(slots, truths.interval, truths.present, truths.whole, end_known=truths.end_known)
+    output = HeadOutput(*(torch.zeros(1, 180, n, requires_grad=True) for n in (2, 2, 3)))
+    parts = DetectionLoss()(output, slots, assignment, truths)
+    ends = torch.tensor([[38.0, 90.0], [41.0, 44.0]], requires_grad=True)
+    wanted = truths.interval[0].expand(2, 2)
+    diou_loss(with_known_ends(ends, wanted, torch.tensor([False, True])), wanted).sum().backward()
+    assert ends.grad[0, 0] != 0
+    assert ends.grad[0, 1] == 0
+    assert ends.grad[1, 1] != 0
+    assert parts["confidence"].item() > 0
+
+
+def test_slots_near_a_truth_of_unknown_end_are_no_negatives():
+    slots, truths = slots_of(), truths_of((40.0, 60.0, 0, 1))
+    known = assign(slots, truths.interval, truths.present, truths.whole)
+    unknown = assign(slots, truths.interval, truths.present, truths.whole, end_known=torch.tensor([[False]]))
+    assert torch.equal(known.positive, unknown.positive)
+    start, end = slots.interval
+    iou = interval_iou(start, end, torch.tensor(40.0), torch.tensor(60.0))
+    assert torch.equal(unknown.ignored, (known.ignored | (iou > 0.1)) & ~known.positive)
+
+
+def test_with_quality_the_target_of_c_is_the_overlap():
+    slots, truths = slots_of(), truths_of((36.0, 60.0, 0, 2))
+    assignment = assign(slots, truths.interval, truths.present, truths.whole)
+    regression = torch.zeros(1, 180, 2)
+    fit = interval_iou(*decode(slots, regression)[0].unbind(-1), torch.tensor(36.0), torch.tensor(60.0))
+    confidence = torch.full((1, 180, 2), -30.0)
+    confidence[0, :, 0] = torch.where(assignment.positive[0], torch.logit(fit, 1e-6), -30.0)
+    here = HeadOutput(regression, confidence.requires_grad_(), torch.zeros(1, 180, 3))
+    DetectionLoss(quality=True)(here, slots, assignment, truths)["confidence"].backward()
+    torch.testing.assert_close(confidence.grad, torch.zeros_like(confidence), atol=1e-5, rtol=0)
+
+
 def test_focal_loss_without_gamma_is_cross_entropy_and_weighs_easy_slots_less_with_it():
     slots, truths = slots_of(), truths_of((40.0, 60.0, 1, 0))
     assignment = assign(slots, truths.interval, truths.present, truths.whole)
@@ -181,7 +220,7 @@ def test_focal_loss_without_gamma_is_cross_entropy_and_weighs_easy_slots_less_wi
 
 def test_windows_without_truths_have_a_loss_and_a_gradient():
     slots = slots_of()
-    nothing = Truths(torch.zeros(1, 0, 2), *(torch.zeros(1, 0, dtype=t) for t in (int, int, bool, bool)))
+    nothing = Truths(torch.zeros(1, 0, 2), *(torch.zeros(1, 0, dtype=t) for t in (int, int, bool, bool, bool)))
     assignment = assign(slots, nothing.interval, nothing.present, nothing.whole)
     output = HeadOutput(*(torch.zeros(1, 180, n, requires_grad=True) for n in (2, 2, 3)))
     parts = DetectionLoss()(output, slots, assignment, nothing)

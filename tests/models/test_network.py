@@ -31,9 +31,14 @@ def test_segments_repeat_the_edges(length, stride):
     assert torch.equal(gather_segments(frames, length, stride), naive_segments(frames, length, stride))
 
 
-def test_segment_attention_equals_the_formula_computed_frame_by_frame():
+def sigmoid_share(score):
+    return score.sigmoid() / score.sigmoid().sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize("form", ["sigmoid", "softmax"])
+def test_segment_attention_equals_the_formula_computed_frame_by_frame(form):
     torch.manual_seed(0)
-    attention = SegmentAttention(12, 7, heads=3, length=8, stride=2)
+    attention = SegmentAttention(12, 7, heads=3, length=8, stride=2, score=form)
     frames = torch.randn(2, 16, 12)
     reference = nn.MultiheadAttention(12, 3, batch_first=True)
     with torch.no_grad():
@@ -44,13 +49,33 @@ def test_segment_attention_equals_the_formula_computed_frame_by_frame():
     segments = naive_segments(frames, 8, 2).flatten(0, 1)
     overall = reference(segments, segments, segments)[0].mean(1, keepdim=True).expand(-1, 8, -1)
     both = torch.cat([segments, overall], dim=-1)
-    score = both @ torch.cat([attention.score_frame.weight, attention.score_global.weight], 1).T
     value = both @ torch.cat([attention.value_frame.weight, attention.value_global.weight], 1).T
-    weights = score.softmax(1)
+    if form == "sigmoid":
+        score = both @ torch.cat([attention.score_frame.weight, attention.score_global.weight], 1).T
+        weights = sigmoid_share(score + attention.score_frame.bias)
+    else:
+        weights = (segments @ attention.score_frame.weight.T).softmax(1)
     expected = (weights * (value + attention.value_frame.bias)).sum(1).view(2, 8, 7)
     result, given = attention.attend(frames)
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(given, weights.view(2, 8, 8), atol=1e-5, rtol=1e-5)
+
+
+def test_the_mean_of_a_segment_changes_the_weights_of_its_frames():
+    torch.manual_seed(0)
+    attention, frames = SegmentAttention(12, 7, heads=3), torch.randn(1, 16, 12)
+    before = attention.attend(frames)[1]
+    with torch.no_grad():
+        attention.score_global.weight.mul_(4)
+    assert (attention.attend(frames)[1] - before).abs().max() > 1e-3
+
+
+def test_weights_of_a_segment_are_finite_where_every_sigmoid_is_0_in_float32():
+    attention = SegmentAttention(4, 4)
+    with torch.no_grad():
+        attention.score_frame.bias.fill_(-500)
+    weights = attention.attend(torch.randn(1, 16, 4))[1]
+    torch.testing.assert_close(weights.sum(2), torch.ones(1, 8))
 
 
 @pytest.mark.parametrize(("segment_attention", "gate"), [(True, "scaled_softmax"), (False, "none")])
@@ -99,6 +124,7 @@ def test_pyramid_halves_the_time_at_every_level():
     "change",
     [
         {},
+        {"segment_score": "softmax"},
         {"segment_attention": False},
         {"window_gate": "none"},
         {"window_gate": "softmax"},
@@ -106,21 +132,60 @@ def test_pyramid_halves_the_time_at_every_level():
         {"ratios": ()},
         {"levels": 1},
         {"frame_norm": "none"},
+        {"frame_norm": "layer"},
         {"head_heads": 0},
+        {"streams": "motion"},
+        {"streams": "both"},
+        {"streams": "two_trunks"},
     ],
 )
 @pytest.mark.parametrize("emotions", [3, 0])
 def test_every_variant_predicts_for_every_slot_and_trains_every_parameter(change, emotions):
-    network = FEDN(10, emotions, dataclasses.replace(SMALL, **change))
-    output = network(torch.randn(2, 128, 10))
+    torch.manual_seed(0)
+    # Where a group of the normalisation has one channel alone, it takes that channel's bias off again.
+    network = FEDN(10, emotions, dataclasses.replace(SMALL, channels=32, dropout=0.0, **change)).double()
+    output = network(torch.randn(2, 128, network.input_dim, dtype=torch.float64))
     count = len(network.slots(128))
     assert count == (16 + 8 + 4 + 2 if network.config.levels == 4 else 16) * (len(network.config.ratios) + 1)
     assert output.regression.shape == (2, count, 2)
     assert output.confidence.shape == (2, count, 2)
     assert output.emotion.shape == (2, count, emotions)
-    sum(part.square().sum() for part in output).backward()
-    without = [name for name, p in network.named_parameters() if p.grad is None]
-    assert without == []
+    sum((part * torch.randn_like(part)).sum() for part in output).backward()
+    # In double precision a gradient that is 0 by construction is rounding, below 1e-15.
+    dead = [name for name, p in network.named_parameters() if p.grad is None or p.grad.abs().max() < 1e-9]
+    assert dead == []
+
+
+def test_of_two_trunks_the_appearance_reaches_the_emotion_alone():
+    torch.manual_seed(0)
+    network = FEDN(10, 3, dataclasses.replace(SMALL, streams="two_trunks")).eval()
+    features = torch.randn(1, 128, network.input_dim)
+    changed = features.clone()
+    changed[..., :10] = torch.randn(1, 128, 10)
+    before, after = network(features), network(changed)
+    assert torch.equal(before.regression, after.regression)
+    assert torch.equal(before.confidence, after.confidence)
+    assert not torch.allclose(before.emotion, after.emotion)
+
+
+def test_appearance_is_left_out_of_some_windows_in_training_alone():
+    torch.manual_seed(0)
+    network = FEDN(10, 3, dataclasses.replace(SMALL, streams="both", dropout=0.0, appearance_dropout=1.0))
+    features = torch.randn(2, 128, network.input_dim)
+    changed = torch.cat([torch.randn(2, 128, 10), features[..., 10:]], dim=-1)
+    assert torch.equal(network(features).confidence, network(changed).confidence)
+    assert not torch.allclose(network.eval()(features).confidence, network(changed).confidence)
+
+
+def test_features_without_the_motion_are_refused():
+    network = FEDN(10, 3, dataclasses.replace(SMALL, streams="both"))
+    with pytest.raises(ValueError, match="98 features"):
+        network(torch.randn(1, 128, 10))
+
+
+def test_two_trunks_cannot_share_a_branch():
+    with pytest.raises(ConfigError, match="two_trunks needs decoupled"):
+        FEDN(10, 3, dataclasses.replace(SMALL, streams="two_trunks", decoupled=False))
 
 
 def test_a_window_is_scored_alone_whatever_else_is_in_the_batch():

@@ -33,12 +33,19 @@ def test_inclusive_frames_become_half_open(write):
 
 def test_score_and_emotion_may_be_missing_and_columns_stand_in_any_order(write):
     file = read_events(write("\ufeffType, offset ,onset,apex,video,subject\nMACRO,9,2,5,v,s\n"), Names())
-    assert file.events.to_rows().tolist() == [[0, 0, 1, 9, 0, -1, 1, 1]]
+    assert file.events.to_rows().tolist() == [[0, 0, 1, 9, 0, -1, 1, 1, 1]]
 
 
 def test_the_emotion_score_is_read_where_it_is_written(write):
     head = HEAD.replace("score", "score,emotion_score")
     assert read_events(write(head + "s,v,1,9,macro,happy,0.5,0.25\n"), Names()).events.emotion_score.tolist() == [0.25]
+
+
+def test_truths_tell_whose_offset_is_unknown_and_predictions_do_not(write):
+    head = HEAD.replace("score", "offset_known")
+    path = write(head + "s,v,1,9,macro,happy,0\ns,v,20,29,macro,happy,1\n")
+    assert read_events(path, Names(), truth=True).events.end_known.tolist() == [False, True]
+    assert read_events(path, Names()).events.end_known.tolist() == [True, True]
 
 
 def test_truths_have_no_score(write):

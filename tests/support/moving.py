@@ -12,8 +12,8 @@ import numpy as np
 from pulses import write_video
 
 from fedn_lightning.baselines.flow.datamodule import MotionDataModule
-from fedn_lightning.baselines.flow.motion import CELLS, REGIONS
 from fedn_lightning.events import Corpus, Expression, Video
+from fedn_lightning.motion.flow import CELLS, REGIONS
 
 SIDE = 64
 FILE = "corpus.pickle"

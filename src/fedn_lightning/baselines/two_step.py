@@ -17,12 +17,13 @@ from typing import Any
 import jsonargparse
 import lightning
 import numpy as np
+import numpy.typing as npt
 import torch
 import yaml  # type: ignore[import-untyped]
 
 from fedn_lightning.callbacks.run_config import describe_environment
 from fedn_lightning.datamodules.features import FeatureCache
-from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule, cut
+from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule, cut, frame_features
 from fedn_lightning.errors import FoldError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
 from fedn_lightning.loso.experiment import Experiment
@@ -31,6 +32,7 @@ from fedn_lightning.loso.pool import Pooled, read_thresholds
 from fedn_lightning.loso.status import Status, mark_finished, problem
 from fedn_lightning.models.checkpoints import read_checkpoint
 from fedn_lightning.models.postprocessing import confidence_curves
+from fedn_lightning.motion.cache import MotionCache
 from fedn_lightning.reports.timeline import save_timelines
 from fedn_lightning.results import Names, read_events, read_videos
 from fedn_lightning.results.names import BEST, CONFIG, ENVIRONMENT, PROPOSALS, RESULT, TRUTH, VIDEOS
@@ -164,6 +166,9 @@ def recognise_spotted(spotter: TrainedRun, recogniser: TrainedRun) -> DetectionR
     videos = data.videos("test")
     clips = [data.stored(video) for video in videos]
     cache.build(clips)
+    motion = MotionCache(Path(data.crops.store) / "motion", data.motion) if task.has_motion else None
+    if motion is not None:
+        motion.build(clips, data.crops.jobs)
     names = Names()
     read_videos(spotter.folder / VIDEOS, names)
     proposals = read_events(spotter.folder / PROPOSALS, names).events
@@ -174,7 +179,7 @@ def recognise_spotted(spotter: TrainedRun, recogniser: TrainedRun) -> DetectionR
         shift = video.first_frame - 1
         mine = replace(mine, start=mine.start - shift, end=mine.end - shift, video=np.full(len(mine), index))
         mine = replace(mine, subject=np.full(len(mine), data.corpus.subjects.index(video.subject)))
-        predictions.append(named(mine, clip, cache.load(clip), task, cut_as))
+        predictions.append(named(mine, clip, frame_features(clip, cache, motion), task, cut_as))
     return DetectionRecord(
         videos=tuple(videos),
         n_frames=tuple(clip.source_n_frames for clip in clips),
@@ -187,7 +192,11 @@ def recognise_spotted(spotter: TrainedRun, recogniser: TrainedRun) -> DetectionR
 
 
 def named(
-    events: EventTable, clip: StoredVideo, features: StoredArray, task: RecognitionTask, cut_as: IntervalConfig
+    events: EventTable,
+    clip: StoredVideo,
+    features: StoredArray | npt.NDArray[np.float16],
+    task: RecognitionTask,
+    cut_as: IntervalConfig,
 ) -> EventTable:
     """Events of one video with the emotions that a recogniser sees in their intervals.
 

@@ -16,6 +16,7 @@ from fedn_lightning.datamodules.transforms import ClipAugmenter
 from fedn_lightning.datamodules.windows import WindowDraw, truths_in_window
 from fedn_lightning.events import EventTable
 from fedn_lightning.models.losses import Truths
+from fedn_lightning.motion.features import mirrored
 from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.video.decoded import DecodedCrops
 
@@ -33,6 +34,7 @@ class WindowSource:
         truths: expressions of the video, in stored frames from `first` on.
         video: index of the video.
         first: stored frame of the video at which it begins.
+        motion: `(T, M)` motion features of the video, put behind its frame features; None for a network without.
     """
 
     n_frames: int
@@ -41,6 +43,7 @@ class WindowSource:
     truths: EventTable
     video: int = 0
     first: int = 0
+    motion: npt.NDArray[np.float16] | None = None
 
 
 class WindowDataset(Dataset[Sample]):
@@ -67,7 +70,11 @@ class WindowDataset(Dataset[Sample]):
         position = source.first + np.minimum(draw.start + np.arange(self.window) * draw.speed, source.n_frames - 1)
         sample: Sample = {"video": source.video, "start": float(source.first + draw.start), "speed": draw.speed}
         if source.variants:
-            sample["features"] = torch.from_numpy(interpolate(source.variants[draw.variant], position))
+            features = interpolate(source.variants[draw.variant], position)
+            if source.motion is not None:
+                moved = interpolate(source.motion, position) * np.float32(draw.amplitude)
+                features = np.concatenate([features, mirrored(moved) if draw.mirror else moved], axis=1)
+            sample["features"] = torch.from_numpy(features)
         else:
             clip = np.asarray(source.frames[np.rint(position).astype(np.int64)])
             if self.augmenter is not None and draw.seed is not None:
@@ -84,6 +91,7 @@ class WindowDataset(Dataset[Sample]):
             "type": torch.from_numpy(truths.type[touching]),
             "emotion": torch.from_numpy(truths.emotion[touching]),
             "whole": torch.from_numpy(whole[touching]),
+            "end_known": torch.from_numpy(truths.end_known[touching]),
         }
 
 
@@ -123,7 +131,7 @@ def collate(samples: Sequence[Sample]) -> dict[str, Any]:
         return torch.stack([pad_rows(s[name], most) for s in samples])
 
     counts = torch.tensor([len(s["type"]) for s in samples])
-    truths = {name: padded(name) for name in ("interval", "type", "emotion", "whole")}
+    truths = {name: padded(name) for name in ("interval", "type", "emotion", "whole", "end_known")}
     truths["present"] = torch.arange(most) < counts.unsqueeze(1)
     pixels = "features" if "features" in samples[0] else "frames"
     return {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -19,7 +19,7 @@ from fedn_lightning.datamodules.dataset import Sample, WindowDataset, WindowSour
 from fedn_lightning.datamodules.emotions import CLASSES, EmotionScheme, LabelSource, expression_class
 from fedn_lightning.datamodules.features import FeatureCache
 from fedn_lightning.datamodules.splits import SubjectSplit, split_subjects
-from fedn_lightning.datamodules.transforms import AugmentConfig, ClipAugmenter
+from fedn_lightning.datamodules.transforms import AugmentConfig, ClipAugmenter, MotionAugmentConfig
 from fedn_lightning.datamodules.windows import (
     FixedWindows,
     TrainingWindows,
@@ -30,6 +30,8 @@ from fedn_lightning.datamodules.windows import (
 from fedn_lightning.datasets import read as read_corpus
 from fedn_lightning.errors import ConfigError, SplitError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, Video
+from fedn_lightning.motion.cache import MotionCache
+from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.video.landmarks import read_boxes
 from fedn_lightning.video.prepare import Align, FramesFrom, prepare
 from fedn_lightning.video.readers import Gaps
@@ -98,6 +100,9 @@ class WindowConfig:
         negatives: empty windows per window with an expression in a training epoch, at most (3, A).
         jitter: training windows move by up to this many frames (O).
         speed: training windows run up to this much faster or slower, e.g. 0.2 (O).
+        unknown_offset: what truths teach whose offset the release does not know. `onset`: their onset and type, never
+            an end; they are taken to end as long after the apex as they begin before it. `policy`: the end that
+            `corpus.policies.offset_policy` gives them, like any other (O).
     """
 
     length: int = 128
@@ -107,6 +112,7 @@ class WindowConfig:
     negatives: float = 3.0
     jitter: int = 16
     speed: float = 0.0
+    unknown_offset: Literal["onset", "policy"] = "onset"
 
 
 class DetectionDataModule(lightning.LightningDataModule):
@@ -128,6 +134,8 @@ class DetectionDataModule(lightning.LightningDataModule):
         num_workers: loader processes; one keeps training from waiting for data.
         feature_variants: cached variants of each training video, the first unchanged, the others augmented.
         shift_labels: moves training labels to random times: a control that must destroy the result.
+        motion: how optical flow is measured, for a network with a motion stream.
+        motion_augment: augmentation of that stream.
 
     Raises:
         ConfigError: if a number cannot work.
@@ -148,6 +156,8 @@ class DetectionDataModule(lightning.LightningDataModule):
         num_workers: int = 0,
         feature_variants: int = 1,
         shift_labels: bool = False,
+        motion: MotionConfig = MotionConfig(),  # noqa: B008
+        motion_augment: MotionAugmentConfig = MotionAugmentConfig(),  # noqa: B008
     ) -> None:
         super().__init__()
         for name, value in (("batch_size", batch_size), ("feature_variants", feature_variants)):
@@ -162,6 +172,7 @@ class DetectionDataModule(lightning.LightningDataModule):
         self.val_subject = val_subject
         self.seed, self.batch_size, self.num_workers = seed, batch_size, num_workers
         self.feature_variants, self.shift_labels = feature_variants, shift_labels
+        self.motion, self.motion_augment = motion, motion_augment
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -193,7 +204,17 @@ class DetectionDataModule(lightning.LightningDataModule):
         scheme, source = self.corpus_config.emotion_scheme, self.corpus_config.label_source
         subject = self.corpus.subjects.index(video.subject)
         rows = [
-            (subject, index, e.start, e.end, EXPRESSION_TYPES.index(e.type), expression_class(e, scheme, source), 1)
+            [
+                subject,
+                index,
+                e.start,
+                e.end,
+                EXPRESSION_TYPES.index(e.type),
+                expression_class(e, scheme, source),
+                1,
+                1,
+                e.end_known,
+            ]
             for e in self.corpus.expressions_of(video)
         ]
         return EventTable.from_rows(rows)
@@ -255,9 +276,12 @@ class DetectionDataModule(lightning.LightningDataModule):
         The data module must be attached to a trainer that knows the model.
         """
         self.prepare_data()
-        cache = self._feature_cache()
+        clips = [self.stored(video) for video in self.corpus.videos]
+        cache, motion = self._feature_cache(), self._motion_cache()
         if cache is not None:
-            self._build(cache, [self.stored(video) for video in self.corpus.videos], self.feature_variants)
+            self._build(partial(cache.build, clips, self.feature_variants))
+        if motion is not None:
+            self._build(partial(motion.build, clips, self.crops.jobs))
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Windows of the training subjects: all with an expression, some of those without."""
@@ -282,6 +306,8 @@ class DetectionDataModule(lightning.LightningDataModule):
             variants=max(len(sources[0].variants), 1),
             augment=pixels,
             seed=self.seed,
+            amplitude=self.motion_augment.amplitude,
+            mirror=self.motion_augment.mirror,
         )
         augmenter = ClipAugmenter(self.augment) if pixels else None
         return self._loader(WindowDataset(sources, length, share, augmenter), sampler, self.batch_size)
@@ -319,21 +345,35 @@ class DetectionDataModule(lightning.LightningDataModule):
     def _sources(self, stage: str, variants: int, shift: bool) -> list[WindowSource]:
         videos = self.videos(stage)
         stored = [self.stored(video) for video in videos]
-        cache = self._feature_cache()
+        cache, motion = self._feature_cache(), self._motion_cache()
         if cache is not None:
-            self._build(cache, stored, variants)
+            self._build(partial(cache.build, stored, variants))
+        if motion is not None:
+            self._build(partial(motion.build, stored, self.crops.jobs))
         rng = np.random.default_rng([self.seed, 1])
         sources = []
         for index, (video, clip) in enumerate(zip(videos, stored, strict=True)):
-            truths = self._in_store_frames(self.truths(video, index), clip)
+            truths = self._in_store_frames(self._taught(video, index), clip)
             if shift:
                 truths = shift_at_random(truths, clip.n_frames, rng)
             features = tuple(cache.load(clip, k) for k in range(variants)) if cache else ()
+            moved = motion.features(clip) if motion else None
             sources += [
-                WindowSource(stop - first, features, clip.frames, _moved(truths, -first), index, first)
+                WindowSource(stop - first, features, clip.frames, _moved(truths, -first), index, first, moved)
                 for first, stop in clip.parts
             ]
         return sources
+
+    def _taught(self, video: Video, index: int) -> EventTable:
+        """The truths of a video as windows teach them, see :class:`WindowConfig`."""
+        truths = self.truths(video, index)
+        if self.windows.unknown_offset == "policy":
+            return replace(truths, end_known=np.ones_like(truths.end_known))
+        mirrored = [
+            e.end if e.end_known or e.apex is None else max(e.end, 2 * e.apex - e.start + 1)
+            for e in self.corpus.expressions_of(video)
+        ]
+        return replace(truths, end=np.array(mirrored, np.float64))
 
     def _in_store_frames(self, truths: EventTable, clip: StoredVideo) -> EventTable:
         rows = truths.to_rows()
@@ -351,12 +391,38 @@ class DetectionDataModule(lightning.LightningDataModule):
         device: torch.device = trainer.strategy.root_device if trainer is not None else torch.device("cpu")
         return FeatureCache(str(Path(self.crops.store) / "features"), encoder, device, self.augment)
 
-    def _build(self, cache: FeatureCache, stored: Sequence[StoredVideo], variants: int) -> None:
+    def _motion_cache(self) -> MotionCache | None:
+        """The cache of optical flow, or None if the model has no motion stream.
+
+        Raises:
+            ConfigError: if crops are not aligned, so that the parts of the face lie anywhere, or if the encoder is
+                trained: motion features go with cached frame features alone.
+        """
+        trainer = self.trainer
+        module: Any = trainer.lightning_module if trainer is not None else None
+        if not getattr(module, "has_motion", False):
+            return None
+        if self.crops.align == "none":
+            msg = (
+                "data.crops.align = none leaves faces where they are, but the motion stream looks at fixed places of "
+                "an aligned face; set it to video or track, or model.network.streams to appearance."
+            )
+            raise ConfigError(msg)
+        if not module.encoder_frozen:
+            msg = (
+                "model.encoder.frozen = false trains from pixels, which the motion stream does not do; set it to true, "
+                "or model.network.streams to appearance."
+            )
+            raise ConfigError(msg)
+        return MotionCache(Path(self.crops.store) / "motion", self.motion)
+
+    def _build(self, build: Callable[[], None]) -> None:
+        """Fills a cache, once on this machine."""
         trainer = self.trainer
         if trainer is None or trainer.is_global_zero:
-            cache.build(stored, variants)
+            build()
         if trainer is not None:
-            trainer.strategy.barrier("frame features")
+            trainer.strategy.barrier("cache")
 
 
 def _moved(truths: EventTable, by: int) -> EventTable:

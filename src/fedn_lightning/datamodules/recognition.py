@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fedn_lightning.datamodules.dataset import Sample, interpolate
 from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.features import FeatureCache
 from fedn_lightning.datamodules.transforms import AugmentConfig
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import NO_EMOTION, EventTable, IntArray
+from fedn_lightning.motion.cache import MotionCache
+from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.utils.arrays import StoredArray
+from fedn_lightning.video.store import StoredVideo
 
 
 @dataclass(frozen=True)
@@ -229,6 +234,7 @@ class RecognitionDataModule(DetectionDataModule):
         batch_size: expressions in a training batch; validation and test take 4 times as many.
         num_workers: loader processes.
         feature_variants: cached variants of each training video, the first unchanged, the others augmented.
+        motion: how optical flow is measured, for a recogniser that takes motion features.
 
     Raises:
         ConfigError: if a number cannot work.
@@ -248,10 +254,21 @@ class RecognitionDataModule(DetectionDataModule):
         batch_size: int = 32,
         num_workers: int = 0,
         feature_variants: int = 1,
+        motion: MotionConfig = MotionConfig(),  # noqa: B008 (frozen, so sharing it is safe)
     ) -> None:
         windows = WindowConfig()  # of the detection task; not used here
         super().__init__(
-            corpus, crops, windows, augment, test_subject, val_subject, seed, batch_size, num_workers, feature_variants
+            corpus,
+            crops,
+            windows,
+            augment,
+            test_subject,
+            val_subject,
+            seed,
+            batch_size,
+            num_workers,
+            feature_variants,
+            motion=motion,
         )
         self.intervals = intervals
 
@@ -288,13 +305,24 @@ class RecognitionDataModule(DetectionDataModule):
         if cache is None:
             msg = "model.encoder.frozen must be true for a recogniser: it learns from cached frame features."
             raise ConfigError(msg)
-        self._build(cache, stored, variants)
+        self._build(partial(cache.build, stored, variants))
+        motion = self._motion_cache()
+        if motion is not None:
+            self._build(partial(motion.build, stored, self.crops.jobs))
         return [
             ExpressionSource(
-                variants=tuple(cache.load(clip, variant) for variant in range(variants)),
+                variants=tuple(frame_features(clip, cache, motion, variant) for variant in range(variants)),
                 truths=self._in_store_frames(labelled := self.truths(video, index), clip),
                 labelled=labelled,
                 video=index,
             )
             for index, (video, clip) in enumerate(zip(videos, stored, strict=True))
         ]
+
+
+def frame_features(
+    clip: StoredVideo, cache: FeatureCache, motion: MotionCache | None, variant: int = 0
+) -> StoredArray | npt.NDArray[np.float16]:
+    """The frame vectors `(T, D)` of a stored video: the encoder's features, and behind them any motion features."""
+    features = cache.load(clip, variant)
+    return features if motion is None else np.concatenate([features, motion.features(clip)], axis=1)

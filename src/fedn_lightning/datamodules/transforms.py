@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fedn_lightning.errors import ConfigError
+
 # Its import looks for updates on the network otherwise.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
@@ -47,6 +49,27 @@ class AugmentConfig:
     texture: float = 0.0
     blur: float = 0.0
     compression: float = 0.0
+
+
+@dataclass(frozen=True)
+class MotionAugmentConfig:
+    """Strength of the augmentation of the motion stream (O); it leaves the frame features alone.
+
+    Attributes:
+        amplitude: motion is made up to this much larger or smaller, e.g. 0.5: from 1 / 1.5 to 1.5 times.
+        mirror: probability that left and right are swapped.
+    """
+
+    amplitude: float = 0.0
+    mirror: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.amplitude < 0 or not 0 <= self.mirror <= 1:
+            msg = (
+                f"data.motion_augment: amplitude = {self.amplitude} must not be negative, and mirror = {self.mirror} "
+                f"must lie between 0 and 1."
+            )
+            raise ConfigError(msg)
 
 
 class ClipAugmenter:

@@ -69,6 +69,8 @@ class WindowDraw(NamedTuple):
         variant: which augmented variant of the cached features; 0 is the video as it is.
         speed: frames of video per frame of window; 1 leaves time alone.
         seed: of the clip's augmentation; None leaves the clip as it is.
+        amplitude: factor on the motion of the face, where a network takes it; 1 leaves it alone.
+        mirror: swaps left and right in that motion.
     """
 
     video: int
@@ -76,6 +78,8 @@ class WindowDraw(NamedTuple):
     variant: int = 0
     speed: float = 1.0
     seed: int | None = None
+    amplitude: float = 1.0
+    mirror: bool = False
 
 
 class TrainingWindows(Sampler[WindowDraw]):
@@ -92,6 +96,8 @@ class TrainingWindows(Sampler[WindowDraw]):
         variants: cached variants to draw from.
         augment: draws a seed for the clip's augmentation.
         seed: of everything.
+        amplitude: motion is multiplied by factors drawn log-uniformly from `[1 / (1 + amplitude), 1 + amplitude]`.
+        mirror: probability that left and right of the motion are swapped.
     """
 
     def __init__(
@@ -106,7 +112,10 @@ class TrainingWindows(Sampler[WindowDraw]):
         variants: int,
         augment: bool,
         seed: int,
+        amplitude: float = 0.0,
+        mirror: float = 0.0,
     ) -> None:
+        self.amplitude, self.mirror = amplitude, mirror
         self.windows, self.n_frames, self.window = windows, n_frames, window
         self.busy = np.flatnonzero(np.asarray(busy, bool))
         self.empty = np.flatnonzero(~np.asarray(busy, bool))
@@ -123,6 +132,7 @@ class TrainingWindows(Sampler[WindowDraw]):
 
     def __iter__(self) -> Iterator[WindowDraw]:
         rng = np.random.default_rng([self.seed, self.epoch])
+        of_motion = np.random.default_rng([self.seed, self.epoch, 1])  # apart: the windows are those of any network
         chosen = np.concatenate([self.busy, rng.choice(self.empty, self.n_empty, replace=False)])
         for index in rng.permutation(chosen):
             draw = self.windows[index]
@@ -135,6 +145,8 @@ class TrainingWindows(Sampler[WindowDraw]):
                 int(rng.integers(self.variants)),
                 speed,
                 int(rng.integers(2**31)) if self.augment else None,
+                float(np.exp(of_motion.uniform(-1, 1) * np.log1p(self.amplitude))),
+                bool(of_motion.random() < self.mirror),
             )
 
 

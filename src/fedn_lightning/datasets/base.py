@@ -164,7 +164,8 @@ def to_corpus(
         row = _known_offset(raw, offset_policy, log)
         row = row and _inside_video(row, past_end, log)
         if row:
-            expressions.append(_expression(_typed(_plausible_apex(row, log), type_source, log)))
+            typed = _typed(_plausible_apex(row, log), type_source, log)
+            expressions.append(replace(_expression(typed), end_known=raw.offset is not None))
     return Corpus(name, tuple(sorted(videos, key=lambda v: v.key)), tuple(expressions), log.close())
 
 

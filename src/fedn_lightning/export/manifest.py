@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.config import DetectorConfig
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN
+from fedn_lightning.motion.features import N_FEATURES
 from fedn_lightning.video.alignment import canonical_eyes
 
 FORMAT = 1
@@ -51,6 +53,7 @@ def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: FrameEncod
             "multiple_of": network.config.strides[-1],
             "tail": "the last window ends with the video; a shorter video repeats its last frame",
         },
+        "features": _features(config, network),
         "types": list(EXPRESSION_TYPES),
         "emotions": list(config.emotions),
         "thresholds": {kind: min(score, ABOVE_EVERY_SCORE) for kind, score in scores},
@@ -61,6 +64,18 @@ def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: FrameEncod
         },
         "notes": list(config.notes),
     }
+
+
+def _features(config: DetectorConfig, network: FEDN) -> dict[str, Any]:
+    """What a frame's features are made of, in their order."""
+    parts: dict[str, Any] = {"encoder": network.feature_dim}
+    if config.network.has_motion:
+        parts["motion"] = N_FEATURES
+        parts["motion_from"] = (
+            "optical flow of the crops, outside the graphs: fedn_lightning.motion.features.MotionStream, "
+            + ", ".join(f"{name} = {value}" for name, value in asdict(config.motion).items())
+        )
+    return parts
 
 
 def _crop(config: DetectorConfig, encoder: FrameEncoder) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.models.anchors import decode
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN
+from fedn_lightning.motion.features import MotionStream
 from fedn_lightning.utils.files import write_atomically, write_json
 from fedn_lightning.video.prepare import Align
 from fedn_lightning.video.sample_face import moving_face
@@ -116,7 +117,8 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
 
     The number of crops and of windows is free; so is the length of a window, in multiples of the coarsest level's
     stride, though a checkpoint knows only the length it was trained with. The crop's size is fixed. All is float32:
-    `fedn` itself computes features of a frozen encoder in bfloat16 and keeps them in float16.
+    `fedn` itself computes features of a frozen encoder in bfloat16 and keeps them in float16. Optical flow is computed
+    outside the graphs: the detector of a network with a motion stream takes motion features behind the encoder's.
 
     Args:
         checkpoint: a `.ckpt` file that `fedn fit` wrote.
@@ -135,6 +137,9 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
     face = moving_face(config.crop.crop_size, config.window)
     with torch.inference_mode():
         features = encoding.module(torch.from_numpy(face)).numpy()
+    if config.network.has_motion:
+        moved = MotionStream(len(face), config.crop.fps, config.motion).add(face)
+        features = np.concatenate([features, moved.astype(np.float32)], axis=1)
     windows = [features[None], *_random_windows(features, config.window, network.config.strides[-1])]
     differences = compare(encoding, programs["encoder"], [face, _noise_like(face)])
     differences += compare(detection, programs["detector"], windows)
@@ -161,7 +166,7 @@ def graphs_of(config: DetectorConfig, encoder: FrameEncoder, network: FEDN) -> t
         Graph(
             name="detector",
             module=WindowDetector(network).eval(),
-            example=torch.zeros(2, 3 * step, encoder.feature_dim),
+            example=torch.zeros(2, 3 * step, network.input_dim),
             inputs="features",
             outputs=("intervals", "confidence", "emotion")[: 3 if config.emotions else 2],
             dynamic={0: torch.export.Dim("windows"), 1: window},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import torch
@@ -15,6 +15,7 @@ from fedn_lightning.models.checkpoints import read_checkpoint
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig
+from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_lightning.utils.validation import check_choice
 from fedn_lightning.video.prepare import Align
@@ -50,6 +51,7 @@ class DetectorConfig:
         emotions: class names; empty for a network that only spots.
         threshold: score from which a macro- and a micro-expression counts, chosen on validation subjects.
         dataset: the corpus it was trained on.
+        motion: how optical flow is measured, for a network with a motion stream.
         notes: assumptions about what the checkpoint does not contain, a sentence each.
         generated_only: whether it was trained on generated faces alone.
     """
@@ -63,6 +65,7 @@ class DetectorConfig:
     emotions: tuple[str, ...]
     threshold: tuple[float, float]
     dataset: str
+    motion: MotionConfig = field(default_factory=MotionConfig)
     notes: tuple[str, ...] = ()
     generated_only: bool = False
 
@@ -129,6 +132,7 @@ def _read_config(metadata: Mapping[str, Any], threshold: Tensor, align: Align | 
         emotions=tuple(metadata["emotions"]) if model["recognise"] else (),
         threshold=(macro, micro),
         dataset=metadata["dataset"],
+        motion=MotionConfig(**metadata.get("motion", {})),
         notes=((GENERATED_NOTE,) if metadata.get("generated") else ()) + notes,
         generated_only=bool(metadata.get("generated")),
     )

@@ -111,7 +111,7 @@ class Detector:
         self.networks.seconds = dict.fromkeys(self.networks.seconds, 0.0)
         with CropStream(request, stall_seconds) as stream:
             scene = stream.scene
-            proposers = [FaceProposer(self.networks, scene.n_crops) for _ in scene.chosen]
+            proposers = [FaceProposer(self.networks, scene.n_crops, scene.crop_fps) for _ in scene.chosen]
             watches = [CropWatch() for _ in scene.chosen]
             for part in stream:
                 for proposer, watch, crops in zip(proposers, watches, part.crops, strict=True):

@@ -16,6 +16,7 @@ from fedn_lightning.models.anchors import Slots
 from fedn_lightning.models.encoder import FrameEncoder, frozen_features
 from fedn_lightning.models.fedn import FEDN
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, propose
+from fedn_lightning.motion.features import MotionStream
 
 Features = npt.NDArray[np.floating]
 
@@ -83,7 +84,8 @@ class Networks:
     def __init__(self, config: DetectorConfig, encoder: FrameEncoder, network: FEDN, device: torch.device) -> None:
         self.config, self.encoder, self.network, self.device = config, encoder, network, device
         self.slots: Slots = network.slots(config.window).to(device)
-        self.seconds = {"encode": 0.0, "network": 0.0}
+        self.feature_dim = encoder.feature_dim
+        self.seconds = {"encode": 0.0, "motion": 0.0, "network": 0.0}
 
     @torch.inference_mode()
     def encode(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating]:
@@ -113,14 +115,20 @@ class Networks:
 class FaceProposer:
     """Collects the proposals of one face; keeps a chunk of crops and the features of the open window.
 
+    Motion features come some seconds late, since their filters look ahead; so long the encoder's features wait.
+
     Args:
         networks: encoder and network.
         n_crops: how many crops there will be.
+        fps: their rate, in frames per second.
     """
 
-    def __init__(self, networks: Networks, n_crops: int) -> None:
+    def __init__(self, networks: Networks, n_crops: int, fps: float) -> None:
         self.networks, self.n_crops = networks, n_crops
-        self._windows = WindowCutter(n_crops, networks.config.window, networks.config.stride)
+        config = networks.config
+        self._windows = WindowCutter(n_crops, config.window, config.stride)
+        self._motion = MotionStream(n_crops, fps, config.motion) if config.network.has_motion else None
+        self._encoded: Features = np.empty((0, networks.feature_dim), np.float16)
         self._crops: list[npt.NDArray[np.uint8]] = []
         self._waiting: list[tuple[int, npt.NDArray[np.float32]]] = []
         self._seen = 0
@@ -148,10 +156,22 @@ class FaceProposer:
         return sum(map(len, self._crops))
 
     def _encode(self, crops: npt.NDArray[np.uint8]) -> None:
-        for window in self._windows.add(self.networks.encode(crops)):
+        for window in self._windows.add(self._features(crops)):
             self._waiting.append(window)
             if len(self._waiting) == WINDOWS:
                 self._flush()
+
+    def _features(self, crops: npt.NDArray[np.uint8]) -> Features:
+        """The next frames' features that are complete, `(K, D)`; K may be 0."""
+        encoded = self.networks.encode(crops)
+        if self._motion is None:
+            return encoded
+        started = time.perf_counter()
+        moved = self._motion.add(crops)
+        self.networks.seconds["motion"] += time.perf_counter() - started
+        waiting = np.concatenate([self._encoded, encoded])
+        self._encoded = waiting[len(moved) :]
+        return np.concatenate([waiting[: len(moved)], moved], axis=1)
 
     def _flush(self) -> None:
         if self._waiting:

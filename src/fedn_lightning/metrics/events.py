@@ -21,8 +21,8 @@ class EventMetric(Metric):
 
     As input to `update`:
 
-    - `predictions`: `(N, 8)` numbers in the order of :attr:`EventTable.COLUMNS`; frames 0-based, half open. The last
-      column, `emotion_score`, may be left out: `(N, 7)`.
+    - `predictions`: `(N, 9)` numbers in the order of :attr:`EventTable.COLUMNS`; frames 0-based, half open. The last
+      columns, `emotion_score` and `end_known`, may be left out: `(N, 7)` or `(N, 8)`.
     - `truths`: `(M, 8)` or `(M, 7)`, likewise.
 
     An update brings *whole* videos: all predictions left after suppression and all truths. Subject and video numbers
@@ -30,7 +30,7 @@ class EventMetric(Metric):
     `DistributedSampler` that pads its last batch would cause it.
 
     Attributes:
-        predictions: list state of `(N, 8)` float64.
+        predictions: list state of `(N, 9)` float64.
         truths: list state of `(M, 8)` float64.
         videos: list state of `(V,)` int64, the videos of each update.
     """
@@ -52,15 +52,15 @@ class EventMetric(Metric):
         """Adds whole videos.
 
         Args:
-            predictions: `(N, 8)` or `(N, 7)`.
-            truths: `(M, 8)` or `(M, 7)`.
+            predictions: `(N, 7)` to `(N, 9)`.
+            truths: `(M, 7)` to `(M, 9)`.
 
         Raises:
             ValueError: if a shape is another.
         """
         rows = {"predictions": predictions, "truths": truths}
         for name, table in rows.items():
-            if table.ndim != 2 or table.shape[1] not in (WIDTH - 1, WIDTH):
+            if table.ndim != 2 or not EventTable.NEEDED <= table.shape[1] <= WIDTH:
                 msg = (
                     f"{name} must have the shape (N, {WIDTH}), columns {EventTable.COLUMNS}, got {tuple(table.shape)}."
                 )
@@ -95,8 +95,8 @@ class EventMetric(Metric):
 
 
 def _full_width(table: Tensor) -> Tensor:
-    """Adds the `emotion_score` that a `(N, 7)` table leaves out: 1, as :class:`EventTable` has it."""
-    return table if table.shape[1] == WIDTH else torch.cat([table, torch.ones_like(table[:, :1])], dim=1)
+    """Adds the columns that a table leaves out: 1, as :class:`EventTable` has them."""
+    return torch.cat([table, table.new_ones(len(table), WIDTH - table.shape[1])], dim=1)
 
 
 def scalar(value: float) -> Tensor:

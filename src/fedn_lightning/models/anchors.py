@@ -135,6 +135,10 @@ def interval_iou(start: Tensor, end: Tensor, other_start: Tensor, other_end: Ten
     return inter / union.clamp(min=1e-6)
 
 
+NEAR = 0.1
+"""IoU above which a slot is near a truth whose end is not known."""
+
+
 def assign(
     slots: Slots,
     truths: Tensor,
@@ -143,6 +147,7 @@ def assign(
     positive_iou: float = 0.5,
     negative_iou: float = 0.4,
     force_best: bool = True,
+    end_known: Tensor | None = None,
 ) -> Assignment:
     """Assigns truths to slots.
 
@@ -160,6 +165,8 @@ def assign(
         positive_iou: above it an anchor is positive.
         negative_iou: from it to `positive_iou` an anchor is ignored.
         force_best: makes each truth's best anchor positive.
+        end_known: `(B, M)` bool, False for truths whose end is a guess: slots near them that are not positive are
+            ignored, since a longer or shorter one may be right. None if all are known.
 
     Returns:
         Targets `(B, N)`.
@@ -192,4 +199,6 @@ def assign(
     truth = preference.masked_fill(~candidates, -1).argmax(dim=2)
     positive = candidates.any(dim=2)
     doubtful = (anchored & (iou >= negative_iou)) | matched
+    if end_known is not None:
+        doubtful |= (iou > NEAR) & ~end_known.unsqueeze(1)
     return Assignment(positive, doubtful.any(dim=2) & ~positive, torch.where(positive, truth, 0))

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SegmentScore = Literal["sigmoid", "softmax"]
+
 
 def gather_segments(frames: Tensor, length: int, stride: int) -> Tensor:
     """Cuts a window into overlapping segments, one for every `stride` frames.
@@ -40,12 +42,16 @@ class SegmentAttention(nn.Module):
     average-pooled to one global vector `g`; `g` repeated and concatenated to every frame vector `x_i`; fully
     connected layers give each frame a score and reduce the dimension; the frames are summed with those scores:
 
-        g = mean_i MHA(x)_i,   a = softmax_i(w · [x_i; g]),   y = sum_i a_i · V [x_i; g]
+        g = mean_i MHA(x)_i,   s_i = w · [x_i; g],   y = sum_i a_i · V [x_i; g]
 
-    Ours (O) is the normalisation of the scores by softmax. Neighbouring segments share frames, so whatever depends on a
-    frame alone (queries, keys, values, the frame's half of both fully connected layers) is computed once per frame and
-    then gathered, and the output projection, being linear, is applied to the mean instead of to every frame. This
-    gives the formula's result at a quarter of its cost or less.
+    How the scores become weights is ours (O). The default is the form of the Frame Attention Network (Meng et al., ICIP
+    2019), the nearest published relative: `a_i = sigmoid(s_i) / sum_j sigmoid(s_j)`. With `softmax`, an ablation, g
+    adds one number to all scores of a segment, which a softmax does not see: g then weighs no frame, so its half of `w`
+    is left out.
+
+    Neighbouring segments share frames, so whatever depends on a frame alone (queries, keys, values, the frame's half of
+    both fully connected layers) is computed once per frame and then gathered, and the output projection, being linear,
+    is applied to the mean instead of to every frame. This gives the formula's result at a quarter of its cost or less.
 
     Args:
         dim: features of a frame.
@@ -53,15 +59,24 @@ class SegmentAttention(nn.Module):
         heads: attention heads; divides `dim`.
         length: frames in a segment.
         stride: frames between two segments.
+        score: how the scores become weights.
     """
 
-    def __init__(self, dim: int, out_dim: int, heads: int = 4, length: int = 8, stride: int = 2) -> None:
+    def __init__(
+        self,
+        dim: int,
+        out_dim: int,
+        heads: int = 4,
+        length: int = 8,
+        stride: int = 2,
+        score: SegmentScore = "sigmoid",
+    ) -> None:
         super().__init__()
         self.heads, self.length, self.stride = heads, length, stride
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.project = nn.Linear(dim, dim)
-        self.score_frame = nn.Linear(dim, 1)
-        self.score_global = nn.Linear(dim, 1, bias=False)
+        self.score_frame = nn.Linear(dim, 1, bias=score == "sigmoid")
+        self.score_global = nn.Linear(dim, 1, bias=False) if score == "sigmoid" else None
         self.value_frame = nn.Linear(dim, out_dim)
         self.value_global = nn.Linear(dim, out_dim, bias=False)
 
@@ -77,9 +92,10 @@ class SegmentAttention(nn.Module):
         query, key, value = projected.reshape(batch * count, self.length, 3, self.heads, dim // self.heads).unbind(2)
         mixed = F.scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
         overall = self.project(mixed.mean(2).reshape(batch, count, dim))
-        scores = gather_segments(self.score_frame(frames), self.length, self.stride) + self.score_global(
-            overall
-        ).unsqueeze(2)
+        scores = gather_segments(self.score_frame(frames), self.length, self.stride)
+        if self.score_global is not None:
+            # The softmax of log sigmoid(s) is sigmoid(s) over its sum, and never divides 0 by 0.
+            scores = -F.softplus(-(scores + self.score_global(overall).unsqueeze(2)))
         weights = scores.softmax(dim=2)
         values = gather_segments(self.value_frame(frames), self.length, self.stride)
         # The weights sum to one, so the global half of the value comes out of the sum.
@@ -124,7 +140,8 @@ class WindowAttention(nn.Module):
     def __init__(self, dim: int, kernel_size: int = 3, gate: Gate = "scaled_softmax") -> None:
         super().__init__()
         self.gate = gate
-        self.conv = None if gate == "none" else nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2)
+        # A bias is the same at all times, so the softmax over time would not see it.
+        self.conv = None if gate == "none" else nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, bias=False)
 
     def forward(self, segments: Tensor) -> Tensor:
         """Gates `(B, dim, S)` segment features; the shape stays."""

@@ -6,14 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.anchors import Slots, level_ranges, make_slots
-from fedn_lightning.models.attention import Gate, SegmentAttention, SegmentMean, WindowAttention
+from fedn_lightning.models.attention import Gate, SegmentAttention, SegmentMean, SegmentScore, WindowAttention
 from fedn_lightning.models.head import DetectionHead, HeadOutput, TemporalPyramid
+from fedn_lightning.models.motion import MotionEncoder
+from fedn_lightning.motion.features import N_FEATURES
 
 FrameNorm = Literal["none", "layer", "centred"]
+Streams = Literal["appearance", "motion", "both", "two_trunks"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class NetworkConfig:
         segment_length: frames in a segment.
         segment_stride: frames between two segments.
         segment_heads: attention heads inside a segment; divides `dim`.
+        segment_score: how a segment's scores become weights, `sigmoid` (the mean of the segment takes part) or
+            `softmax` (ablation); see :class:`fedn_lightning.models.attention.SegmentAttention`.
         segment_attention: False replaces it by the mean of the segment's frames (ablation).
         window_gate: `scaled_softmax`, `softmax` (literal), or `none` (ablation).
         channels: of pyramid levels and head.
@@ -36,12 +42,17 @@ class NetworkConfig:
         frame_norm: `layer` normalises each frame vector; `centred` also subtracts the window's mean vector, which takes
             the identity of the face away; `none` leaves the encoder's features as they are. Ours (O).
         dropout: on segment features, while training.
+        streams: what the network looks at. `appearance`: the encoder's features alone, as the paper does. `motion`: the
+            motion of parts of the face alone. `both`: their sum. `two_trunks`: intervals and c come from motion, e from
+            the sum. All but the first are ours (O).
+        appearance_dropout: share of windows whose appearance is left out while training, with both streams.
     """
 
     dim: int = 512
     segment_length: int = 8
     segment_stride: int = 2
     segment_heads: int = 4
+    segment_score: SegmentScore = "sigmoid"
     segment_attention: bool = True
     window_gate: Gate = "scaled_softmax"
     channels: int = 256
@@ -52,6 +63,13 @@ class NetworkConfig:
     decoupled: bool = True
     frame_norm: FrameNorm = "centred"
     dropout: float = 0.1
+    streams: Streams = "appearance"
+    appearance_dropout: float = 0.0
+
+    @property
+    def has_motion(self) -> bool:
+        """Whether motion features follow the encoder's in a frame vector."""
+        return self.streams != "appearance"
 
     @property
     def strides(self) -> list[int]:
@@ -73,25 +91,60 @@ class Attention:
     window: Tensor
 
 
-class FEDN(nn.Module):
+class Trunk(nn.Module):
+    """From frames to the levels of the pyramid: segment attention, sliding-window attention, pyramid.
+
+    Args:
+        config: sizes and variants.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        dim = config.dim
+        self.segments: SegmentAttention | SegmentMean
+        if config.segment_attention:
+            self.segments = SegmentAttention(
+                dim, dim, config.segment_heads, config.segment_length, config.segment_stride, config.segment_score
+            )
+        else:
+            self.segments = SegmentMean(dim, dim, config.segment_length, config.segment_stride)
+        self.dropout = nn.Dropout(config.dropout)
+        self.window = WindowAttention(dim, gate=config.window_gate)
+        self.pyramid = TemporalPyramid(dim, config.channels, config.levels, config.reductions)
+
+    def rise(self, frames: Tensor) -> list[Tensor]:
+        """Maps `(B, T, dim)` to the levels `(B, channels, T_l)`."""
+        x = self.dropout(self.segments(frames)).transpose(1, 2)
+        levels: list[Tensor] = self.pyramid(self.window(x))
+        return levels
+
+    def attend(self, frames: Tensor) -> Attention:
+        """The weights that both attentions give to `(B, T, dim)` in :meth:`rise`; use it in evaluation mode."""
+        segments, weights = self.segments.attend(frames)
+        return Attention(weights, self.window.weights(self.dropout(segments).transpose(1, 2)))
+
+
+class FEDN(Trunk):
     """Everything after the frame encoder.
 
     frame features -> segment attention -> sliding-window attention -> two stride-2 blocks -> pyramid -> head
 
-    The order is the paper's (P, S).
+    The order is the paper's (P, S). The motion stream, and a second trunk for e, are ours (O).
 
     Args:
-        feature_dim: features of a frame.
+        feature_dim: features of a frame that the encoder gives.
         emotions: number of emotion classes; 0 for spotting alone.
         config: sizes and variants.
 
+    Attributes:
+        input_dim: features of a frame that the network takes: the encoder's, and the motion's behind them if
+            `config.streams` asks for it.
+
     Raises:
-        ConfigError: if heads do not divide the widths they split.
+        ConfigError: if heads do not divide the widths they split, or two trunks would share a branch.
     """
 
     def __init__(self, feature_dim: int, emotions: int, config: NetworkConfig) -> None:
-        super().__init__()
-        self.config = config
         dim, channels = config.dim, config.channels
         for name, width, heads in (
             ("segment_heads", dim, config.segment_heads),
@@ -100,18 +153,21 @@ class FEDN(nn.Module):
             if heads and width % heads:
                 msg = f"model.network.{name} = {heads} must divide {width}, the width it splits."
                 raise ConfigError(msg)
-        self.norm = nn.Identity() if config.frame_norm == "none" else nn.LayerNorm(feature_dim)
-        self.reduce = nn.Identity() if feature_dim == dim else nn.Linear(feature_dim, dim)
-        self.segments: SegmentAttention | SegmentMean
-        if config.segment_attention:
-            self.segments = SegmentAttention(
-                dim, dim, config.segment_heads, config.segment_length, config.segment_stride
-            )
-        else:
-            self.segments = SegmentMean(dim, dim, config.segment_length, config.segment_stride)
-        self.dropout = nn.Dropout(config.dropout)
-        self.window = WindowAttention(dim, gate=config.window_gate)
-        self.pyramid = TemporalPyramid(dim, channels, config.levels, config.reductions)
+        if config.streams == "two_trunks" and not config.decoupled:
+            msg = "model.network.streams = two_trunks needs decoupled = true: a shared branch has one trunk alone."
+            raise ConfigError(msg)
+        super().__init__(config)
+        self.config, self.feature_dim = config, feature_dim
+        self.input_dim = feature_dim + (N_FEATURES if config.has_motion else 0)
+        self.motion = MotionEncoder(dim) if config.has_motion else None
+        # Two trunks take the appearance for e alone.
+        self.looks = config.streams in ("appearance", "both") or (config.streams == "two_trunks" and emotions > 0)
+        if self.looks:
+            # Centring subtracts a bias again.
+            bias = config.frame_norm != "centred"
+            self.norm = nn.Identity() if config.frame_norm == "none" else nn.LayerNorm(feature_dim, bias=bias)
+            self.reduce = nn.Identity() if feature_dim == dim else nn.Linear(feature_dim, dim)
+        self.naming = Trunk(config) if emotions and config.streams == "two_trunks" else None
         self.head = DetectionHead(
             channels,
             channels,
@@ -126,26 +182,44 @@ class FEDN(nn.Module):
         """Detects in windows.
 
         Args:
-            features: `(B, T, feature_dim)` frame features of `B` windows; `T` a multiple of the coarsest stride.
+            features: `(B, T, input_dim)` frame features of `B` windows; `T` a multiple of the coarsest stride.
 
         Returns:
             Predictions for the `N` slots of :meth:`slots`.
         """
-        x = self.dropout(self.segments(self._frames(features))).transpose(1, 2)
-        output: HeadOutput = self.head(self.pyramid(self.window(x)))
+        frames, naming = self._frames(features)
+        output: HeadOutput = self.head(self.rise(frames), None if self.naming is None else self.naming.rise(naming))
         return output
 
     def attention(self, features: Tensor) -> Attention:
-        """The weights that both attentions give to the windows of :meth:`forward`; use it in evaluation mode."""
-        segments, weights = self.segments.attend(self._frames(features))
-        return Attention(weights, self.window.weights(self.dropout(segments).transpose(1, 2)))
+        """The weights that both attentions give to the windows of :meth:`forward`, of two trunks those of the one that
+        spots; use it in evaluation mode.
+        """
+        return self.attend(self._frames(features)[0])
 
-    def _frames(self, features: Tensor) -> Tensor:
-        """Frame features `(B, T, dim)` as the segment attention takes them."""
-        x = self.norm(features)
+    def _frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Frame features `(B, T, dim)` as the trunk takes them, and as the trunk for e takes them."""
+        if features.shape[-1] != self.input_dim:
+            msg = f"The network takes {self.input_dim} features of a frame, and got {features.shape[-1]}."
+            raise ValueError(msg)
+        seen, moved = torch.split(features, [self.feature_dim, self.input_dim - self.feature_dim], dim=-1)
+        motion = None if self.motion is None else self.motion(moved)
+        if motion is None:
+            appearance = self._appearance(seen)
+            return appearance, appearance
+        if not self.looks:
+            return motion, motion
+        both = motion + self._appearance(seen)
+        return (motion if self.config.streams == "two_trunks" else both), both
+
+    def _appearance(self, seen: Tensor) -> Tensor:
+        x = self.norm(seen)
         if self.config.frame_norm == "centred":
             x = x - x.mean(dim=1, keepdim=True)
         reduced: Tensor = self.reduce(x)
+        if self.training and self.config.has_motion and self.config.appearance_dropout:
+            kept = torch.rand(len(reduced), 1, 1, device=reduced.device) >= self.config.appearance_dropout
+            reduced = reduced * kept
         return reduced
 
     def slots(self, window: int) -> Slots:

@@ -147,11 +147,16 @@ class DetectionHead(nn.Module):
             nn.init.normal_(output.weight, std=0.01)
             nn.init.constant_(output.bias, -math.log((1 - prior) / prior) if name == "confidence" else 0.0)
 
-    def forward(self, levels: list[Tensor]) -> HeadOutput:
-        """Maps the pyramid's levels `(B, channels, T_l)` to predictions for all slots."""
+    def forward(self, levels: list[Tensor], naming: list[Tensor] | None = None) -> HeadOutput:
+        """Maps the pyramid's levels to predictions for all slots.
+
+        Args:
+            levels: `(B, channels, T_l)` each.
+            naming: levels of the same shapes for the branch of e, where it has a pyramid of its own.
+        """
         parts: dict[str, list[Tensor]] = {name: [] for name in self.outputs}
-        for index, level in enumerate(levels):
-            refined = {name: branch(level) for name, branch in self.branches.items()}
+        for index, (level, named) in enumerate(zip(levels, naming or levels, strict=True)):
+            refined = {name: branch(named if name == "emotion" else level) for name, branch in self.branches.items()}
             for name, output in self.outputs.items():
                 value = output(refined[name if name in refined else "shared"])
                 batch, _, steps = value.shape

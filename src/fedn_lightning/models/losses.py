@@ -44,6 +44,7 @@ class Truths:
         emotion: `(B, M)` int64, class index, or -1 where the emotion is not analysed.
         present: `(B, M)` bool, False for padding.
         whole: `(B, M)` bool, more than the required share of the truth lies in the window.
+        end_known: `(B, M)` bool, False where the end of the interval is a guess that must not be taught.
     """
 
     interval: Tensor
@@ -51,6 +52,20 @@ class Truths:
     emotion: Tensor
     present: Tensor
     whole: Tensor
+    end_known: Tensor
+
+
+def with_known_ends(predicted: Tensor, truth: Tensor, end_known: Tensor) -> Tensor:
+    """Predicted intervals, with the truth's end where that must not be taught, so that the start alone is.
+
+    Args:
+        predicted: `(P, 2)` start and end.
+        truth: `(P, 2)` likewise.
+        end_known: `(P,)` bool.
+    """
+    start, end = predicted.unbind(-1)
+    guessed = torch.maximum(truth[:, 1], start.detach() + 1)
+    return torch.stack([start, torch.where(end_known, end, guessed)], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,9 @@ class DetectionLoss:
         interval_weight: of the Distance-IoU loss on positives.
         confidence_weight: of the cross-entropy of c on everything assigned.
         emotion_weight: of the cross-entropy of e on positives.
-        focal_gamma: 0 is plain cross-entropy; above 0, easy slots weigh less.
+        focal_gamma: 0 is plain cross-entropy; above 0, slots whose c is near its target weigh less.
+        quality: c learns how well the slot's interval fits (its IoU with the truth) instead of 1, so that of several
+            proposals the best placed comes first (after "Generalized Focal Loss", NeurIPS 2020; O).
         unanalysed: positives whose emotion is not analysed ("others" in the 3-class scheme) are left out of the
             emotion loss (`ignore`) or taught that no class applies (`background`).
         label_smoothing: of the emotion targets.
@@ -74,6 +91,7 @@ class DetectionLoss:
     confidence_weight: float = 1.0
     emotion_weight: float = 1.0
     focal_gamma: float = 0.0
+    quality: bool = False
     unanalysed: str = "ignore"
     label_smoothing: float = 0.0
 
@@ -89,11 +107,15 @@ class DetectionLoss:
         rows = torch.arange(positive.shape[0], device=positive.device).unsqueeze(1).expand_as(positive)[positive]
         chosen = assignment.truth[positive]
 
-        intervals = decode(slots, output.regression)[positive]
-        interval = diou_loss(intervals, truths.interval[rows, chosen]).sum() / number
+        wanted = truths.interval[rows, chosen]
+        intervals = with_known_ends(decode(slots, output.regression)[positive], wanted, truths.end_known[rows, chosen])
+        interval = diou_loss(intervals, wanted).sum() / number
 
         target = torch.zeros_like(output.confidence)
-        target[positive] = F.one_hot(truths.type[rows, chosen], 2).to(target.dtype)
+        kind = F.one_hot(truths.type[rows, chosen], 2).to(target.dtype)
+        if self.quality:
+            kind = kind * interval_iou(*intervals.detach().unbind(-1), *wanted.unbind(-1)).unsqueeze(1)
+        target[positive] = kind
         confidence = self._cross_entropy(output.confidence, target)[~assignment.ignored].sum() / number
 
         parts = {
@@ -106,8 +128,7 @@ class DetectionLoss:
     def _cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
         loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
         if self.focal_gamma:
-            wrong = torch.where(target > 0.5, 1 - logits.sigmoid(), logits.sigmoid())
-            loss = loss * wrong**self.focal_gamma
+            loss = loss * (target - logits.sigmoid()).abs() ** self.focal_gamma
         return loss
 
     def _emotion(self, logits: Tensor, emotion: Tensor) -> Tensor:

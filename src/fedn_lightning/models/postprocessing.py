@@ -103,11 +103,13 @@ class InferenceConfig:
         per_window: proposals a window may contribute, the surest (O).
         iou: greatest IoU of two events of a type that are both kept (0.2, mark A).
         keep: greatest number of events of a type in a video (200, mark A).
+        false_positives_per_minute: ceiling for each type on the validation videos, when thresholds are chosen (O).
     """
 
     per_window: int = 50
     iou: float = 0.2
     keep: int = 200
+    false_positives_per_minute: float = 3.0
 
 
 def propose(output: HeadOutput, slots: Slots, video: Tensor, start: Tensor, speed: Tensor, per_window: int) -> Tensor:

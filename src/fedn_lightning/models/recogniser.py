@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.head import Branch, ConvBlock
+from fedn_lightning.models.motion import MotionEncoder
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class RecogniserConfig:
         heads: attention heads; divides `channels`.
         convolutions: 1-D convolutions after the attention.
         dropout: on frame features and on the interval's vector, while training.
+        motion: motion features follow the encoder's in a frame vector, as in FEDN with a motion stream.
     """
 
     dim: int = 128
@@ -27,6 +29,7 @@ class RecogniserConfig:
     heads: int = 4
     convolutions: int = 2
     dropout: float = 0.3
+    motion: bool = False
 
 
 class Recogniser(nn.Module):
@@ -36,7 +39,7 @@ class Recogniser(nn.Module):
     the branch of FEDN's head -> sum over time weighted by attention, which finds the apex -> classes
 
     Args:
-        feature_dim: features of a frame.
+        feature_dim: features of a frame that the encoder gives.
         emotions: number of emotion classes.
         config: sizes.
 
@@ -51,6 +54,8 @@ class Recogniser(nn.Module):
             raise ConfigError(msg)
         self.norm = nn.LayerNorm(feature_dim)
         self.reduce = nn.Linear(feature_dim, config.dim)
+        self.feature_dim = feature_dim
+        self.motion = MotionEncoder(config.dim) if config.motion else None
         self.dropout = nn.Dropout(config.dropout)
         self.stem = ConvBlock(config.dim, config.channels, stride=2)
         self.branch = Branch(config.channels, config.channels, config.convolutions, config.heads)
@@ -61,14 +66,18 @@ class Recogniser(nn.Module):
         """Recognises intervals.
 
         Args:
-            features: `(B, L, feature_dim)` frame features of `B` intervals, each resampled to `L` points.
-            around: `(B, feature_dim)` mean frame features of the face around each interval.
+            features: `(B, L, D)` frame features of `B` intervals, each resampled to `L` points: the encoder's, and the
+                motion's behind them if the network takes them.
+            around: `(B, D)` mean frame features of the face around each interval.
 
         Returns:
             `(B, emotions)` logits.
         """
-        x = self.norm(features) - self.norm(around).unsqueeze(1)
-        x = self.branch(self.stem(self.dropout(self.reduce(x)).transpose(1, 2)))
+        seen, rest = features[..., : self.feature_dim], around[..., : self.feature_dim]
+        x = self.reduce(self.norm(seen) - self.norm(rest).unsqueeze(1))
+        if self.motion is not None:
+            x = x + self.motion(features[..., self.feature_dim :])
+        x = self.branch(self.stem(self.dropout(x).transpose(1, 2)))
         pooled = (x * self.weight(x).softmax(dim=2)).sum(dim=2)
         logits: Tensor = self.classes(self.dropout(pooled))
         return logits

@@ -11,7 +11,8 @@ from fedn_lightning.metrics.functional.curves import RATES, OperatingCurves
 from fedn_lightning.metrics.functional.evaluation import HEADLINE
 from fedn_lightning.metrics.functional.protocols import PROTOCOLS
 from fedn_lightning.metrics.functional.spotting import SpottingScores, show
-from fedn_lightning.results.report import Report, _interval, subject_table
+from fedn_lightning.reports.console import unknown_offsets_line
+from fedn_lightning.results.report import Report, _interval, scores_to_dict, subject_table
 
 ROWS_SHOWN = 5
 """How many rows that were set aside are quoted."""
@@ -21,6 +22,7 @@ def to_text(report: Report) -> str:
     """The report for a terminal."""
     parts = ["\n".join(f"{name:<12}{value}" for name, value in header(report)), str(report.evaluation.spotting)]
     parts.append("\n".join(lines("", scores_table(report))))
+    parts += unknown_offsets_line(scores_to_dict(report.evaluation, report.emotions)["without_unknown_offsets"])
     if not math.isnan(report.curves.minutes):
         parts.append("\n".join(lines("recall at most so many false alarms per minute", froc_table(report.curves))))
     if report.per_subject is not None:

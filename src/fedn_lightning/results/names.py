@@ -65,6 +65,9 @@ CHALLENGE_COLUMNS: dict[ChallengeFormat, tuple[str, ...]] = {
 SCORES = ("score", "emotion_score")
 """Optional columns of predictions."""
 
+OFFSET_KNOWN = "offset_known"
+"""Optional column of truths: 0 where the release does not know the offset, else 1."""
+
 TYPES = {"macro": 0, "micro": 1, "mae": 0, "me": 1, "macro-expression": 0, "micro-expression": 1}
 """Spellings of the expression type, lower case."""
 

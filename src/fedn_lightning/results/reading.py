@@ -15,6 +15,7 @@ from fedn_lightning.errors import PredictionFileError
 from fedn_lightning.events import NO_EMOTION, EventTable, FloatArray, to_half_open
 from fedn_lightning.results.names import (
     CHALLENGE_COLUMNS,
+    OFFSET_KNOWN,
     PREDICTIONS,
     PROPOSALS,
     SCORES,
@@ -158,7 +159,8 @@ def read_events(path: str | Path, names: Names, *, truth: bool = False, lenient:
         path: a CSV file, UTF-8.
         names: gains the names that occur. Read a video list first, then the truths, then the predictions: a file
             without subjects finds its videos among those already named.
-        truth: whether the rows are truths; a score column is then not looked at.
+        truth: whether the rows are truths; a score column is then not looked at, and `offset_known` (1 or 0) may tell
+            whose offset is unknown.
         lenient: set unusable rows aside instead of refusing the file.
 
     Raises:
@@ -254,13 +256,15 @@ class _Layout:
         place |= {name: header.index(name) for name in _OPTIONAL if name in header}
         if truth:
             place = {name: at for name, at in place.items() if name not in SCORES}
+            if OFFSET_KNOWN in header:
+                place[OFFSET_KNOWN] = header.index(OFFSET_KNOWN)
         return cls(file_format, {_ALIASES.get(name, name): at for name, at in place.items()}, len(header))
 
 
 def _parse(
     rows: list[list[str]], lines: list[int], layout: _Layout, names: Names
 ) -> tuple[FloatArray, list[SkippedRow]]:
-    """A block of rows as `(N, 8)` numbers, and the rows that are none."""
+    """A block of rows as `(N, 9)` numbers, and the rows that are none."""
     fast = _parse_block(rows, layout, names)
     if fast is not None:
         return fast, []
@@ -281,7 +285,9 @@ def _parse_block(rows: list[list[str]], layout: _Layout, names: Names) -> FloatA
     columns = {name: [row[at] for row in rows] for name, at in layout.columns.items()}
     try:
         numbers = {
-            name: np.array(columns[name], np.float64) for name in ("onset", "offset", *SCORES) if name in columns
+            name: np.array(columns[name], np.float64)
+            for name in ("onset", "offset", *SCORES, OFFSET_KNOWN)
+            if name in columns
         }
         kinds = {name: TYPES[name.strip().lower()] for name in set(columns.get("type", ()))}
         finite = all(np.isfinite(column).all() for column in numbers.values())
@@ -304,13 +310,14 @@ def _parse_block(rows: list[list[str]], layout: _Layout, names: Names) -> FloatA
             np.array([emotions[name] for name in columns["emotion"]]) if "emotion" in columns else one * NO_EMOTION,
             numbers.get("score", one),
             numbers.get("emotion_score", one),
+            numbers.get(OFFSET_KNOWN, one),
         ],
         axis=1,
     )
 
 
 def _parse_row(row: Sequence[str], layout: _Layout, names: Names) -> FloatArray:
-    """One row as 8 numbers.
+    """One row as 9 numbers.
 
     Raises:
         ValueError: with the reason, if it is none.
@@ -325,7 +332,7 @@ def _parse_row(row: Sequence[str], layout: _Layout, names: Names) -> FloatArray:
     if kind not in TYPES:
         msg = f"the type {cell['type']!r} is not known; write macro or micro"
         raise ValueError(msg)
-    scores = [number(cell[name], name) if name in cell else 1.0 for name in SCORES]
+    scores = [number(cell[name], name) if name in cell else 1.0 for name in (*SCORES, OFFSET_KNOWN)]
     place = names.video(cell.get("subject"), cell["video"])
     emotion = names.emotion(cell.get("emotion", ""))
     return np.array([*place, *to_half_open(onset, offset), TYPES[kind], emotion, *scores])

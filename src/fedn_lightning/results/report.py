@@ -89,12 +89,18 @@ def scores_to_dict(evaluation: Evaluation, emotions: tuple[str, ...]) -> dict[st
         emotions: class names in the order of the `emotion` index.
     """
     recognition = {group: scores.to_dict() for group, scores in evaluation.recognition.items()}
+    spotting, mean_ap = evaluation.without_unknown
     return {
         "spotting": evaluation.spotting.to_dict(),
         "detection": {**evaluation.detection.summary(), "per_class": average_precision_by_name(evaluation, emotions)},
         "recognition": {**recognition[HEADLINE], "group": HEADLINE, "by_group": recognition},
         "strs": evaluation.strs[HEADLINE],
         "strs_by_group": evaluation.strs,
+        "without_unknown_offsets": {
+            "unknown": evaluation.unknown_offsets,
+            "spotting": spotting.to_dict(),
+            "map@0.5": mean_ap,
+        },
     }
 
 

@@ -7,15 +7,31 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, Video, to_inclusive
+import numpy as np
+
+from fedn_lightning.events import (
+    EXPRESSION_TYPES,
+    NO_EMOTION,
+    DetectionRecord,
+    EventTable,
+    IntArray,
+    Video,
+    to_inclusive,
+)
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.results import CHALLENGE_COLUMNS, ChallengeFormat
 from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, TRUTH, VIDEOS
 from fedn_lightning.utils.files import write_atomically
 
-TRUTH_COLUMNS = ("subject", "video", "onset", "offset", "type", "emotion")
-PREDICTION_COLUMNS = (*TRUTH_COLUMNS, "score", "emotion_score")
+EVENT_COLUMNS = ("subject", "video", "onset", "offset", "type", "emotion")
+TRUTH_COLUMNS = (*EVENT_COLUMNS, "offset_known")
+PREDICTION_COLUMNS = (*EVENT_COLUMNS, "score", "emotion_score")
 VIDEO_COLUMNS = ("subject", "video", "n_frames", "fps")
+
+
+def by_place(table: EventTable) -> IntArray:
+    """Positions of the events by video, start and end."""
+    return np.lexsort((table.end, table.start, table.video))
 
 
 def event_rows(record: DetectionRecord, table: EventTable) -> list[list[str]]:
@@ -30,7 +46,7 @@ def event_rows(record: DetectionRecord, table: EventTable) -> list[list[str]]:
         without an analysed emotion has an empty emotion.
     """
     rows = []
-    for index in sorted(range(len(table)), key=lambda i: (table.video[i], table.start[i], table.end[i])):
+    for index in by_place(table).tolist():
         video = record.videos[int(table.video[index])]
         onset, offset = to_inclusive(float(table.start[index]), float(table.end[index]), video.first_frame)
         emotion = int(table.emotion[index])
@@ -81,7 +97,10 @@ def write_tables(record: DetectionRecord, folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     predicted = at_threshold(record.predictions, record.threshold)
-    truths = [row[: len(TRUTH_COLUMNS)] for row in event_rows(record, record.truths)]
+    order = by_place(record.truths)
+    known = ["1" if known else "0" for known in record.truths.end_known[order]]
+    named = event_rows(record, record.truths)
+    truths = [[*row[: len(EVENT_COLUMNS)], end] for row, end in zip(named, known, strict=True)]
     return [
         write_csv(folder / PREDICTIONS, PREDICTION_COLUMNS, event_rows(record, predicted)),
         write_csv(folder / PROPOSALS, PREDICTION_COLUMNS, event_rows(record, record.predictions)),

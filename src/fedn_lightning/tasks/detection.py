@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from torchmetrics.utilities import dim_zero_cat
 from fedn_lightning.datamodules.dataset import truths_of
 from fedn_lightning.datamodules.emotions import EmotionScheme
 from fedn_lightning.events import DetectionRecord, FloatArray
-from fedn_lightning.metrics.functional.threshold import select_threshold
+from fedn_lightning.metrics.functional.operating_point import OperatingPoint, choose_thresholds
 from fedn_lightning.models.anchors import Slots, assign
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.head import HeadOutput
@@ -89,9 +90,10 @@ class DetectionTask(CorpusTask):
     """Trains FEDN on windows and scores it on whole videos.
 
     After each validation and test epoch `record` holds what was detected beside the truth and `scores` the figures.
-    Validation chooses the score thresholds (one for macro, one for micro) that give the greatest spotting F1 on the
-    validation subjects; they are saved with the weights and used unchanged on the test subjects (selection `strict`).
-    `val/joint`, the mean of overall spotting F1 and mAP@0.5, is what checkpoints are chosen by.
+    Validation chooses the score thresholds, one for macro, one for micro, by the spotting F1 on the validation subjects
+    (:func:`fedn_lightning.metrics.functional.operating_point.choose_thresholds`); they are saved with the weights and
+    used unchanged on the test subjects (selection `strict`). `val/joint`, the mean of overall spotting F1 and mAP@0.5,
+    is what checkpoints are chosen by.
 
     Args:
         encoder: the frame encoder.
@@ -125,7 +127,13 @@ class DetectionTask(CorpusTask):
         self.proposals = Proposals()
         self.record: DetectionRecord | None = None
         self.scores: dict[str, float] = {}
+        self.point: OperatingPoint | None = None
         self._slots: dict[int, Slots] = {}
+
+    @property
+    def has_motion(self) -> bool:
+        """Whether the data module must put motion features behind the frame features."""
+        return self.network_config.has_motion
 
     def forward(self, batch: Batch) -> HeadOutput:
         """Detects in the windows of a batch, given as features or as pixels; the same in training and evaluation."""
@@ -146,7 +154,12 @@ class DetectionTask(CorpusTask):
         window = (batch["features"] if "features" in batch else batch["frames"]).shape[1]
         slots, truths = self.slots(window), truths_of(batch)
         rule = dataclasses.asdict(self.assignment)
-        return self.loss(output, slots, assign(slots, truths.interval, truths.present, truths.whole, **rule), truths)
+        return self.loss(
+            output,
+            slots,
+            assign(slots, truths.interval, truths.present, truths.whole, **rule, end_known=truths.end_known),
+            truths,
+        )
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The joint loss of a batch."""
@@ -165,10 +178,17 @@ class DetectionTask(CorpusTask):
     def on_validation_epoch_end(self) -> None:
         """Scores the validation videos at the thresholds that suit them best, and keeps those thresholds."""
         record = self._record("val")
-        best = select_threshold(record.predictions, record.truths, per_type=True)
+        minutes = sum(n / video.fps for n, video in zip(record.n_frames, record.videos, strict=True)) / 60
+        ceiling = self.inference.false_positives_per_minute
+        self.point = choose_thresholds(record.predictions, record.truths, minutes, ceiling)
         if not self.trainer.sanity_checking:
-            self.threshold.copy_(torch.tensor(best, dtype=torch.float64))
-        self._score(dataclasses.replace(record, threshold=best), "val")
+            self.threshold.copy_(torch.tensor(self.point.threshold, dtype=torch.float64))
+        self._score(dataclasses.replace(record, threshold=self.point.threshold), "val")
+
+    def on_fit_end(self) -> None:
+        """Warns where the thresholds rest on little."""
+        for sentence in self.point.warnings() if self.point else ():
+            warnings.warn(sentence, stacklevel=2)
 
     def on_test_epoch_end(self) -> None:
         """Scores the test videos at the thresholds that validation chose."""
@@ -192,9 +212,10 @@ class DetectionTask(CorpusTask):
         return {**plain, "emotion_scheme": self.emotion_scheme, "recognise": self.recognise}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what running the checkpoint alone needs, here also the window."""
+        """Adds what running the checkpoint alone needs, here also the window and how motion is measured."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["fedn"]["windows"] = dataclasses.asdict(self.data.windows)
+        checkpoint["fedn"]["motion"] = dataclasses.asdict(self.data.motion)
 
     def _evaluation_step(self, batch: Batch, stage: str) -> None:
         output = self(batch)

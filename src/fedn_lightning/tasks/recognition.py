@@ -99,6 +99,11 @@ class RecognitionTask(CorpusTask):
         self.record: DetectionRecord | None = None
         self.scores: dict[str, float] = {}
 
+    @property
+    def has_motion(self) -> bool:
+        """Whether the data module must put motion features behind the frame features."""
+        return self.network_config.motion
+
     def forward(self, batch: Batch) -> Tensor:
         """Logits `(B, C)` of a batch of intervals; the same in training and evaluation."""
         logits: Tensor = self.network(batch["features"], batch["around"])

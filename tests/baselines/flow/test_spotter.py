@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from fedn_lightning.baselines.flow.grid_search import Search, TrainingVideo, search_grid
-from fedn_lightning.baselines.flow.motion import EYES_APART, REGIONS
 from fedn_lightning.baselines.flow.spotter import (
     SpotterConfig,
     baseline,
@@ -25,6 +24,7 @@ from fedn_lightning.baselines.flow.spotter import (
 )
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EventTable
+from fedn_lightning.motion.flow import EYES_APART, REGIONS
 
 MACRO, MICRO = 0, 1
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fedn_lightning.baselines.flow.cache import MotionCache
-from fedn_lightning.baselines.flow.motion import MotionConfig
 from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EventTable, FloatArray
+from fedn_lightning.motion.cache import MotionCache
+from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.video.store import StoredVideo
 
 
@@ -25,7 +25,7 @@ class VideoMotion:
 
     Attributes:
         video: its index in the stage.
-        cells: `(T, CELLS, CELLS, 2)` float64 displacements in cells, see :mod:`fedn_lightning.baselines.flow.motion`.
+        cells: `(T, CELLS, CELLS, 2)` float64 displacements in cells, see :mod:`fedn_lightning.motion.flow`.
         fps: frames per second of the clip store.
         truths: its expressions, in stored frames.
     """
@@ -86,14 +86,13 @@ class MotionDataModule(DetectionDataModule):
         val_subject: int | list[str | int] = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(corpus, crops, test_subject=test_subject, val_subject=val_subject, seed=seed)
+        super().__init__(corpus, crops, test_subject=test_subject, val_subject=val_subject, seed=seed, motion=motion)
         if crops.align == "none":
             msg = (
                 "data.crops.align = none leaves faces where they are, but the regions whose motion is measured lie at "
                 "fixed places of an aligned face; set it to video or track."
             )
             raise ConfigError(msg)
-        self.motion = motion
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leaves a video where it is: all that is done with it is NumPy's."""

@@ -13,6 +13,7 @@ from fedn_lightning.metrics.functional.protocols import PROTOCOLS, Protocol
 from fedn_lightning.metrics.functional.recognition import RecognitionScores, confusion, strs
 from fedn_lightning.metrics.functional.spotting import Spotted, SpottingScores, spot_groups
 from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold
+from fedn_lightning.metrics.functional.unknown_offsets import without_unknown_offsets
 
 HEADLINE = "micro"
 """The group whose recognition and STRS stand alone, as in the challenge; the others are reported beside."""
@@ -30,6 +31,9 @@ class Evaluation:
         recognition: for each group of :meth:`SpottingScores.groups`, the emotions of its true positives.
         strs: for each group, spotting F1 x F1_analysis.
         detection: average precisions of all proposals; no threshold, no protocol.
+        unknown_offsets: number of truths whose offset is not known.
+        without_unknown: spotting counts and mAP@0.5 without them (see :mod:`.unknown_offsets`); the same as above where
+            every offset is known.
     """
 
     protocol: str
@@ -37,6 +41,8 @@ class Evaluation:
     recognition: dict[str, RecognitionScores]
     strs: dict[str, float]
     detection: DetectionScores
+    unknown_offsets: int
+    without_unknown: tuple[SpottingScores, float]
 
 
 def evaluate(
@@ -65,7 +71,19 @@ def evaluate(
         recognition=recognition,
         strs={name: strs(spotted.counts.f1, recognition[name].f1_analysis) for name, spotted in groups.items()},
         detection=detection_scores(predictions, truths),
+        unknown_offsets=int((~truths.end_known).sum()),
+        without_unknown=_without_unknown(predictions, truths, counted, protocol),
     )
+
+
+def _without_unknown(
+    predictions: EventTable, truths: EventTable, counted: EventTable, protocol: Protocol
+) -> tuple[SpottingScores, float]:
+    """Spotting and mAP@0.5 without truths of unknown offset; mAP looks at the emotion instead of the type."""
+    groups = spot_groups(*without_unknown_offsets(counted, truths), protocol.rule)
+    analysed = without_unknown_offsets(predictions, truths, within=("video", "emotion"))
+    spotting = SpottingScores(**{name: spotted.counts for name, spotted in groups.items()})
+    return spotting, detection_scores(*analysed, (0.5,)).mean((0.5,))
 
 
 def recognise(

@@ -20,10 +20,13 @@ from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.models.attention import gather_segments
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
+from fedn_lightning.motion.cache import MotionCache
+from fedn_lightning.motion.features import displacements
 from fedn_lightning.reports.clips import Clips, data_uri, read_crops
 from fedn_lightning.reports.html.skeleton import Markup, missing, paragraph, section
 from fedn_lightning.reports.html.strips import describe
 from fedn_lightning.reports.html.timelines import moment
+from fedn_lightning.reports.motion_picture import motion_picture
 from fedn_lightning.results.names import BEST
 from fedn_lightning.results.run_scores import RunFiles
 from fedn_lightning.tasks.encoding import encode_windows
@@ -52,6 +55,8 @@ class Look:
         high: `(S,)` the gate above which a tenth lies.
         weights: `(S, L)` the segment attention's weights of the frames; each row sums to one.
         members: `(S, L)` int64 positions in the window of the frames of each segment.
+        moved: `(W, A, 2)` how far each area of the face is from where it rests, in eye distances; None for a network
+            without a motion stream.
     """
 
     frames: IntArray
@@ -60,6 +65,7 @@ class Look:
     high: FloatArray
     weights: FloatArray
     members: IntArray
+    moved: FloatArray | None = None
 
     def per_frame(self) -> FloatArray:
         """`(W,)` mean weight of each frame in its segments, as a multiple of the weight it has without preference."""
@@ -108,7 +114,15 @@ def look_at(network: Network, video: StoredVideo, start: float, end: float) -> L
     first = int(starts[np.abs(starts + window / 2 - (start + end) / 2).argmin()])
     frames = window_frames(first, window, video.n_frames)
     pixels = torch.from_numpy(np.stack(read_crops(video, frames))).permute(0, 3, 1, 2).unsqueeze(0)
-    attention = network.fedn.attention(encode_windows(network.encoder, pixels, network.config.encoder))
+    features = encode_windows(network.encoder, pixels, network.config.encoder)
+    moved = None
+    if network.config.network.has_motion:
+        cache = MotionCache(Path(video.path).parent / "motion", network.config.motion)
+        cache.build([video], jobs=0)
+        motion = torch.from_numpy(cache.features(video)[frames].astype(np.float32))
+        features = torch.cat([features, motion.unsqueeze(0)], dim=-1)
+        moved = displacements(cache.load(video), video.fps)[frames]
+    attention = network.fedn.attention(features)
     gate = attention.window[0].double()
     low, high = torch.quantile(gate, torch.tensor(SPREAD, dtype=gate.dtype), dim=0)
     return Look(
@@ -118,6 +132,7 @@ def look_at(network: Network, video: StoredVideo, start: float, end: float) -> L
         high=high.numpy(),
         weights=attention.segments[0].double().numpy(),
         members=_members(network.config.network, window),
+        moved=moved,
     )
 
 
@@ -162,7 +177,13 @@ def picture(stored: StoredVideo, look: Look, chosen: int, spans: Sequence[Span])
     Raises:
         VideoError: if crops are decoded from a source that is not there.
     """
-    return _reel(stored, look) + _window(stored, look, chosen, spans) + _segment(stored, look, chosen)
+    parts = [_reel(stored, look), _window(stored, look, chosen, spans), _segment(stored, look, chosen)]
+    if look.moved is not None:
+        frames = look.members[chosen]
+        here = int(frames[np.linalg.norm(look.moved[frames], axis=2).max(axis=1).argmax()])
+        crop = read_crops(stored, look.frames[[here]])[0]
+        parts.append(motion_picture(crop, look.moved[here], int(look.frames[here])))
+    return "".join(parts)
 
 
 def _reel(stored: StoredVideo, look: Look) -> str:

@@ -9,7 +9,8 @@ only error that is left, is filtered away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,25 +56,26 @@ EYES_APART = EYE_DISTANCE * CELLS
 """Distance of the eye centres in cells."""
 
 
-def region_means(cells: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def region_means(cells: npt.NDArray[np.floating], regions: Sequence[Region] = REGIONS) -> npt.NDArray[np.float64]:
     """Mean displacement of every region.
 
     Args:
         cells: `(T, CELLS, CELLS, 2)`.
+        regions: R rectangles whose edges lie on the cells.
 
     Returns:
-        `(T, len(REGIONS), 2)` float64, in the unit of `cells`.
+        `(T, R, 2)` float64, in the unit of `cells`.
     """
     means = []
-    for region in REGIONS:
+    for region in regions:
         rows, columns = (slice(round(a * CELLS), round(b * CELLS)) for a, b in (region[2::2], region[1::2]))
         means.append(cells[:, rows, columns].mean(axis=(1, 2), dtype=np.float64))
     return np.stack(means, axis=1)
 
 
-def region_centres() -> npt.NDArray[np.complex128]:
-    """Centres of the regions, `(len(REGIONS),)` complex `x + iy` in cells, cell centres at whole numbers."""
-    middles = [complex(r.left + r.right, r.top + r.bottom) / 2 for r in REGIONS]
+def region_centres(regions: Sequence[Region] = REGIONS) -> npt.NDArray[np.complex128]:
+    """Centres of the R regions, `(R,)` complex `x + iy` in cells, cell centres at whole numbers."""
+    middles = [complex(r.left + r.right, r.top + r.bottom) / 2 for r in regions]
     return np.array(middles) * CELLS - (0.5 + 0.5j)
 
 
@@ -134,6 +136,66 @@ def stretches(n_frames: int, period: int, overlap: int) -> list[Stretch]:
     return [Stretch(a, b, (a + b) // 2) for a, b in zip(starts, stops, strict=True)]
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Lets OpenCV use one thread: its flow differs with the number of threads, among which it divides a picture."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+class FlowStream:
+    """Measures motion from crops as they come; keeps the grey pictures of one stretch.
+
+    Args:
+        n_frames: how many crops will come.
+        fps: frames per second.
+        config: size of the pictures, and references.
+    """
+
+    def __init__(self, n_frames: int, fps: float, config: MotionConfig) -> None:
+        period = max(round(config.reference_seconds * fps), 1)
+        overlap = min(max(round(config.overlap_seconds * fps), 1), period)
+        self._stretches = stretches(n_frames, period, overlap)
+        self._side = config.side
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._greys: list[Grey] = []
+        self._before = np.empty((0, CELLS, CELLS, 2), np.float32)
+
+    def add(self, frames: npt.NDArray[np.uint8]) -> Cells:
+        """Takes the next crops.
+
+        Args:
+            frames: `(T, S, S, 3)` uint8 RGB.
+
+        Returns:
+            `(K, CELLS, CELLS, 2)` float32 displacements in cells of the next frames that nothing later can change,
+            relative to the video's first reference frame; K may be 0. After the last crop every frame has had its own.
+        """
+        self._greys += [grey(frame, self._side) for frame in frames]
+        settled = [self._before[:0]]
+        while self._stretches and len(self._greys) >= self._stretches[0].stop - self._stretches[0].first:
+            settled.append(self._measure(self._stretches.pop(0)))
+        return np.concatenate(settled)
+
+    def _measure(self, stretch: Stretch) -> Cells:
+        """The displacements of a stretch up to where the next one begins."""
+        reference = self._greys[stretch.reference - stretch.first]
+        pictures = self._greys[: stretch.stop - stretch.first]
+        with one_thread():
+            here = join(self._before, np.stack([cell_flow(self._flow, reference, picture) for picture in pictures]))
+        settled = (self._stretches[0].first if self._stretches else stretch.stop) - stretch.first
+        self._before, self._greys = here[settled:], self._greys[settled:]
+        return here[:settled]
+
+
+CHUNK = 64
+"""Crops read at once."""
+
+
 def measure(
     frames: npt.NDArray[np.uint8], fps: float, config: MotionConfig, tick: Callable[[int], None] = lambda done: None
 ) -> Cells:
@@ -148,39 +210,33 @@ def measure(
     Returns:
         `(T, CELLS, CELLS, 2)` float32 in cells, relative to the first reference frame; slow drift is without meaning.
     """
-    n_frames = len(frames)
-    period = max(round(config.reference_seconds * fps), 1)
-    overlap = min(max(round(config.overlap_seconds * fps), 1), period)
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    moved = np.zeros((n_frames, CELLS, CELLS, 2), np.float32)
-    known = 0
-    for stretch in stretches(n_frames, period, overlap):
-        greys = [grey(frame, config.side) for frame in np.asarray(frames[stretch.first : stretch.stop])]
-        here = np.stack([cell_flow(flow, greys[stretch.reference - stretch.first], picture) for picture in greys])
-        join(moved, here, stretch.first, known)
-        tick(stretch.stop - known)
-        known = stretch.stop
-    return moved
+    stream = FlowStream(len(frames), fps, config)
+    parts = []
+    for first in range(0, len(frames), CHUNK):
+        parts.append(stream.add(np.asarray(frames[first : first + CHUNK])))
+        tick(len(parts[-1]))
+    return np.concatenate(parts)
 
 
-def join(moved: Cells, here: Cells, first: int, known: int) -> None:
-    """Writes a stretch's displacements behind those known, in place.
+def join(before: Cells, here: Cells) -> Cells:
+    """Moves a stretch's displacements so that they go on from those before it.
 
     The stretch is moved by the median difference on the frames that both have, over which one fades into the other.
 
     Args:
-        moved: `(T, CELLS, CELLS, 2)` of the video, filled up to `known`.
+        before: `(K, CELLS, CELLS, 2)` what is known of the stretch's first K frames; K = 0 for the first stretch.
         here: `(L, CELLS, CELLS, 2)` against the stretch's own reference.
-        first: first frame of the stretch.
-        known: frames that are filled already; 0 for the first stretch.
+
+    Returns:
+        `(L, CELLS, CELLS, 2)`.
     """
-    shared = max(known - first, 0)
-    if shared:
-        before = moved[first:known]
-        here = here + np.median(before - here[:shared], axis=0)
-        share = ((np.arange(shared) + 1) / (shared + 1)).astype(np.float32)[:, None, None, None]
-        here[:shared] = (1 - share) * before + share * here[:shared]
-    moved[first : first + len(here)] = here
+    shared = len(before)
+    if not shared:
+        return here
+    here = here + np.median(before - here[:shared], axis=0)
+    share = ((np.arange(shared) + 1) / (shared + 1)).astype(np.float32)[:, None, None, None]
+    here[:shared] = (1 - share) * before + share * here[:shared]
+    return here
 
 
 def grey(frame: npt.NDArray[np.uint8], side: int) -> Grey:

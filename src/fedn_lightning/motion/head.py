@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.baselines.flow.motion import CELLS, region_centres, region_means
 from fedn_lightning.events import FloatArray
+from fedn_lightning.motion.flow import CELLS, region_centres, region_means
 
 HeadModel = Literal["similarity", "nose", "none"]
 
@@ -57,11 +57,24 @@ def without_head(cells: npt.NDArray[np.floating], model: HeadModel = "similarity
     if model == "nose":
         nose: FloatArray = cells[:, *NOSE].mean(axis=(1, 2), dtype=np.float64)
         return moved - nose[:, None]
+    return moved - head_motion(cells, region_centres())
+
+
+def head_motion(cells: npt.NDArray[np.floating], wanted: ComplexArray) -> FloatArray:
+    """How far points of the face would have moved with the head alone.
+
+    Args:
+        cells: `(T, CELLS, CELLS, 2)` displacements in cells.
+        wanted: `(M,)` points as `x + iy` in cells.
+
+    Returns:
+        `(T, M, 2)` float64, in cells.
+    """
     steady = steady_cells()
     row, column = np.nonzero(steady)
     displaced = cells[:, steady].astype(np.float64)
-    head = fit_and_apply(column + 1j * row, displaced[..., 0] + 1j * displaced[..., 1], region_centres())
-    return moved - np.stack([head.real, head.imag], axis=-1)
+    head = fit_and_apply(column + 1j * row, displaced[..., 0] + 1j * displaced[..., 1], wanted)
+    return np.stack([head.real, head.imag], axis=-1)
 
 
 def fit_and_apply(places: ComplexArray, displaced: ComplexArray, wanted: ComplexArray) -> ComplexArray:

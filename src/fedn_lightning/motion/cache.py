@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.baselines.flow.motion import CELLS, MotionConfig, measure
 from fedn_lightning.errors import StoreError
+from fedn_lightning.motion.features import motion_features, tracks
+from fedn_lightning.motion.flow import CELLS, MotionConfig, measure
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_atomically
 from fedn_lightning.video.store import StoredVideo, content
@@ -26,7 +27,7 @@ VERSION = 1
 
 
 class MotionCache:
-    """What :func:`.motion.measure` says of stored videos, kept on disk as float16.
+    """What :func:`.flow.measure` says of stored videos, kept on disk as float16.
 
     A file's name holds a hash of all that its content depends on: the crops, the configuration, the grid, the version
     of OpenCV. Files are written beside and renamed: a killed run leaves no half file.
@@ -48,6 +49,10 @@ class MotionCache:
         """The motion `(T, CELLS, CELLS, 2)` of a video in cells; :meth:`build` must have measured it."""
         motion: npt.NDArray[np.float16] = np.load(self.path(video))
         return motion
+
+    def features(self, video: StoredVideo) -> npt.NDArray[np.float16]:
+        """The motion features `(T, N_FEATURES)` of a video, see :mod:`fedn_lightning.motion.features`."""
+        return motion_features(tracks(self.load(video)), video.fps)
 
     def build(self, videos: Sequence[StoredVideo], jobs: int | None) -> None:
         """Measures what is missing, with a progress bar in frames.
@@ -77,7 +82,6 @@ def measure_video(job: tuple[StoredVideo, Path, MotionConfig], tick: Tick) -> An
         tick: called with the frames done since the last call.
     """
     video, path, config = job
-    cv2.setNumThreads(1)  # every core has a process of its own
     motion = measure(video.frames, video.fps, config, tick)  # type: ignore[arg-type] # decoded crops are sliced alike
     write_atomically(path, partial(np.save, arr=motion.astype(np.float16)))
     video.close()

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moving import SIDE, brows, shifted, texture
 
-from fedn_lightning.baselines.flow.head import fit_and_apply, steady_cells, without_head
-from fedn_lightning.baselines.flow.motion import (
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.motion.flow import (
     CELLS,
     REGIONS,
+    FlowStream,
     MotionConfig,
     join,
     measure,
@@ -19,7 +20,7 @@ from fedn_lightning.baselines.flow.motion import (
     region_means,
     stretches,
 )
-from fedn_lightning.errors import ConfigError
+from fedn_lightning.motion.head import fit_and_apply, steady_cells, without_head
 
 PIXEL = CELLS / SIDE
 """Cells per pixel."""
@@ -69,10 +70,17 @@ def test_stretches_cover_every_frame_and_share_the_overlap(n_frames, period, ove
 
 def test_stretches_are_joined_without_a_step():
     truth = np.arange(20.0, dtype=np.float32)[:, None, None, None] * np.ones((CELLS, CELLS, 2), np.float32)
-    moved = np.zeros_like(truth)
-    join(moved, truth[:12], 0, 0)
-    join(moved, truth[8:] - 5, 8, 12)  # against another reference
-    np.testing.assert_allclose(moved, truth, atol=1e-6)
+    first = join(truth[:0], truth[:12])
+    second = join(first[8:], truth[8:] - 5)  # against another reference
+    np.testing.assert_allclose(np.concatenate([first[:8], second]), truth, atol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [[T], [1] * T, [70, 3, 77]])
+def test_crops_may_come_in_any_pieces(sizes):
+    frames = np.stack([shifted(texture(2), 0.02 * t, 0) for t in range(T)])
+    stream = FlowStream(T, 30.0, CONFIG)
+    parts = [stream.add(piece) for piece in np.split(frames, np.cumsum(sizes)[:-1])]
+    np.testing.assert_array_equal(np.concatenate(parts), measure(frames, 30.0, CONFIG))
 
 
 def test_the_motion_of_the_head_is_taken_off_and_that_of_the_brows_stays():

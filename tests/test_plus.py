@@ -1,0 +1,71 @@
+"""The rows of the study of FEDN+: each changes what it names alone, on the corpus and folds of the ablations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fedn_lightning.cli.config import layers
+from fedn_lightning.study.plan import read_plan
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "plus"
+CHANGES: dict[str, dict[str, Any]] = {
+    "motion_alone": {"model.network.streams": "motion"},
+    "appearance_alone": {"model.network.streams": "appearance"},
+    "one_trunk": {"model.network.streams": "both"},
+    "plain_loss": {"model.loss.focal_gamma": 0.0, "model.loss.quality": False},
+    "policy_ends": {"data.windows.unknown_offset": "policy"},
+    "no_motion_augment": {"data.motion_augment.amplitude": 0.0, "data.motion_augment.mirror": 0.0},
+    "spotter": {"model.recognise": False},
+}
+CORPUS = {"data.corpus.root": "data/synthetic_study", "data.crops.store": "data/store/synthetic_study"}
+
+
+def leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """The values of nested keys by their path, without class paths."""
+    if not isinstance(value, dict):
+        return {path.removeprefix("."): value}
+    found: dict[str, Any] = {}
+    for key, child in value.items():
+        if key != "class_path":
+            found |= leaves(child, path if key == "init_args" else f"{path}.{key}")
+    return found
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    """The layers of a file, base first."""
+    base, *texts = layers(FOLDER / f"{name}.yaml")
+    return [
+        leaves(yaml.safe_load(base if "\n" in base else Path(base).read_text())),
+        *(leaves(json.loads(text)) for text in texts),
+    ]
+
+
+def below(name: str) -> dict[str, Any]:
+    """The values of a file without its own changes."""
+    merged: dict[str, Any] = {}
+    for layer in read(name)[:-1]:
+        merged |= layer
+    return merged
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_row_changes_what_it_names_alone(name: str) -> None:
+    change = read(name)[-1]
+    assert change == {"experiment": f"plus_{name}", **CHANGES[name]}
+    assert below(name)["experiment"] == "study_fedn_plus"
+    assert all(below(name).get(key) != value for key, value in change.items())
+
+
+def test_every_file_is_a_row_and_learns_from_the_corpus_of_the_study() -> None:
+    files = {path.stem for path in FOLDER.glob("*.yaml")} - {"study"}
+    assert files == set(CHANGES) | {"fedn_plus", "fedn", "flow", "recogniser", "linear_score"}
+    rows = {row.name for row in read_plan([str(FOLDER)]).rows}
+    assert rows == (files - {"recogniser"}) | {"two_step"}
+    for name in files:
+        merged = below(name) | read(name)[-1]
+        assert {key: merged[key] for key in CORPUS} == CORPUS, name
