@@ -1,3 +1,4 @@
+import gc
 import pickle
 
 import av
@@ -134,6 +135,18 @@ def test_pictures_are_those_that_pyav_converts_by_itself(movies, name):
     source = PyAVSource(str(movies / name))
     assert np.array_equal(source.frames(0, 1)[0], expected[0])
     assert np.array_equal(next(source.greys([0])), expected[1])
+
+
+def test_frames_that_were_read_are_let_go_without_the_garbage_collector(movies):
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in PyAVSource(str(movies / "h264.mp4")).iterate(1):
+            pass
+        left = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left < 10
 
 
 def test_sources_travel_to_other_processes(movies):

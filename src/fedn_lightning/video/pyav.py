@@ -86,15 +86,16 @@ def scan(path: str, samples: int = 0, watch: Callable[[int, Any], None] = lambda
     decoded_at: list[int | None] = []
     kept = Thinning(samples)
     height = width = 0
+    upright = _Upright()
     with opened(path) as (container, stream):
         clock = Clock.of(path, container, stream)
         for number, frame in enumerate(_sound(path, container, stream)):
             shown.append(frame.pts)
             decoded_at.append(frame.dts)
             if kept.wants(number):
-                kept.add(number, _upright(frame, "gray"))
-            height, width = _upright_size(frame)
-            watch(number, lambda frame=frame: _upright(frame, "gray"))
+                kept.add(number, upright(frame, "gray"))
+            height, width = upright.size(frame)
+            watch(number, lambda frame=frame: upright(frame, "gray"))
     line = clock.timeline(shown, decoded_at)
     return VideoScan(line.times, line.start, line.fps, height, width, tuple(kept.numbers), tuple(kept.items))
 
@@ -167,7 +168,7 @@ class PyAVSource:
 
     def greys(self, numbers: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
         """The grey pictures `(H, W)` of some frames, ascending, as :func:`scan` gives them; opens the file once."""
-        index = self._indexed()
+        index, upright = self._indexed(), _Upright()
         with opened(self.path) as (container, stream):
             frames: Iterator[Any] = iter(())
             at: int | None = None
@@ -182,7 +183,7 @@ class PyAVSource:
                 frame = next((f for f in frames if f.pts is None or f.pts >= wanted), None)
                 at = None if frame is None else frame.pts
                 found = frame is not None and at == wanted and not frame.is_corrupt
-                yield _upright(frame, "gray") if found else self._grey(index, number)
+                yield upright(frame, "gray") if found else self._grey(index, number)
 
     def _grey(self, index: _Index, number: int) -> npt.NDArray[np.uint8]:
         """The grey picture of a frame that a jump to the key frame before it does not find."""
@@ -202,6 +203,7 @@ class PyAVSource:
         """Decodes from a key frame (None: from the start); whether every frame wanted came, in order."""
         wanted = index.stamps[start : start + len(out)]
         found, layout = 0, "gray" if out.ndim == 3 else "rgb24"
+        upright = _Upright()
         with opened(self.path) as (container, stream):
             if key is not None:
                 container.seek(key, stream=stream)
@@ -210,7 +212,7 @@ class PyAVSource:
                 if stamp is None or stamp > wanted[found] or (stamp == wanted[found] and frame.is_corrupt):
                     return False
                 if stamp == wanted[found]:
-                    out[found] = _upright(frame, layout)
+                    out[found] = upright(frame, layout)
                     found += 1
                     if found == len(wanted):
                         return True
@@ -219,8 +221,8 @@ class PyAVSource:
     def iterate(self, batch: int = 32) -> Iterator[Frames]:
         """All frames in one pass, `batch` at a time."""
         with opened(self.path) as (container, stream):
-            frames = _sound(self.path, container, stream)
-            while chunk := [_upright(frame, "rgb24") for frame in itertools.islice(frames, batch)]:
+            frames, upright = _sound(self.path, container, stream), _Upright()
+            while chunk := [upright(frame, "rgb24") for frame in itertools.islice(frames, batch)]:
                 yield np.stack(chunk) if batch > 1 else chunk[0][None]
 
     def close(self) -> None:
@@ -253,7 +255,7 @@ def _indexed(path: str) -> _Index:
     keys: list[int] = []
     with opened(path) as (container, stream):
         clock = Clock.of(path, container, stream)
-        size = next((_upright_size(frame) for frame in decoded(path, container, stream)), (0, 0))
+        size = next((_Upright().size(frame) for frame in decoded(path, container, stream)), (0, 0))
     with opened(path) as (container, stream):
         made_up = container.format.name == "avi" and stream.codec_context.has_b_frames
         for packet in packets(path, container, stream):
@@ -277,19 +279,32 @@ def _sound(path: str, container: Any, stream: Any) -> Iterator[Any]:
         yield frame
 
 
-def _upright_size(frame: Any) -> tuple[int, int]:
-    """Rows and columns of a frame as its display matrix says."""
-    return (frame.width, frame.height) if _turn(frame)[0] else (frame.height, frame.width)
+class _Upright:
+    """Makes arrays of a file's frames, turned and mirrored as the display matrix of its first frame says.
 
+    PyAV keeps a frame whose side data was read until the garbage collector comes: hundreds of megabytes if all were.
+    """
 
-def _upright(frame: Any, layout: str) -> npt.NDArray[np.uint8]:
-    """A frame as an array, turned and mirrored as its display matrix says (decord only turns)."""
-    # Without threads=1 every frame would be converted by a scaler with a new pool of threads.
-    image: npt.NDArray[np.uint8] = frame.reformat(format=layout, threads=1).to_ndarray()
-    swapped, down, across = _turn(frame)
-    if swapped:
-        image = image.swapaxes(0, 1)
-    return np.ascontiguousarray(image[::down, ::across])
+    def __init__(self) -> None:
+        self._turn: tuple[bool, int, int] | None = None
+
+    def size(self, frame: Any) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+        return (frame.width, frame.height) if self._found(frame)[0] else (frame.height, frame.width)
+
+    def __call__(self, frame: Any, layout: str) -> npt.NDArray[np.uint8]:
+        """A frame in a pixel format of PyAV, `gray` or `rgb24`."""
+        # Without threads=1 every frame would be converted by a scaler with a new pool of threads.
+        image: npt.NDArray[np.uint8] = frame.reformat(format=layout, threads=1).to_ndarray()
+        swapped, down, across = self._found(frame)
+        if swapped:
+            image = image.swapaxes(0, 1)
+        return np.ascontiguousarray(image[::down, ::across])
+
+    def _found(self, frame: Any) -> tuple[bool, int, int]:
+        if self._turn is None:
+            self._turn = _turn(frame)
+        return self._turn
 
 
 def _turn(frame: Any) -> tuple[bool, int, int]:
