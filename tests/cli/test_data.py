@@ -139,3 +139,10 @@ def test_prepare_reads_boxes(root, tmp_path, capsys):
     (tmp_path / "boxes.csv").write_text("video,x,y,width,height\n15_0101,0,0,40,40\n")
     assert main(words) == 2
     assert "row 2: '15_0101' names 0 videos of the corpus" in capsys.readouterr().err
+
+
+def test_an_experiment_whose_names_need_quotes_is_read(tmp_path, root, capsys):
+    path = tmp_path / "odd.yaml"
+    corpus = f'{{dataset: casme2, root: "{root}", policies: {{offset_policy: drop}}}}'
+    path.write_text(f"data:\n  init_args:\n    corpus: {corpus}\n    test_subject: [017]\n")
+    assert check(capsys, str(path))[1]["counts"]["macro"] == 4

@@ -96,7 +96,10 @@ def _data_settings(path: str) -> dict[str, Any]:
 
     try:
         first, *changes = layers(Path(path))
-        loaded = OmegaConf.merge(OmegaConf.load(first), *map(OmegaConf.create, changes))
+        loaded = OmegaConf.merge(
+            OmegaConf.load(first) if Path(first).suffix in (".yaml", ".yml") else OmegaConf.create(first),
+            *map(OmegaConf.create, changes),
+        )
         found = OmegaConf.select(loaded, "data.init_args") if isinstance(loaded, DictConfig) else None
         settings = OmegaConf.to_container(found, resolve=True) if found is not None else {}
     except (OSError, YAMLError, OmegaConfBaseException) as error:

@@ -15,6 +15,9 @@ KEYS = (TEST, VALIDATION)
 """Configuration keys that hold names of subjects."""
 
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]*")
+_SAFE = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null|nan|inf)$)[a-z_][\w .+-]*", re.IGNORECASE)
+"""Words that no reader of YAML takes for anything but text; they need no quotes."""
+
 _NOT_A_NAME = re.compile(r"|~|null|Null|NULL|.*\$\{.*", re.DOTALL)
 
 
@@ -102,7 +105,7 @@ def _is_name(node: yaml.Node) -> bool:
     if not isinstance(node, yaml.ScalarNode) or node.style is not None:
         return False
     # From the text and not from the value: the value of an alias or of `017` is not what was written.
-    return _NOT_A_NAME.fullmatch(node.value) is None
+    return not _NOT_A_NAME.fullmatch(node.value) and not _SAFE.fullmatch(node.value)
 
 
 def _check_count(node: yaml.ScalarNode) -> None:
