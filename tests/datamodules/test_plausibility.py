@@ -58,11 +58,11 @@ def test_milliseconds_are_no_frames() -> None:
 
 @pytest.mark.parametrize("scheme", ["3", "4", "7"])
 def test_an_unknown_word_is_told_with_the_nearest_known(scheme: str) -> None:
-    wrong = (*EXPRESSIONS, replace(EXPRESSIONS[0], emotion="surprize", source_row=9))
+    wrong = (*EXPRESSIONS, replace(EXPRESSIONS[0], emotion="surprised", source_row=9))
     (problem,) = find_problems(corpus(wrong), scheme, "expert")  # type: ignore[arg-type]
     assert "row 9 (1 rows)" in problem
     assert "Did you mean 'surprise'?" in problem
-    with pytest.raises(AnnotationError, match="surprize"):
+    with pytest.raises(AnnotationError, match="surprised"):
         check(corpus(wrong), scheme, "expert")  # type: ignore[arg-type]
 
 
