@@ -21,7 +21,7 @@ KINDS = {
     "localisation": "right type, wrong ends",
     "both": "wrong ends and wrong type",
     "background": "nothing is annotated here",
-    "missed": "no prediction overlaps it",
+    "missed": "no prediction is near it",
 }
 """What each kind of error means."""
 
