@@ -13,9 +13,13 @@ import pytest
 import torch
 
 from fedn_lightning.cli.main import main
+from fedn_lightning.errors import CheckpointError
 from fedn_lightning.inference.config import load
 from fedn_lightning.models.anchors import decode
+from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.moved import MOVED
+from fedn_lightning.tasks.detection import DetectionTask
+from fedn_lightning.tasks.encoding import EncoderConfig
 
 RUN = Path(__file__).parent / "data" / "run_b2645ee"
 
@@ -57,3 +61,15 @@ def test_an_old_run_is_evaluated_and_reported(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate", "--predictions", "old/predictions.csv", "--truth", "old/truth.csv"]) == 0
     assert main(["report", "old"]) == 0
+
+
+def test_an_old_checkpoint_never_meets_the_new_segment_score_in_silence() -> None:
+    checkpoint = torch.load(RUN / "checkpoints" / "best.ckpt", weights_only=True, map_location="cpu")
+    told = checkpoint["fedn"]["model"]
+    encoder = EncoderConfig(**told["encoder"])
+    new = DetectionTask(encoder, NetworkConfig(**told["network"]))
+    with pytest.raises(CheckpointError, match="segment_score"):
+        new.on_load_checkpoint(checkpoint)
+    old = DetectionTask(encoder, NetworkConfig(**told["network"], segment_score="softmax"))
+    old.on_load_checkpoint(checkpoint)
+    old.load_state_dict(checkpoint["state_dict"])

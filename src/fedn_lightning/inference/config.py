@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fedn_lightning.errors import CheckpointError
-from fedn_lightning.models.checkpoints import read_checkpoint
+from fedn_lightning.models.checkpoints import OLD_DEFAULTS, read_checkpoint
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig
@@ -124,7 +124,7 @@ def _read_config(metadata: Mapping[str, Any], threshold: Tensor, align: Align | 
     macro, micro = threshold.tolist()
     return DetectorConfig(
         encoder=EncoderConfig(**model["encoder"]),
-        network=NetworkConfig(**model["network"]),
+        network=NetworkConfig(**OLD_DEFAULTS | model["network"]),
         inference=InferenceConfig(**model["inference"]),
         crop=crop,
         window=windows["length"],

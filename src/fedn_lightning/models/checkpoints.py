@@ -5,11 +5,22 @@ from __future__ import annotations
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from fedn_lightning.errors import CheckpointError
+
+OLD_DEFAULTS: Final = {"segment_score": "softmax"}
+"""What the network's configuration of a checkpoint of version 0.1 leaves unsaid. Version 0.4 no longer reads those."""
+
+OLD_WEIGHTS: Final = (
+    "network.segments.score_frame.bias",
+    "network.segments.score_global.weight",
+    "network.window.conv.bias",
+    "network.norm.bias",
+)
+"""Weights of version 0.1 that never had an effect, since a softmax or a mean that is subtracted takes them away."""
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

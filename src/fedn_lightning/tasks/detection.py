@@ -15,9 +15,11 @@ from torchmetrics.utilities import dim_zero_cat
 
 from fedn_lightning.datamodules.dataset import truths_of
 from fedn_lightning.datamodules.emotions import EmotionScheme
+from fedn_lightning.errors import CheckpointError
 from fedn_lightning.events import DetectionRecord, FloatArray
 from fedn_lightning.metrics.functional.operating_point import OperatingPoint, choose_thresholds
 from fedn_lightning.models.anchors import Slots, assign
+from fedn_lightning.models.checkpoints import OLD_WEIGHTS
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.head import HeadOutput
 from fedn_lightning.models.losses import DetectionLoss
@@ -216,6 +218,25 @@ class DetectionTask(CorpusTask):
         super().on_save_checkpoint(checkpoint)
         checkpoint["fedn"]["windows"] = dataclasses.asdict(self.data.windows)
         checkpoint["fedn"]["motion"] = dataclasses.asdict(self.data.motion)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Also reads checkpoints of version 0.1, whose segment scores were a softmax.
+
+        Raises:
+            CheckpointError: if such a checkpoint meets a network with another segment score.
+        """
+        network = checkpoint.get("fedn", {}).get("model", {}).get("network", {})
+        if network and "segment_score" not in network:
+            if self.network_config.segment_attention and self.network_config.segment_score != "softmax":
+                msg = (
+                    "The checkpoint is of version 0.1, whose segment scores were a softmax; "
+                    "set model.network.segment_score to softmax."
+                )
+                raise CheckpointError(msg)
+            without_effect = set(OLD_WEIGHTS) - set(self.state_dict())
+            for name in without_effect & set(checkpoint["state_dict"]):
+                del checkpoint["state_dict"][name]
+        super().on_load_checkpoint(checkpoint)
 
     def _evaluation_step(self, batch: Batch, stage: str) -> None:
         output = self(batch)
