@@ -36,8 +36,8 @@ $(READY): pyproject.toml constraints.txt
 	$(call environment,$(VENV),$(PYTHON),-e ".[dev]")
 	touch $@
 
-fit: runs/synthetic/result.json ## generate the corpus, pre-train the encoder, train FEDN, show the result
-	@echo "The result is in runs/synthetic: result.json, timelines/, curves.png."
+fit: runs/synthetic/result.json runs/fedn_plus/result.json ## generate the corpus, train encoder, FEDN and FEDN+
+	@echo "The results are in runs/synthetic (FEDN) and runs/fedn_plus (FEDN+): result.json, timelines/, curves.png."
 
 data/.synthetic-seed7: | $(READY)
 	$(FEDN) data synth --preset standard --out data/synthetic --seed 7
@@ -53,6 +53,9 @@ runs/encoder_synthetic/result.json: data/.stills-seed7 experiments/encoder_synth
 
 runs/synthetic/result.json: data/.synthetic-seed7 runs/encoder_synthetic/result.json experiments/synthetic.yaml | $(READY)
 	$(FEDN) fit --config experiments/synthetic.yaml
+
+runs/fedn_plus/result.json: runs/synthetic/result.json experiments/fedn_plus.yaml | $(READY)
+	$(FEDN) fit --config experiments/fedn_plus.yaml
 
 data/.synthetic-casme2-seed7: | $(READY)
 	$(FEDN) data synth --preset casme2 --out data/synthetic_casme2 --seed 7
