@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def test_a_summary_shows_the_value_that_the_table_names(home: Path, summary: dic
     assert summary["train/loss"] == {"min": pytest.approx(min(losses))}
     defined = {r["metric"].get("name") for r in records(offline_run(home)) if r["type"] == "metric"}
     assert {"val/joint", "train/loss"} <= defined
-    assert isinstance(summary["test/overall_f1"], float)
+    result = json.loads((home / "result.json").read_text())
+    assert summary["test/overall_f1"] == pytest.approx(result["spotting"]["overall"]["f1"])
 
 
 def test_the_table_of_events_holds_every_prediction_and_every_truth(home: Path, summary: dict[str, Any]) -> None:

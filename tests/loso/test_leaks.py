@@ -36,7 +36,7 @@ def spoil(home: Path, subject: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (video.n_frames, 16, 16, 3), np.uint8)
     write_video(home / "pulses" / "store", video, noise)
     changed = tuple(
-        replace(e, start=e.start + 40, end=e.end + 40, type="micro", emotion="positive") if e.subject == subject else e
+        replace(e, start=e.start + 40, end=e.end + 40, emotion="positive") if e.subject == subject else e
         for e in corpus.expressions
     )
     (home / "pulses" / FILE).write_bytes(pickle.dumps(replace(corpus, expressions=changed)))
@@ -46,7 +46,8 @@ def test_a_fold_is_the_same_whatever_its_test_subject_shows_and_is_said_to_show(
     # Weights, optimiser, thresholds, best epoch, statistics and class weights are all in the checkpoint.
     copied.without("p1")
     spoil(copied.home, "p1")
-    assert copied.run("p1").state == "finished"
+    outcome = copied.run("p1")
+    assert outcome.state == "finished", outcome.reason
     for which in ("best", "last"):
         ours, theirs = checkpoint(copied, "p1", which), checkpoint(reference, "p1", which)
         assert ours["epoch"] == theirs["epoch"]
@@ -61,7 +62,8 @@ def test_a_training_subject_does_change_a_fold(reference, copied) -> None:
     # The control: were checkpoints blind to the corpus, the test above could not fail.
     copied.without("p1")
     spoil(copied.home, checkpoint(reference, "p1")["fedn"]["subjects"]["train"][0])
-    assert copied.run("p1").state == "finished"
+    outcome = copied.run("p1")
+    assert outcome.state == "finished", outcome.reason
     ours, theirs = checkpoint(copied, "p1"), checkpoint(reference, "p1")
     assert not all(torch.equal(ours["state_dict"][name], value) for name, value in theirs["state_dict"].items())
 
@@ -108,7 +110,8 @@ def test_a_fold_on_slurm_does_not_resume_from_what_lies_in_a_shared_folder(
     for name in ("status.json", "result.json"):
         (copied.folder("p1") / name).unlink()
     simulate_slurm(monkeypatch)
-    assert copied.run("p1").state == "finished"
+    outcome = copied.run("p1")
+    assert outcome.state == "finished", outcome.reason
     assert same_files(copied)
     assert not (copied.folder("p1") / "hpc_ckpt_1.ckpt").exists()
 

@@ -72,7 +72,7 @@ def _quiet():
 @pytest.mark.usefixtures("_quiet")
 def test_it_learns_to_detect_on_a_subject_it_never_saw(data, tmp_path):
     model, module = task(), data()
-    run = trainer(tmp_path, epochs=15)
+    run = trainer(tmp_path, epochs=20)
     run.fit(model, module)
     run.test(model, module, verbose=False)
     assert model.scores["overall_f1"] > 0.7

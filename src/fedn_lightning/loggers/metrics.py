@@ -46,6 +46,7 @@ RESULTS = {
     "recognition/*": "emotions of the spotted expressions",
     "detection/*": "average precisions of all proposals",
     "strs": "spotting F1 x recognition F1",
+    "without_unknown_offsets/*": "spotting and mAP without ground truths of unknown offset",
 }
 
 

@@ -42,7 +42,7 @@ def jump_over_quiet(motion: FeatureMotion) -> float:
     """Mean length of the jump from onset to apex over the mean length of the quiet change; NaN if nothing is quiet.
 
     >>> one = np.ones((2, 3))
-    >>> jump_over_quiet(FeatureMotion(3 * one, one, np.array(["fear", "fear"]), np.array([0, 1])))
+    >>> round(jump_over_quiet(FeatureMotion(3 * one, one, np.array(["fear", "fear"]), np.array([0, 1]))), 6)
     3.0
     """
     quiet = np.linalg.norm(motion.quiet, axis=1).mean()

@@ -90,7 +90,7 @@ def middle_threshold(counts: Sweep) -> float:
 
     Between two neighbouring scores all thresholds are equal; each gap counts by its width.
 
-    >>> middle_threshold(Sweep(np.array([0.9, 0.5, 0.1]), np.array([1, 1, 1]), np.array([1, 2, 3]), 1))
+    >>> round(middle_threshold(Sweep(np.array([0.9, 0.5, 0.1]), np.array([1, 1, 1]), np.array([1, 2, 3]), 1)), 6)
     0.7
     """
     if not counts.tp.any():
