@@ -23,11 +23,12 @@ def test_make_help_lists_every_target() -> None:
     assert {line.split()[1] for line in make("help").splitlines()} == TARGETS
 
 
-def test_make_fit_runs_the_four_steps_in_order() -> None:
+def test_make_fit_runs_its_steps_in_order() -> None:
     said = make("--dry-run", "--always-make", "fit")
     assert [line.removeprefix(".venv/bin/") for line in said.splitlines() if line.startswith(".venv/bin/fedn")] == [
         "fedn data synth --preset standard --out data/synthetic --seed 7",
         "fedn data stills --out data/stills --seed 7 --size 128",
         "fedn fit --config experiments/encoder_synthetic.yaml",
         "fedn fit --config experiments/synthetic.yaml",
+        "fedn fit --config experiments/fedn_plus.yaml",
     ]
