@@ -12,12 +12,12 @@ import yaml
 
 from fedn_lightning.cli.config import layers
 from fedn_lightning.datamodules.detection import CorpusConfig, WindowConfig
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.models.losses import DetectionLoss
 from fedn_lightning.study.plan import read_plan
 from fedn_lightning.study.rows import read_row, row_path
 from fedn_lightning.study.statistics import plain_scores
-from fedn_lightning.tasks.encoding import EncoderConfig
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "ablations"
 RESULTS = FOLDER.parent / "results" / "ablations"

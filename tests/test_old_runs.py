@@ -16,10 +16,10 @@ from fedn_lightning.cli.main import main
 from fedn_lightning.errors import CheckpointError
 from fedn_lightning.inference.config import load
 from fedn_lightning.models.anchors import decode
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.moved import MOVED
 from fedn_lightning.tasks.detection import DetectionTask
-from fedn_lightning.tasks.encoding import EncoderConfig
 
 RUN = Path(__file__).parent / "data" / "run_b2645ee"
 
@@ -32,7 +32,7 @@ def test_the_checkpoint_gives_the_numbers_of_the_commit_that_wrote_it() -> None:
     with torch.inference_mode():
         features = encoder(frames)
         output = network(features[None])
-        intervals = decode(network.slots(128), output.regression)[0]
+        intervals = decode(network.anchors(128), output.regression)[0]
     assert list(features.shape) == expected["features_shape"]
     assert features[0].tolist() == pytest.approx(expected["features_first_frame"], abs=1e-4)
     assert intervals[:5].flatten().tolist() == pytest.approx(np.ravel(expected["intervals_first_five"]), abs=1e-3)

@@ -29,6 +29,7 @@ MOVED: Final = {
     "nn.encoder": "models.encoder",
     "nn.fedn": "models.fedn",
     "nn.losses": "models.losses",
+    "tasks.encoding": "models.encoder",
     "tasks.flow": "baselines.flow.task",
     "tracking": "loggers",
     "tracking.csv_log": "loggers.csv_log",

@@ -21,10 +21,9 @@ import torch
 
 from fedn_lightning.datamodules.emotions import CLASSES
 from fedn_lightning.inference.detector import Detector
-from fedn_lightning.models.encoder import FrameEncoder
+from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig
-from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_synth.face.tracks import FaceTracks
 from lookalikes.faces import actor
 from lookalikes.movies import write_movie

@@ -16,9 +16,9 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import SimpleProfiler
 
 from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.tasks.detection import DetectionTask
-from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_synth.write.corpus import Job, write_corpus
 
 WAITING = "[_TrainingEpochLoop].train_dataloader_next"

@@ -17,10 +17,10 @@ from fedn_lightning.cli.main import main
 from fedn_lightning.errors import ExportError
 from fedn_lightning.export import onnx_files
 from fedn_lightning.inference.config import load
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.models.postprocessing import events_of_video, propose
 from fedn_lightning.tasks.detection import DetectionTask
-from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_lightning.video.sample_face import moving_face
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
@@ -71,7 +71,7 @@ def expected(home: Path) -> list[tuple[float, float, float, int, int]]:
         features = encoder(torch.from_numpy(crops).permute(0, 3, 1, 2))
         windows = torch.stack([features[start : start + WINDOW] for start in starts])
         first = torch.tensor(starts, dtype=torch.float64)
-        rows = propose(network(windows), network.slots(WINDOW), first * 0, first, first * 0 + 1, 1000)
+        rows = propose(network(windows), network.anchors(WINDOW), first * 0, first, first * 0 + 1, 1000)
     found = events_of_video(rows.numpy(), len(crops), dataclasses.replace(config.inference, keep=1000))
     columns = (found.score, found.start, found.end, found.type.tolist(), found.emotion.tolist())
     return sorted(zip(*columns, strict=True), reverse=True)

@@ -14,10 +14,10 @@ import torch
 
 from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
 from fedn_lightning.events import Corpus, DetectionRecord, Expression, Video
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.tasks.detection import DetectionTask
-from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_lightning.video.prepare import prepare
 from fedn_synth.face.tracks import FaceTracks
 from lookalikes.faces import actor

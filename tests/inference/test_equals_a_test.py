@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from fedn_lightning import Detector
-from fedn_lightning.motion.cache import MotionCache
-from fedn_lightning.motion.features import MotionStream
+from fedn_lightning.motion.features import MotionCache, MotionStream
 from fedn_lightning.video.store import ClipStore
 
 

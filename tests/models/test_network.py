@@ -8,7 +8,8 @@ from torch import nn
 
 from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.models.attention import SegmentAttention, SegmentMean, WindowAttention, gather_segments
-from fedn_lightning.models.encoder import FrameEncoder, fingerprint, load_encoder
+from fedn_lightning.models.checkpoints import load_encoder, weights_digest
+from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.head import TemporalPyramid
 
@@ -140,12 +141,12 @@ def test_pyramid_halves_the_time_at_every_level():
     ],
 )
 @pytest.mark.parametrize("emotions", [3, 0])
-def test_every_variant_predicts_for_every_slot_and_trains_every_parameter(change, emotions):
+def test_every_variant_predicts_for_every_anchor_and_trains_every_parameter(change, emotions):
     torch.manual_seed(0)
     # Where a group of the normalisation has one channel alone, it takes that channel's bias off again.
     network = FEDN(10, emotions, dataclasses.replace(SMALL, channels=32, dropout=0.0, **change)).double()
     output = network(torch.randn(2, 128, network.input_dim, dtype=torch.float64))
-    count = len(network.slots(128))
+    count = len(network.anchors(128))
     assert count == (16 + 8 + 4 + 2 if network.config.levels == 4 else 16) * (len(network.config.ratios) + 1)
     assert output.regression.shape == (2, count, 2)
     assert output.confidence.shape == (2, count, 2)
@@ -210,7 +211,7 @@ def test_wrong_sizes_are_told_by_their_config_key():
     with pytest.raises(ConfigError, match=r"model\.network\.segment_heads = 3 must divide 16"):
         FEDN(10, 3, dataclasses.replace(SMALL, segment_heads=3))
     with pytest.raises(ConfigError, match=r"data\.window = 100 frames must be a multiple of 64"):
-        FEDN(10, 3, SMALL).slots(100)
+        FEDN(10, 3, SMALL).anchors(100)
 
 
 def test_resnet18_has_the_parameters_of_torchvision():
@@ -229,9 +230,9 @@ def test_public_checkpoints_load_whatever_wraps_them(tmp_path, wrapper, prefix):
     content = {prefix + name: value for name, value in source.state_dict().items()}
     content[prefix + "fc.weight"] = torch.zeros(8, 64)
     torch.save(content if wrapper is None else {wrapper: content, "epoch": 3}, tmp_path / "encoder.pth")
-    assert fingerprint(source) != fingerprint(target)
+    assert weights_digest(source) != weights_digest(target)
     load_encoder(target, str(tmp_path / "encoder.pth"))
-    assert fingerprint(source) == fingerprint(target)
+    assert weights_digest(source) == weights_digest(target)
 
 
 def test_bad_encoder_checkpoints_end_in_a_sentence(tmp_path):
@@ -242,7 +243,7 @@ def test_bad_encoder_checkpoints_end_in_a_sentence(tmp_path):
     with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
         load_encoder(encoder, str(tmp_path / "text.pth"))
     torch.save(FrameEncoder(10, 16).state_dict(), tmp_path / "wide.pth")
-    with pytest.raises(CheckpointError, match=r"conv1.weight is \(16, 3, 7, 7\) in the file and \(8, 3, 7, 7\)"):
+    with pytest.raises(CheckpointError, match=r"conv1.weight is \(16, 3, 7, 7\) there and \(8, 3, 7, 7\) here"):
         load_encoder(encoder, str(tmp_path / "wide.pth"))
     torch.save({"conv1.weight": encoder.conv1.weight.detach()}, tmp_path / "part.pth")
     with pytest.raises(CheckpointError, match="is missing"):

@@ -3,26 +3,26 @@
 import numpy as np
 import torch
 
-from fedn_lightning.models.anchors import decode, level_ranges, make_slots
+from fedn_lightning.models.anchors import decode, make_anchors
 from fedn_lightning.models.head import HeadOutput
 from fedn_lightning.models.postprocessing import InferenceConfig, confidence_curves, events_of_video, propose
 
-SLOTS = make_slots([4, 2], [8, 16], [1.0], level_ranges([8, 16]))
+ANCHORS = make_anchors([4, 2], [8, 16], [1.0])
 
 
 def output(windows: int = 2, emotions: int = 3) -> HeadOutput:
     torch.manual_seed(0)
-    return HeadOutput(*(torch.randn(windows, len(SLOTS), n) for n in (2, 2, emotions)))
+    return HeadOutput(*(torch.randn(windows, len(ANCHORS), n) for n in (2, 2, emotions)))
 
 
 def test_proposals_are_the_surest_slots_of_each_window_in_frames_of_the_video():
     out, start, speed = output(), torch.tensor([0.0, 100.0]).double(), torch.tensor([1.0, 2.0]).double()
-    rows = propose(out, SLOTS, torch.tensor([3, 4]), start, speed, per_window=5)
+    rows = propose(out, ANCHORS, torch.tensor([3, 4]), start, speed, per_window=5)
     assert rows.shape == (10, 7)
     assert rows[:, 0].tolist() == [3.0] * 5 + [4.0] * 5
     sure = out.confidence[1].sigmoid().amax(-1)
     best = int(sure.argmax())
-    np.testing.assert_allclose(rows[5, 1:3], decode(SLOTS, out.regression)[1, best] * 2 + 100, rtol=1e-5)
+    np.testing.assert_allclose(rows[5, 1:3], decode(ANCHORS, out.regression)[1, best] * 2 + 100, rtol=1e-5)
     np.testing.assert_allclose(rows[5, 3:5], out.confidence[1, best].sigmoid(), rtol=1e-6)
     assert rows[5, 5] == out.emotion[1, best].argmax()
     np.testing.assert_allclose(rows[5, 6], out.emotion[1, best].max().sigmoid(), rtol=1e-6)
@@ -30,8 +30,8 @@ def test_proposals_are_the_surest_slots_of_each_window_in_frames_of_the_video():
 
 def test_a_spotter_gives_no_emotion_and_never_more_than_all_slots():
     where = (torch.tensor([0]), torch.zeros(1).double(), torch.ones(1).double())
-    rows = propose(output(1, emotions=0), SLOTS, *where, per_window=500)
-    assert len(rows) == len(SLOTS)
+    rows = propose(output(1, emotions=0), ANCHORS, *where, per_window=500)
+    assert len(rows) == len(ANCHORS)
     assert rows[:, 5].unique().tolist() == [-1.0]
     assert rows[:, 6].unique().tolist() == [1.0]
 

@@ -7,7 +7,7 @@ from moving import SIDE, shifted, texture
 from fedn_lightning.motion.features import (
     AREAS,
     FILTERS,
-    LEAST_NOISE,
+    MIN_NOISE,
     MIRROR,
     N_FEATURES,
     N_TRACKS,
@@ -16,7 +16,8 @@ from fedn_lightning.motion.features import (
     motion_features,
     tracks,
 )
-from fedn_lightning.motion.flow import CELLS, EYES_APART, MotionConfig, measure
+from fedn_lightning.motion.flow import MotionConfig, measure
+from fedn_lightning.motion.regions import CELLS, EYES_APART
 
 CONFIG = MotionConfig(side=SIDE)
 
@@ -40,7 +41,7 @@ def grid(features: np.ndarray) -> np.ndarray:
 def test_a_region_that_leaves_its_place_shows_in_its_own_track_in_eye_distances():
     features = grid(motion_features(tracks(cells_with("cheek, left", 0.0, 0.02)), 30.0)).astype(np.float32)
     index = [area.name for area in AREAS].index("cheek, left")
-    expected = 0.02 / LEAST_NOISE  # nothing else moves
+    expected = 0.02 / MIN_NOISE  # nothing else moves
     np.testing.assert_allclose(features[150, :, index, 1], expected, rtol=0.05)
     assert np.abs(features[50:100]).max() < 0.05
     others = np.delete(features[150], index, axis=1)

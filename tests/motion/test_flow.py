@@ -9,18 +9,16 @@ from hypothesis import strategies as st
 from moving import SIDE, brows, shifted, texture
 
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.motion.flow import (
+from fedn_lightning.motion.flow import FlowStream, MotionConfig, join, measure, stretches
+from fedn_lightning.motion.regions import (
     CELLS,
     REGIONS,
-    FlowStream,
-    MotionConfig,
-    join,
-    measure,
+    fit_and_apply,
     region_centres,
     region_means,
-    stretches,
+    steady_cells,
+    without_head,
 )
-from fedn_lightning.motion.head import fit_and_apply, steady_cells, without_head
 
 PIXEL = CELLS / SIDE
 """Cells per pixel."""

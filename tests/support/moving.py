@@ -13,7 +13,7 @@ from pulses import write_video
 
 from fedn_lightning.baselines.flow.datamodule import MotionDataModule
 from fedn_lightning.events import Corpus, Expression, Video
-from fedn_lightning.motion.flow import CELLS, REGIONS
+from fedn_lightning.motion.regions import CELLS, REGIONS
 
 SIDE = 64
 FILE = "corpus.pickle"

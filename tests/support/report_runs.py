@@ -12,11 +12,11 @@ import torch
 
 from fedn_lightning.datamodules.detection import WindowConfig
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, DetectionRecord, EventTable
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.results.report import result_of
 from fedn_lightning.results.writing import write_tables
 from fedn_lightning.tasks.detection import DetectionTask
-from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_lightning.utils.files import write_json
 
 EMOTIONS = ("negative", "positive", "surprise")

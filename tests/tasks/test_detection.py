@@ -10,10 +10,10 @@ from pulses import SIZE, write_pulses
 
 from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.tasks.base import OptimiserConfig
 from fedn_lightning.tasks.detection import DetectionTask
-from fedn_lightning.tasks.encoding import EncoderConfig
 
 NETWORK = NetworkConfig(dim=32, channels=32, dropout=0.0)
 

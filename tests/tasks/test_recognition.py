@@ -13,11 +13,12 @@ from pulses import SIZE, write_pulses
 from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
 from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule
 from fedn_lightning.errors import ConfigError
+from fedn_lightning.models.encoder import EncoderConfig
+from fedn_lightning.models.losses import RecognitionLoss
 from fedn_lightning.models.recogniser import RecogniserConfig
 from fedn_lightning.results.report import result_of
 from fedn_lightning.tasks.base import OptimiserConfig
-from fedn_lightning.tasks.encoding import EncoderConfig
-from fedn_lightning.tasks.recognition import RecognitionLoss, RecognitionTask, events_of
+from fedn_lightning.tasks.recognition import RecognitionTask, events_of
 
 CORPUS = CorpusConfig("pulses", "nowhere")
 

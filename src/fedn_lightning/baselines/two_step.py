@@ -32,7 +32,7 @@ from fedn_lightning.loso.pool import Pooled, read_thresholds
 from fedn_lightning.loso.status import Status, mark_finished, problem
 from fedn_lightning.models.checkpoints import read_checkpoint
 from fedn_lightning.models.postprocessing import confidence_curves
-from fedn_lightning.motion.cache import MotionCache
+from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.reports.timeline import save_timelines
 from fedn_lightning.results import Names, read_events, read_videos
 from fedn_lightning.results.names import BEST, CONFIG, ENVIRONMENT, PROPOSALS, RESULT, TRUTH, VIDEOS

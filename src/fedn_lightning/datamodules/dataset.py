@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from fedn_lightning.datamodules.transforms import ClipAugmenter
 from fedn_lightning.datamodules.windows import WindowDraw, truths_in_window
 from fedn_lightning.events import EventTable
-from fedn_lightning.models.losses import Truths
+from fedn_lightning.models.anchors import Truths
 from fedn_lightning.motion.features import mirrored
 from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.video.decoded import DecodedCrops
@@ -123,7 +123,7 @@ def collate(samples: Sequence[Sample]) -> dict[str, Any]:
 
     Returns:
         `video` `(B,)` int64, `start` and `speed` `(B,)` float64, `features` `(B, W, D)` or `frames` `(B, W, 3, H, W)`,
-        and `truths`, the padded fields of :class:`fedn_lightning.models.losses.Truths`.
+        and `truths`, the padded fields of :class:`fedn_lightning.models.anchors.Truths`.
     """
     most = max(len(s["type"]) for s in samples)
 

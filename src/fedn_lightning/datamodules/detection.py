@@ -30,7 +30,7 @@ from fedn_lightning.datamodules.windows import (
 from fedn_lightning.datasets import read as read_corpus
 from fedn_lightning.errors import ConfigError, SplitError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, Video
-from fedn_lightning.motion.cache import MotionCache
+from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.video.landmarks import read_boxes
 from fedn_lightning.video.prepare import Align, FramesFrom, prepare
@@ -148,7 +148,7 @@ class DetectionDataModule(lightning.LightningDataModule):
         corpus: CorpusConfig,
         crops: CropConfig,
         windows: WindowConfig = WindowConfig(),
-        augment: AugmentConfig = AugmentConfig(),  # noqa: B008
+        augment: AugmentConfig = AugmentConfig(),
         test_subject: str | int | list[str | int] = [],  # noqa: B006 (never changed; jsonargparse shows it as the default)
         val_subject: int | list[str | int] = 2,
         seed: int = 0,
@@ -156,8 +156,8 @@ class DetectionDataModule(lightning.LightningDataModule):
         num_workers: int = 0,
         feature_variants: int = 1,
         shift_labels: bool = False,
-        motion: MotionConfig = MotionConfig(),  # noqa: B008
-        motion_augment: MotionAugmentConfig = MotionAugmentConfig(),  # noqa: B008
+        motion: MotionConfig = MotionConfig(),
+        motion_augment: MotionAugmentConfig = MotionAugmentConfig(),
     ) -> None:
         super().__init__()
         for name, value in (("batch_size", batch_size), ("feature_variants", feature_variants)):

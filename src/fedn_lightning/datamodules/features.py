@@ -15,22 +15,15 @@ import torch
 from torch import nn
 
 from fedn_lightning.datamodules.transforms import AugmentConfig, ClipAugmenter
-from fedn_lightning.models.encoder import fingerprint, frozen_features
+from fedn_lightning.models.checkpoints import weights_digest
+from fedn_lightning.models.encoder import encode_crops
 from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_atomically
 from fedn_lightning.video.store import StoredVideo, content
 
-Features = npt.NDArray[np.float16]
-
 CHUNK = 128
 """Frames read and augmented at once."""
-
-ENCODED_ON_CPU = 32
-"""Frames that a CPU encodes at once: faster than 128 at once, in a quarter of the memory.
-
-The features are the same in bfloat16; in float32 a last part of one frame may be rounded otherwise.
-"""
 
 
 class FeatureCache:
@@ -51,7 +44,7 @@ class FeatureCache:
         self, root: str, encoder: nn.Module, device: torch.device, augment: AugmentConfig, half: bool = True
     ) -> None:
         self.root, self.encoder, self.device, self.augment, self.half = Path(root), encoder, device, augment, half
-        self.encoder_key = fingerprint(encoder)
+        self.encoder_key = weights_digest(encoder)
 
     def path(self, video: StoredVideo, variant: int) -> Path:
         """Where the features of a variant of a video lie."""
@@ -75,7 +68,8 @@ class FeatureCache:
             for video, variant in missing:
                 features = []
                 for first in range(0, video.n_frames, CHUNK):
-                    features.append(self._encode(self._chunk(video, first, variant, augmenter)))
+                    frames = self._chunk(video, first, variant, augmenter)
+                    features.append(encode_crops(self.encoder, frames, self.device, self.half))
                     bar.advance(len(features[-1]))
                 write_atomically(self.path(video, variant), partial(np.save, arr=np.concatenate(features)))
                 video.close()
@@ -90,8 +84,3 @@ class FeatureCache:
         # One seed for the whole video: its frames must all be changed alike.
         seed = int(hashlib.sha256(f"{content(video)} {variant}".encode()).hexdigest()[:8], 16) % 2**31
         return augmenter(frames, seed)
-
-    def _encode(self, frames: npt.NDArray[np.uint8]) -> Features:
-        batch = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2)
-        parts = torch.split(batch, ENCODED_ON_CPU if self.device.type == "cpu" else CHUNK)
-        return np.concatenate([frozen_features(self.encoder, part, self.half).numpy() for part in parts])

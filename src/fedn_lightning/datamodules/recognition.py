@@ -18,7 +18,7 @@ from fedn_lightning.datamodules.features import FeatureCache
 from fedn_lightning.datamodules.transforms import AugmentConfig
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import NO_EMOTION, EventTable, IntArray
-from fedn_lightning.motion.cache import MotionCache
+from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.video.store import StoredVideo
@@ -247,14 +247,14 @@ class RecognitionDataModule(DetectionDataModule):
         corpus: CorpusConfig,
         crops: CropConfig,
         intervals: IntervalConfig = IntervalConfig(),
-        augment: AugmentConfig = AugmentConfig(),  # noqa: B008
+        augment: AugmentConfig = AugmentConfig(),
         test_subject: str | int | list[str | int] = [],  # noqa: B006 (never changed; jsonargparse shows it as the default)
         val_subject: int | list[str | int] = 2,
         seed: int = 0,
         batch_size: int = 32,
         num_workers: int = 0,
         feature_variants: int = 1,
-        motion: MotionConfig = MotionConfig(),  # noqa: B008 (frozen, so sharing it is safe)
+        motion: MotionConfig = MotionConfig(),
     ) -> None:
         windows = WindowConfig()  # of the detection task; not used here
         super().__init__(

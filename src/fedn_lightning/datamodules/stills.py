@@ -80,7 +80,7 @@ class StillsDataModule(lightning.LightningDataModule):
         size: int = 224,
         batch_size: int = 128,
         num_workers: int = 0,
-        augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen, so sharing it is safe)
+        augment: AugmentConfig = AugmentConfig(),
     ) -> None:
         super().__init__()
         self.root, self.size, self.batch_size, self.num_workers = root, size, batch_size, num_workers

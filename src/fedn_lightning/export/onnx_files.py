@@ -267,7 +267,7 @@ class CropEncoder(nn.Module):
 
 
 class WindowDetector(nn.Module):
-    """FEDN and the decoding of its slots.
+    """FEDN and the decoding of its anchors.
 
     Args:
         network: in evaluation mode.
@@ -284,11 +284,11 @@ class WindowDetector(nn.Module):
             features: `(B, T, D)` float32; `T` a multiple of the coarsest level's stride.
 
         Returns:
-            For the `N` slots of a window: `(B, N, 2)` start and end in frames of the window, half open; `(B, N, 2)`
+            For the `N` anchors of a window: `(B, N, 2)` start and end in frames of the window, half open; `(B, N, 2)`
             confidence that it is a macro- and a micro-expression, 0 to 1; and, from a network with emotions, `(B, N,
             E)` confidence in each, 0 to 1.
         """
         output = self.network(features)
-        intervals = decode(self.network.slots(features.shape[1]), output.regression)
+        intervals = decode(self.network.anchors(features.shape[1]), output.regression)
         found = (intervals, output.confidence.sigmoid())
         return (*found, output.emotion.sigmoid()) if output.emotion.shape[-1] else found

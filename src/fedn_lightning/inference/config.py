@@ -12,11 +12,10 @@ from torch import Tensor
 
 from fedn_lightning.errors import CheckpointError
 from fedn_lightning.models.checkpoints import OLD_DEFAULTS, read_checkpoint
-from fedn_lightning.models.encoder import FrameEncoder
+from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig
 from fedn_lightning.motion.flow import MotionConfig
-from fedn_lightning.tasks.encoding import EncoderConfig
 from fedn_lightning.utils.validation import check_choice
 from fedn_lightning.video.prepare import Align
 from fedn_lightning.video.store import CropSpec

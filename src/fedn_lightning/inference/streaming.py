@@ -12,8 +12,7 @@ import torch
 from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig
-from fedn_lightning.models.anchors import Slots
-from fedn_lightning.models.encoder import FrameEncoder, frozen_features
+from fedn_lightning.models.encoder import FrameEncoder, encode_crops
 from fedn_lightning.models.fedn import FEDN
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, propose
 from fedn_lightning.motion.features import MotionStream
@@ -83,21 +82,16 @@ class Networks:
 
     def __init__(self, config: DetectorConfig, encoder: FrameEncoder, network: FEDN, device: torch.device) -> None:
         self.config, self.encoder, self.network, self.device = config, encoder, network, device
-        self.slots: Slots = network.slots(config.window).to(device)
+        self.anchors = network.anchors(config.window).to(device)
         self.feature_dim = encoder.feature_dim
         self.seconds = {"encode": 0.0, "motion": 0.0, "network": 0.0}
 
-    @torch.inference_mode()
     def encode(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating]:
         """Features `(T, D)` of crops `(T, S, S, 3)`, in the precision that the network was trained with."""
         started = time.perf_counter()
-        frames = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2)
-        if self.config.encoder.frozen:
-            features = frozen_features(self.encoder, frames)
-        else:  # it was trained with the network, and its features were never rounded
-            features = self.encoder(frames).float().cpu()
+        features = encode_crops(self.encoder, crops, self.device, frozen=self.config.encoder.frozen)
         self.seconds["encode"] += time.perf_counter() - started
-        return features.numpy()
+        return features
 
     @torch.inference_mode()
     def propose(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
@@ -106,7 +100,7 @@ class Networks:
         batch = torch.from_numpy(np.stack(windows)).to(self.device)
         zeros = torch.zeros(len(windows), dtype=torch.float64, device=self.device)
         per_window = self.config.inference.per_window
-        rows = propose(self.network(batch), self.slots, zeros, zeros, torch.ones_like(zeros), per_window)
+        rows = propose(self.network(batch), self.anchors, zeros, zeros, torch.ones_like(zeros), per_window)
         self.seconds["network"] += time.perf_counter() - started
         # Within a window they are the network's own float32 numbers, so nothing is lost; an hour has 340 000 of them.
         return rows.float().cpu().numpy().reshape(len(windows), -1, len(PROPOSAL_COLUMNS))

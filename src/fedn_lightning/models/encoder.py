@@ -1,29 +1,32 @@
-"""The frame encoder: a ResNet whose parameter names are torchvision's, so that public checkpoints load."""
+"""The encoders of a frame: a ResNet for its appearance, convolutions over time for its motion features."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from fedn_lightning.errors import CheckpointError
-from fedn_lightning.models.checkpoints import read_checkpoint
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.models.checkpoints import load_encoder
+from fedn_lightning.motion.features import N_FEATURES
 
 BLOCKS: dict[int, tuple[int, int, int, int]] = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2)}
 """Residual blocks per stage for each supported depth."""
 
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-"""Keys under which public checkpoints store their weights."""
+ENCODED_TOGETHER = {"cpu": 32}
+"""Frames encoded at once on a device; a CPU encodes 32 faster than 128, in a quarter of the memory.
 
-PREFIXES = ("module.", "model.", "encoder.", "backbone.", "resnet.", "net.")
-"""Prefixes that wrappers put before torchvision's parameter names."""
+The features are the same in bfloat16; in float32 a last part of one frame may be rounded differently.
+"""
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; names as in torchvision.
+    """Two 3x3 convolutions and a shortcut; parameter names are torchvision's, so that public checkpoints load.
 
     Args:
         inputs: channels in.
@@ -54,8 +57,7 @@ class FrameEncoder(nn.Module):
     """ResNet that turns a face crop into one feature vector.
 
     The paper's encoder is a ResNet-18 pre-trained for expression recognition on AffectNet and frozen (mark S). Depth,
-    width and grid are ours (O): `depth=18, width=64, grid=1` is the paper's size, with parameters named as in
-    torchvision.
+    width and grid are ours (O); `depth=18, width=64, grid=1` is the paper's size.
 
     Args:
         depth: 18 (two blocks a stage) or 10 (one).
@@ -102,14 +104,7 @@ class FrameEncoder(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Encodes frames.
-
-        Args:
-            frames: `(N, 3, H, W)` RGB, values 0..255, uint8 or float.
-
-        Returns:
-            `(N, feature_dim)` features.
-        """
+        """Maps `(N, 3, H, W)` RGB frames, values 0..255, uint8 or float, to `(N, feature_dim)`."""
         x = ((frames.float() - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in range(1, 5):
@@ -117,73 +112,103 @@ class FrameEncoder(nn.Module):
         return nn.functional.adaptive_avg_pool2d(x, self.grid).flatten(1)
 
 
-@torch.inference_mode()
-def frozen_features(encoder: nn.Module, frames: Tensor, half: bool = True) -> Tensor:
-    """What a frozen encoder says of frames, in the precision in which it is kept.
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The frame encoder of a task.
+
+    Attributes:
+        depth: 18 (the paper's, mark S) or 10.
+        width: channels of the first stage; 64 is the paper's.
+        grid: side of the grid the last feature map is pooled to; 1 is the usual average, see :class:`FrameEncoder`.
+        weights: checkpoint of pre-trained weights; null starts from random ones.
+        frozen: leaves the encoder as it is, so that its frame features can be cached.
+        chunk: frames encoded at once when training from pixels; the knob for memory.
+    """
+
+    depth: Literal[10, 18] = 18
+    width: int = 64
+    grid: int = 1
+    weights: str | None = None
+    frozen: bool = True
+    chunk: int = 256
+
+    def build(self) -> FrameEncoder:
+        """Makes the encoder and loads its weights.
+
+        Raises:
+            CheckpointError: if the weights cannot be read or do not fit.
+            ConfigError: if `weights` is the word None.
+        """
+        # jsonargparse 4.53 reads null for a nested key on the command line as this word, but not in a file.
+        if self.weights == "None":
+            msg = 'model.encoder.weights is the word "None"; write `weights: null` in a file and add it by --config.'
+            raise ConfigError(msg)
+        encoder = FrameEncoder(self.depth, self.width, self.grid)
+        if self.weights is not None:
+            load_encoder(encoder, self.weights)
+        return encoder.requires_grad_(not self.frozen)
+
+
+def encode_windows(encoder: FrameEncoder, frames: Tensor, config: EncoderConfig) -> Tensor:
+    """Encodes the frames of windows; a trained encoder recomputes each chunk in the backward pass to save memory.
 
     Args:
-        encoder: in evaluation mode.
-        frames: `(N, 3, H, W)` uint8 on the encoder's device.
-        half: compute in bfloat16 (3 times faster on recent CPUs).
+        encoder: its BatchNorm layers must be in evaluation mode, or recomputing would update their statistics twice.
+        frames: `(B, W, 3, H, W)` uint8.
+        config: frozen or not, and the chunk.
 
     Returns:
-        `(N, D)` float16 on the CPU.
+        `(B, W, D)` features.
     """
-    with torch.autocast(frames.device.type, dtype=torch.bfloat16, enabled=half):
-        features: Tensor = encoder(frames)
-    return features.float().cpu().half()
+    parts = torch.split(frames.flatten(0, 1), config.chunk)
+    if config.frozen:
+        with torch.no_grad():
+            features = torch.cat([encoder(part) for part in parts])
+    else:
+        features = torch.cat([checkpoint(encoder, part, use_reentrant=False) for part in parts])
+    return features.reshape(*frames.shape[:2], -1)
 
 
-def encoder_weights(content: Mapping[str, object]) -> dict[str, Tensor]:
-    """Picks the encoder's weights out of a checkpoint and gives them torchvision's names.
-
-    Wrappers such as `state_dict` and prefixes such as `module.` are taken off; a classifier (`fc.*`) is left out.
-    """
-    for wrapper in WRAPPERS:
-        inner = content.get(wrapper)
-        if isinstance(inner, Mapping):
-            content = inner
-            break
-    weights: dict[str, Tensor] = {}
-    for name, value in content.items():
-        stripped = name
-        while stripped.startswith(PREFIXES):
-            stripped = stripped.split(".", 1)[1]
-        if isinstance(value, Tensor) and stripped.startswith(("conv1.", "bn1.", "layer")):
-            weights[stripped] = value
-    return weights
-
-
-def load_encoder(encoder: FrameEncoder, path: str) -> None:
-    """Loads a public or own checkpoint into the encoder; every parameter must be found and fit.
+@torch.inference_mode()
+def encode_crops(
+    encoder: nn.Module, crops: npt.NDArray[np.uint8], device: torch.device, half: bool = True, frozen: bool = True
+) -> npt.NDArray[np.floating]:
+    """The features of face crops, as the network was trained with them.
 
     Args:
-        encoder: changed in place.
-        path: a file of `torch.save`, read with `weights_only=True`.
+        encoder: in evaluation mode, on `device`.
+        crops: `(T, S, S, 3)` uint8 RGB.
+        device: where the encoder runs.
+        half: compute in bfloat16 (3 times faster on recent CPUs).
+        frozen: False for an encoder that was trained with the network: its features were never rounded.
 
-    Raises:
-        CheckpointError: naming the file and the first parameters that are missing or of another shape.
+    Returns:
+        `(T, D)` float16, float32 of an encoder that is not frozen.
     """
-    weights = encoder_weights(read_checkpoint(path))
-    own = encoder.state_dict()
-    missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
-    wrong = [
-        f"{name} is {tuple(weights[name].shape)} in the file and {tuple(own[name].shape)} in the configured encoder"
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
-    ]
-    if missing or wrong:
-        what = "; ".join([*wrong[:3], *(f"{name} is missing" for name in missing[:3])])
-        msg = f"The checkpoint {path} does not fit the encoder: {what}. Set model.encoder to its depth and width."
-        raise CheckpointError(msg)
-    encoder.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
+    frames = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2)
+    parts = torch.split(frames, ENCODED_TOGETHER.get(device.type, max(len(frames), 1)))
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half and frozen):
+        features = torch.cat([encoder(part).float() for part in parts]).cpu()
+    return (features.half() if frozen else features).numpy()
 
 
-def fingerprint(encoder: nn.Module) -> str:
-    """A short hash of all weights and statistics; two encoders with one fingerprint give the same features."""
-    digest = hashlib.sha256(repr(type(encoder)).encode())
-    for name, value in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    digest.update(str(getattr(encoder, "grid", "")).encode())
-    return digest.hexdigest()[:16]
+class MotionEncoder(nn.Module):
+    """Brings the motion features of a frame and its neighbours to the width of the network (O).
+
+    Features are first compressed by the inverse hyperbolic sine, so that small motion counts as well as large.
+
+    Args:
+        dim: features of a frame.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(N_FEATURES, dim, 5, padding=2)
+        self.second = nn.Conv1d(dim, dim, 5, padding=2)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, moved: Tensor) -> Tensor:
+        """Maps `(B, T, N_FEATURES)` to `(B, T, dim)`."""
+        hidden = nn.functional.gelu(self.first(moved.asinh().transpose(1, 2)))
+        out: Tensor = self.norm(self.second(hidden).transpose(1, 2))
+        return out

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.models.anchors import Slots, level_ranges, make_slots
+from fedn_lightning.models.anchors import Anchors, make_anchors
 from fedn_lightning.models.attention import Gate, SegmentAttention, SegmentMean, SegmentScore, WindowAttention
+from fedn_lightning.models.encoder import MotionEncoder
 from fedn_lightning.models.head import DetectionHead, HeadOutput, TemporalPyramid
-from fedn_lightning.models.motion import MotionEncoder
 from fedn_lightning.motion.features import N_FEATURES
 
 FrameNorm = Literal["none", "layer", "centred"]
@@ -39,13 +39,13 @@ class NetworkConfig:
         ratios: anchor lengths as multiples of a level's stride; empty for an anchor-free head (ablation).
         head_heads: attention heads of the head's branches; divides `channels`.
         decoupled: separate branches for interval, confidence and emotion.
-        frame_norm: `layer` normalises each frame vector; `centred` also subtracts the window's mean vector, which takes
-            the identity of the face away; `none` leaves the encoder's features as they are. Ours (O).
+        frame_norm: `layer` normalises each frame vector; `centred` also subtracts the window's mean vector, which
+            removes the identity of the face; `none` leaves the encoder's features as they are. Ours (O).
         dropout: on segment features, while training.
-        streams: what the network looks at. `appearance`: the encoder's features alone, as the paper does. `motion`: the
-            motion of parts of the face alone. `both`: their sum. `two_trunks`: intervals and c come from motion, e from
-            the sum. All but the first are ours (O).
-        appearance_dropout: share of windows whose appearance is left out while training, with both streams.
+        streams: input of the network. `appearance`: the encoder's features, as in the paper. `motion`: the motion of
+            parts of the face. `both`: their sum. `two_trunks`: intervals and c come from motion, e from the sum. All
+            but the first are ours (O).
+        appearance_dropout: share of training windows whose appearance is left out, if motion is an input too.
     """
 
     dim: int = 512
@@ -80,7 +80,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class Attention:
-    """What the network looked at in `B` windows of `S` segments.
+    """The attention weights of the network in `B` windows of `S` segments.
 
     Attributes:
         segments: `(B, S, length)` weights of the frames of each segment; they sum to one.
@@ -112,14 +112,14 @@ class Trunk(nn.Module):
         self.window = WindowAttention(dim, gate=config.window_gate)
         self.pyramid = TemporalPyramid(dim, config.channels, config.levels, config.reductions)
 
-    def rise(self, frames: Tensor) -> list[Tensor]:
+    def levels(self, frames: Tensor) -> list[Tensor]:
         """Maps `(B, T, dim)` to the levels `(B, channels, T_l)`."""
         x = self.dropout(self.segments(frames)).transpose(1, 2)
         levels: list[Tensor] = self.pyramid(self.window(x))
         return levels
 
     def attend(self, frames: Tensor) -> Attention:
-        """The weights that both attentions give to `(B, T, dim)` in :meth:`rise`; use it in evaluation mode."""
+        """The weights of both attentions for `(B, T, dim)`; call it in evaluation mode."""
         segments, weights = self.segments.attend(frames)
         return Attention(weights, self.window.weights(self.dropout(segments).transpose(1, 2)))
 
@@ -141,7 +141,7 @@ class FEDN(Trunk):
             `config.streams` asks for it.
 
     Raises:
-        ConfigError: if heads do not divide the widths they split, or two trunks would share a branch.
+        ConfigError: if heads do not divide the widths they split, or two trunks are to share a branch.
     """
 
     def __init__(self, feature_dim: int, emotions: int, config: NetworkConfig) -> None:
@@ -160,9 +160,11 @@ class FEDN(Trunk):
         self.config, self.feature_dim = config, feature_dim
         self.input_dim = feature_dim + (N_FEATURES if config.has_motion else 0)
         self.motion = MotionEncoder(dim) if config.has_motion else None
-        # Two trunks take the appearance for e alone.
-        self.looks = config.streams in ("appearance", "both") or (config.streams == "two_trunks" and emotions > 0)
-        if self.looks:
+        # With two trunks only e depends on appearance.
+        self.has_appearance = config.streams in ("appearance", "both") or (
+            config.streams == "two_trunks" and emotions > 0
+        )
+        if self.has_appearance:
             # Centring subtracts a bias again.
             bias = config.frame_norm != "centred"
             self.norm = nn.Identity() if config.frame_norm == "none" else nn.LayerNorm(feature_dim, bias=bias)
@@ -185,20 +187,23 @@ class FEDN(Trunk):
             features: `(B, T, input_dim)` frame features of `B` windows; `T` a multiple of the coarsest stride.
 
         Returns:
-            Predictions for the `N` slots of :meth:`slots`.
+            Predictions for the `N` anchors of :meth:`anchors`.
         """
-        frames, naming = self._frames(features)
-        output: HeadOutput = self.head(self.rise(frames), None if self.naming is None else self.naming.rise(naming))
+        frames, for_emotion = self._frames(features)
+        output: HeadOutput = self.head(
+            self.levels(frames), None if self.naming is None else self.naming.levels(for_emotion)
+        )
         return output
 
     def attention(self, features: Tensor) -> Attention:
-        """The weights that both attentions give to the windows of :meth:`forward`, of two trunks those of the one that
-        spots; use it in evaluation mode.
+        """The weights of both attentions for the windows of :meth:`forward`; of two trunks, those of the spotting one.
+
+        Call it in evaluation mode.
         """
         return self.attend(self._frames(features)[0])
 
     def _frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Frame features `(B, T, dim)` as the trunk takes them, and as the trunk for e takes them."""
+        """Frame features `(B, T, dim)` for the trunk, and for the trunk of e."""
         if features.shape[-1] != self.input_dim:
             msg = f"The network takes {self.input_dim} features of a frame, and got {features.shape[-1]}."
             raise ValueError(msg)
@@ -207,7 +212,7 @@ class FEDN(Trunk):
         if motion is None:
             appearance = self._appearance(seen)
             return appearance, appearance
-        if not self.looks:
+        if not self.has_appearance:
             return motion, motion
         both = motion + self._appearance(seen)
         return (motion if self.config.streams == "two_trunks" else both), both
@@ -222,8 +227,8 @@ class FEDN(Trunk):
             reduced = reduced * kept
         return reduced
 
-    def slots(self, window: int) -> Slots:
-        """The slots of a window of that many frames.
+    def anchors(self, window: int) -> Anchors:
+        """The anchors of a window of that many frames.
 
         Raises:
             ConfigError: if the window is not a multiple of the coarsest level's stride.
@@ -235,4 +240,4 @@ class FEDN(Trunk):
                 f"coarsest level; change data.window or model.network.levels."
             )
             raise ConfigError(msg)
-        return make_slots([window // s for s in strides], strides, self.config.ratios, level_ranges(strides))
+        return make_anchors([window // s for s in strides], strides, self.config.ratios)

@@ -1,4 +1,4 @@
-"""The detection head: for every time step of every level six intervals, each with start, end, c and e."""
+"""The temporal pyramid and the detection head: six intervals per time step of each level, with start, end, c and e."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TemporalPyramid(nn.Module):
 
 
 class HeadOutput(NamedTuple):
-    """What the head says of every slot of a window.
+    """What the head predicts for every anchor of a window.
 
     Attributes:
         regression: `(B, N, 2)`, see :func:`fedn_lightning.models.anchors.decode`.
@@ -111,13 +111,13 @@ class DetectionHead(nn.Module):
     Args:
         channels: of every level.
         hidden: channels inside a branch.
-        emotions: number of emotion classes; 0 for a network that only spots.
-        kinds: slots a time step.
+        emotions: number of emotion classes; 0 for spotting alone.
+        kinds: anchors a time step, the anchor-free one included.
         levels: number of levels.
         convolutions: 1-D convolutions in a branch.
         heads: attention heads of a branch; 0 leaves the attention out.
         decoupled: one branch each for interval, confidence and emotion; False shares one branch (an ablation).
-        prior: confidence an untrained head gives to every slot, which keeps the first steps stable.
+        prior: confidence an untrained head gives to every anchor, which keeps the first steps stable.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class DetectionHead(nn.Module):
             nn.init.constant_(output.bias, -math.log((1 - prior) / prior) if name == "confidence" else 0.0)
 
     def forward(self, levels: list[Tensor], naming: list[Tensor] | None = None) -> HeadOutput:
-        """Maps the pyramid's levels to predictions for all slots.
+        """Maps the pyramid's levels to predictions for all anchors.
 
         Args:
             levels: `(B, channels, T_l)` each.

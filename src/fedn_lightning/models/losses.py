@@ -1,4 +1,4 @@
-"""The joint loss: Distance-IoU for intervals, binary cross-entropy for confidence and emotion."""
+"""Losses: of detection (Distance-IoU for intervals, cross-entropy for confidence and emotion), and of recognition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fedn_lightning.models.anchors import Assignment, Slots, decode, interval_iou
+from fedn_lightning.models.anchors import Anchors, Assignment, Truths, decode, interval_iou
 from fedn_lightning.models.head import HeadOutput
 
 
@@ -34,29 +34,8 @@ def diou_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     return 1 - iou + (distance / enclosing.clamp(min=1e-6)) ** 2
 
 
-@dataclass(frozen=True)
-class Truths:
-    """The truths of a batch of windows, padded to one number a window.
-
-    Attributes:
-        interval: `(B, M, 2)` float, start and end in frames of the window.
-        type: `(B, M)` int64, 0 macro, 1 micro.
-        emotion: `(B, M)` int64, class index, or -1 where the emotion is not analysed.
-        present: `(B, M)` bool, False for padding.
-        whole: `(B, M)` bool, more than the required share of the truth lies in the window.
-        end_known: `(B, M)` bool, False where the end of the interval is a guess that must not be taught.
-    """
-
-    interval: Tensor
-    type: Tensor
-    emotion: Tensor
-    present: Tensor
-    whole: Tensor
-    end_known: Tensor
-
-
 def with_known_ends(predicted: Tensor, truth: Tensor, end_known: Tensor) -> Tensor:
-    """Predicted intervals, with the truth's end where that must not be taught, so that the start alone is.
+    """Predicted intervals with the truth's end where that is a guess, so that only the start is learned.
 
     Args:
         predicted: `(P, 2)` start and end.
@@ -79,9 +58,9 @@ class DetectionLoss:
         interval_weight: of the Distance-IoU loss on positives.
         confidence_weight: of the cross-entropy of c on everything assigned.
         emotion_weight: of the cross-entropy of e on positives.
-        focal_gamma: 0 is plain cross-entropy; above 0, slots whose c is near its target weigh less.
-        quality: c learns how well the slot's interval fits (its IoU with the truth) instead of 1, so that of several
-            proposals the best placed comes first (after "Generalized Focal Loss", NeurIPS 2020; O).
+        focal_gamma: 0 is plain cross-entropy; above 0, anchors whose c is near its target weigh less.
+        quality: c learns the IoU of the anchor's interval with the truth instead of 1, so that the best-placed of
+            several proposals has the highest score (after "Generalized Focal Loss", NeurIPS 2020; O).
         unanalysed: positives whose emotion is not analysed ("others" in the 3-class scheme) are left out of the
             emotion loss (`ignore`) or taught that no class applies (`background`).
         label_smoothing: of the emotion targets.
@@ -95,7 +74,9 @@ class DetectionLoss:
     unanalysed: str = "ignore"
     label_smoothing: float = 0.0
 
-    def __call__(self, output: HeadOutput, slots: Slots, assignment: Assignment, truths: Truths) -> dict[str, Tensor]:
+    def __call__(
+        self, output: HeadOutput, anchors: Anchors, assignment: Assignment, truths: Truths
+    ) -> dict[str, Tensor]:
         """Computes the loss of a batch.
 
         Returns:
@@ -108,7 +89,9 @@ class DetectionLoss:
         chosen = assignment.truth[positive]
 
         wanted = truths.interval[rows, chosen]
-        intervals = with_known_ends(decode(slots, output.regression)[positive], wanted, truths.end_known[rows, chosen])
+        intervals = with_known_ends(
+            decode(anchors, output.regression)[positive], wanted, truths.end_known[rows, chosen]
+        )
         interval = diou_loss(intervals, wanted).sum() / number
 
         target = torch.zeros_like(output.confidence)
@@ -140,3 +123,39 @@ class DetectionLoss:
         counted = known if self.unanalysed == "ignore" else torch.ones_like(known)
         loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(1)
         return (loss * counted).sum() / counted.sum().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class RecognitionLoss:
+    """Cross-entropy over the emotion classes (O).
+
+    Attributes:
+        balance: an expression of a class with `n` expressions has the weight `n ** -balance`: at 0 all expressions
+            count alike, at 1 all classes.
+        label_smoothing: of the targets.
+    """
+
+    balance: float = 0.5
+    label_smoothing: float = 0.1
+
+    def __call__(self, logits: Tensor, emotion: Tensor, class_weights: Tensor) -> Tensor:
+        """The mean loss of a batch.
+
+        Args:
+            logits: `(B, C)`.
+            emotion: `(B,)` int64 classes; those below 0 are left out.
+            class_weights: `(C,)` of :meth:`class_weights`.
+        """
+        known = emotion >= 0
+        if not known.any():
+            return logits.sum() * 0
+        return F.cross_entropy(logits[known], emotion[known], class_weights, label_smoothing=self.label_smoothing)
+
+    def class_weights(self, counts: Tensor) -> Tensor:
+        """Weights `(C,)` of classes that occur `counts` `(C,)` times; their mean over the classes that occur is 1.
+
+        >>> RecognitionLoss(balance=1.0).class_weights(torch.tensor([10, 40, 0]))
+        tensor([1.6000, 0.4000, 0.0000])
+        """
+        weights = counts.clamp(min=1).float() ** -self.balance * (counts > 0)
+        return weights / weights[counts > 0].mean()

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
-from fedn_lightning.models.anchors import Slots, decode
+from fedn_lightning.models.anchors import Anchors, decode
 from fedn_lightning.models.head import HeadOutput
 
 
 def nms(
     start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike, iou_threshold: float = 0.2, keep: int = 200
 ) -> IntArray:
-    """Keeps the surest proposals; each removes the remaining ones that overlap it too much.
+    """Non-maximum suppression: keeps the highest-scoring proposals and removes those that overlap them too much.
 
     Call it once per video and expression type. Proposals come by descending score (ties: input order); one is removed
     if its IoU with a kept one is greater than the threshold.
@@ -25,9 +25,9 @@ def nms(
     Args:
         start: `(N,)` first frames, half open, any unit; an array or a CPU tensor without gradient.
         end: `(N,)` one past the last frames.
-        score: `(N,)` the greater the surer.
-        iou_threshold: greatest IoU that two kept proposals may have, in `[0, 1]`.
-        keep: greatest number of proposals kept.
+        score: `(N,)`.
+        iou_threshold: maximum IoU of two kept proposals, in `[0, 1]`.
+        keep: maximum number of proposals kept.
 
     Returns:
         `(K,)` int64 positions of the kept proposals by descending score.
@@ -54,7 +54,7 @@ def nms(
             break
         pick = int(by_score[at])
         kept.append(pick)
-        near = _reach(sorted_start, s[pick], e[pick], iou_threshold)
+        near = _near(sorted_start, s[pick], e[pick], iou_threshold)
         overlap = _iou(sorted_start[near], sorted_end[near], s[pick], e[pick])
         alive[rank_of_start[near][overlap > iou_threshold]] = False
         at += 1
@@ -72,8 +72,8 @@ def _columns(start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike) -> 
     return columns
 
 
-def _reach(sorted_start: FloatArray, start: float, end: float, iou: float) -> slice:
-    """The stretch of the sorted starts outside which no interval has an IoU above `iou` with `[start, end)`.
+def _near(sorted_start: FloatArray, start: float, end: float, iou: float) -> slice:
+    """The range of the sorted starts outside which no interval has an IoU above `iou` with `[start, end)`.
 
     With L = end - start such an interval starts in `[end - L / iou, end - iou L]`; the slack covers rounding.
     """
@@ -84,7 +84,7 @@ def _reach(sorted_start: FloatArray, start: float, end: float, iou: float) -> sl
 
 
 def _iou(start: FloatArray, end: FloatArray, a: float, b: float) -> FloatArray:
-    """IoU of `(N,)` intervals with `[a, b)`; 0 where there is no overlap. `nn` knows no metric, hence its own."""
+    """IoU of `(N,)` intervals with `[a, b)`; 0 where they do not overlap. (`models` must not import `metrics`.)"""
     shared = np.minimum(end, b) - np.maximum(start, a)
     together = np.maximum(end, b) - np.minimum(start, a)
     iou: FloatArray = np.maximum(shared, 0.0) / np.where(together > 0, together, 1.0)
@@ -100,10 +100,10 @@ class InferenceConfig:
     """How proposals of overlapping windows become the events of a video.
 
     Attributes:
-        per_window: proposals a window may contribute, the surest (O).
-        iou: greatest IoU of two events of a type that are both kept (0.2, mark A).
-        keep: greatest number of events of a type in a video (200, mark A).
-        false_positives_per_minute: ceiling for each type on the validation videos, when thresholds are chosen (O).
+        per_window: number of highest-scoring proposals taken from a window (O).
+        iou: maximum IoU of two events of a type that are both kept (0.2, mark A).
+        keep: maximum number of events of a type in a video (200, mark A).
+        false_positives_per_minute: limit for each type on the validation videos when thresholds are chosen (O).
     """
 
     per_window: int = 50
@@ -112,26 +112,28 @@ class InferenceConfig:
     false_positives_per_minute: float = 3.0
 
 
-def propose(output: HeadOutput, slots: Slots, video: Tensor, start: Tensor, speed: Tensor, per_window: int) -> Tensor:
-    """The surest proposals of each window, in frames of their video.
+def propose(
+    output: HeadOutput, anchors: Anchors, video: Tensor, start: Tensor, speed: Tensor, per_window: int
+) -> Tensor:
+    """The highest-scoring proposals of each window, in frames of their video.
 
     Args:
         output: of the head, for `B` windows.
-        slots: `N` slots of a window.
+        anchors: `N` anchors of a window.
         video: `(B,)` index of the video of each window.
         start: `(B,)` first frame of each window, in the clip store.
         speed: `(B,)` frames of video per frame of window.
         per_window: how many.
 
     Returns:
-        `(B * min(per_window, N), 7)` float64 rows of :data:`PROPOSAL_COLUMNS`. The emotion is the surest class, or -1
-        from a network without emotions.
+        `(B * min(per_window, N), 7)` float64 rows of :data:`PROPOSAL_COLUMNS`. The emotion is the class with the
+        highest score, or -1 from a network without emotions.
     """
     confidence = output.confidence.float().sigmoid()
-    count = min(per_window, len(slots))
+    count = min(per_window, len(anchors))
     chosen = confidence.amax(-1).topk(count, dim=1).indices
     pairs = chosen.unsqueeze(-1).expand(-1, -1, 2)
-    intervals = decode(slots, output.regression.float()).gather(1, pairs).double()
+    intervals = decode(anchors, output.regression.float()).gather(1, pairs).double()
     intervals = intervals * speed.view(-1, 1, 1) + start.view(-1, 1, 1)
     types = confidence.gather(1, pairs).double()
     if output.emotion.shape[-1]:
@@ -146,8 +148,8 @@ def propose(output: HeadOutput, slots: Slots, video: Tensor, start: Tensor, spee
 def events_of_video(proposals: FloatArray, n_frames: int, config: InferenceConfig) -> EventTable:
     """Merges the proposals of one video's windows into its events.
 
-    Every proposal stands as macro- and as micro-expression with its confidence in each; within a type overlapping
-    ones are suppressed.
+    Every proposal counts as a macro- and as a micro-expression, with its confidence in each; within a type,
+    overlapping ones are suppressed.
 
     Args:
         proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.
@@ -179,7 +181,7 @@ def events_of_video(proposals: FloatArray, n_frames: int, config: InferenceConfi
 
 
 def confidence_curves(proposals: FloatArray, n_frames: int) -> FloatArray:
-    """The greatest confidence of any proposal that covers a frame, for each type: what a timeline shows.
+    """The maximum confidence of any proposal that covers a frame, for each type, as drawn in timelines.
 
     Args:
         proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.

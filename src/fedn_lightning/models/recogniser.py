@@ -1,4 +1,4 @@
-"""The second half of the two-step baseline: from the frame features of an interval to an emotion."""
+"""The recogniser of the two-step baseline: from the frame features of an interval to an emotion."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from fedn_lightning.errors import ConfigError
+from fedn_lightning.models.encoder import MotionEncoder
 from fedn_lightning.models.head import Branch, ConvBlock
-from fedn_lightning.models.motion import MotionEncoder
 
 
 @dataclass(frozen=True)
 class RecogniserConfig:
-    """Sizes of the recogniser; like those of FEDN, so that neither is the greater network. All of it is ours (O).
+    """Sizes of the recogniser; they equal those of FEDN, so that neither network is larger. All of it is ours (O).
 
     Attributes:
         dim: features of a frame inside the network.
@@ -33,10 +33,10 @@ class RecogniserConfig:
 
 
 class Recogniser(nn.Module):
-    """Names the emotion of an interval whose ends are known.
+    """Recognises the emotion of an interval whose ends are known.
 
-    frame features, less the face at rest -> 1-D convolution of stride 2 -> multi-head attention and 1-D convolutions,
-    the branch of FEDN's head -> sum over time weighted by attention, which finds the apex -> classes
+    frame features minus the face at rest -> 1-D convolution of stride 2 -> the branch of FEDN's head (multi-head
+    attention, 1-D convolutions) -> sum over time weighted by attention, which finds the apex -> classes
 
     Args:
         feature_dim: features of a frame that the encoder gives.
@@ -66,8 +66,8 @@ class Recogniser(nn.Module):
         """Recognises intervals.
 
         Args:
-            features: `(B, L, D)` frame features of `B` intervals, each resampled to `L` points: the encoder's, and the
-                motion's behind them if the network takes them.
+            features: `(B, L, D)` frame features of `B` intervals, each resampled to `L` points: the encoder's, followed
+                by those of motion if the network takes them.
             around: `(B, D)` mean frame features of the face around each interval.
 
         Returns:

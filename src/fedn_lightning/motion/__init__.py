@@ -1,5 +1,5 @@
-"""Motion of face regions: optical flow (:mod:`.flow`, :mod:`.cache`), the head's own motion (:mod:`.head`), filters
-over time (:mod:`.filters`), and what a network takes of them (:mod:`.features`).
+"""Motion of face regions, shared by the classical baseline and FEDN's motion stream.
 
-The classical baseline (:mod:`fedn_lightning.baselines.flow`) and FEDN's motion stream share it.
+:mod:`.flow` measures optical flow, :mod:`.regions` removes the motion of the head, and :mod:`.features` turns both into
+the input of a network.
 """

@@ -1,31 +1,84 @@
-"""What FEDN's motion stream takes of the optical flow: how far parts of the face are from where they rest (O).
+"""Motion features of a face (O): how far its parts are from their resting position, in every frame.
 
-Each part of the face and the head itself has a displacement in every frame (:func:`tracks`). Two filters, one for slow
-and one for fast expressions, take off where the part rests (:func:`motion_features`); the rest is counted in multiples
-of the part's usual size at that time, so that neither the renderer nor the camera nor the face matters. No filter looks
-farther than half a minute, so the features of a long video can be computed as it is read (:class:`MotionStream`).
+Each part of the face, and the head itself, has a displacement in every frame (:func:`tracks`). Two filters, one for
+slow and one for fast expressions, subtract the resting position (:func:`motion_features`). What remains is divided by
+the part's usual size at that time, so that it depends neither on renderer, camera nor face. No filter looks farther
+than half a minute, so the features of a long video can be computed as it is read (:class:`MotionStream`).
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import math
-from typing import Final
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d, median_filter
 
+from fedn_lightning.errors import StoreError
 from fedn_lightning.events import FloatArray
-from fedn_lightning.motion.filters import SAMPLES, baseline, low_pass
-from fedn_lightning.motion.flow import (
-    EYES_APART,
-    REGIONS,
-    FlowStream,
-    MotionConfig,
-    Region,
-    region_centres,
-    region_means,
-)
-from fedn_lightning.motion.head import head_motion
+from fedn_lightning.motion.flow import FlowStream, MotionConfig, measure
+from fedn_lightning.motion.regions import CELLS, EYES_APART, REGIONS, Region, head_motion, region_centres, region_means
+from fedn_lightning.utils.console import ProgressBar
+from fedn_lightning.utils.files import write_atomically
+from fedn_lightning.video.store import StoredVideo, content
+from fedn_lightning.video.workers import Tick, run
+
+SAMPLES = 30
+"""Samples in the window of a running median; a slow baseline needs no more at any frame rate."""
+
+
+def low_pass(signal: FloatArray, seconds: float, fps: float) -> FloatArray:
+    """Removes changes faster than an expression with a Gaussian.
+
+    Args:
+        signal: `(T, ...)`.
+        seconds: standard deviation of the Gaussian; 0 changes nothing.
+        fps: frames per second.
+    """
+    if seconds <= 0:
+        return signal
+    return np.asarray(gaussian_filter1d(signal, seconds * fps, axis=0, mode="nearest"), np.float64)
+
+
+def baseline(
+    signal: FloatArray,
+    seconds: float,
+    fps: float,
+    samples: int = SAMPLES,
+    edges: Literal["nearest", "reflect"] = "nearest",
+) -> FloatArray:
+    """The resting position of each channel: its running median, which short expressions do not move.
+
+    Args:
+        signal: `(T, ...)`.
+        seconds: width of the window.
+        fps: frames per second.
+        samples: of the window.
+        edges: padding of both ends, by the last value or by the mirrored signal.
+
+    Returns:
+        Like `signal`; computed on every few frames and interpolated.
+
+    >>> pulse = np.zeros((90, 1)); pulse[40:50] = 1
+    >>> float(baseline(pulse, 2.0, 30.0).max())
+    0.0
+    """
+    width = max(round(seconds * fps), 1)
+    step = max(width // samples, 1)
+    flat = signal.reshape(len(signal), -1)
+    at = np.arange(0, len(signal), step)
+    slow = median_filter(flat[at], size=(width // step | 1, 1), mode=edges)
+    frames = np.arange(len(signal))
+    return np.stack([np.interp(frames, at, channel) for channel in slow.T], axis=1).reshape(signal.shape)
+
 
 AREAS: Final = (
     *REGIONS,
@@ -38,26 +91,26 @@ AREAS: Final = (
     Region("lower lip", 7 / 16, 12 / 16, 9 / 16, 14 / 16),
     Region("chin", 6 / 16, 14 / 16, 10 / 16, 16 / 16),
 )
-"""The baseline's regions, and where blinks and speech show, so that the network can tell them from expressions."""
+"""The baseline's regions, and those of blinks and speech, so that the network can tell them from expressions."""
 
 HEAD_POINTS: Final = np.array([4 + 4j, 11 + 4j, 4 + 11j, 11 + 11j])
-"""Points, as `x + iy` in cells, whose motion with the head tells its shift, turn and change of size."""
+"""Points, as `x + iy` in cells, whose motion gives the head's shift, turn and change of size."""
 
 FILTERS: Final = ((0.05, 8.0), (0.05, 2.0))
-"""Seconds of the low-pass filter and of the running median that is the resting place, for macro and micro."""
+"""Seconds of the low-pass filter and of the running median (the resting position), for macro and micro."""
 
 USUAL: Final = (60.0, 120)
-"""Seconds of the window over which the usual size of a part's motion is the median, and samples of that window."""
+"""Window in seconds of the median that is the usual size of a part's motion, and samples in that window."""
 
-LEAST_NOISE: Final = 2e-4
-"""Least usual size in eye distances, a hundredth of a pixel of a 128 px crop: flow is not finer."""
+MIN_NOISE: Final = 2e-4
+"""Minimum usual size in eye distances, 0.01 pixel of a 128 px crop: flow is not finer."""
 
 HEAD_UNIT: Final = 1e-2
 """Eye distances that count as 1 in the motion of the head itself."""
 
 N_TRACKS: Final = len(AREAS) + len(HEAD_POINTS)
 N_FEATURES: Final = len(FILTERS) * N_TRACKS * 2
-"""Numbers a frame."""
+"""Motion features per frame."""
 
 
 def _partner(name: str) -> str:
@@ -72,15 +125,15 @@ MIRROR: Final = np.array([*(_NAMES.index(_partner(name)) for name in _NAMES), *(
 
 
 def tracks(cells: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """Displacement of every part of the face without the head's, then of the head itself.
+    """Displacements of every part of the face relative to the head, then of the head itself.
 
     Args:
         cells: `(T, CELLS, CELLS, 2)` displacements in cells.
 
     Returns:
-        `(T, N_TRACKS, 2)` float32 in eye distances; slow drift is without meaning.
+        `(T, N_TRACKS, 2)` float32 in eye distances; slow drift has no meaning.
     """
-    # As the cache keeps them, so that a stream says the same.
+    # As in the cache, so that a stream gives equal values.
     kept = cells.astype(np.float16)
     head = head_motion(kept, np.concatenate([region_centres(AREAS), HEAD_POINTS]))
     own = region_means(kept, AREAS) - head[:, : len(AREAS)]
@@ -88,7 +141,7 @@ def tracks(cells: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
 
 
 def motion_features(moved: npt.NDArray[np.float32], fps: float) -> npt.NDArray[np.float16]:
-    """How far every track is from where it rests, for each of :data:`FILTERS`.
+    """Distance of every track from its resting position, for each of :data:`FILTERS`.
 
     Args:
         moved: `(T, N_TRACKS, 2)` of :func:`tracks`.
@@ -109,7 +162,7 @@ def _excursion(moved: FloatArray, smooth_seconds: float, rest_seconds: float, fp
 
 
 def displacements(cells: npt.NDArray[np.floating], fps: float) -> FloatArray:
-    """How far each of :data:`AREAS` is from where it rests, by the filter of fast expressions.
+    """Distance of each of :data:`AREAS` from its resting position, by the filter of fast expressions.
 
     Args:
         cells: `(T, CELLS, CELLS, 2)` displacements in cells.
@@ -122,10 +175,10 @@ def displacements(cells: npt.NDArray[np.floating], fps: float) -> FloatArray:
 
 
 def _relative(excursion: FloatArray, fps: float) -> FloatArray:
-    """Excursions `(T, N_TRACKS, 2)` in multiples of what is usual."""
+    """Excursions `(T, N_TRACKS, 2)` in multiples of the usual size."""
     size = np.linalg.norm(excursion[:, : len(AREAS)], axis=-1)
     seconds, samples = USUAL
-    usual = np.maximum(baseline(size, seconds, fps, samples, "reflect"), LEAST_NOISE)
+    usual = np.maximum(baseline(size, seconds, fps, samples, "reflect"), MIN_NOISE)
     head = np.full((len(size), len(HEAD_POINTS)), HEAD_UNIT)
     return np.asarray(excursion / np.concatenate([usual, head], axis=1)[..., None], np.float64)
 
@@ -137,34 +190,34 @@ def mirrored(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def reach(fps: float) -> tuple[int, int]:
-    """How far the filters look, and where a part of a video may begin.
+    """How far the filters look, and at which frames a part of a video may begin.
 
     Returns:
-        Frames before and after a frame on which its features depend; and the number of which the first frame of a part
-        must be a multiple, so that the running median falls on the same samples.
+        Frames before and after a frame on which its features depend; and the number of which a part's first frame must
+        be a multiple, so that the running median uses the same samples.
     """
     rests = [_median_reach(rest, SAMPLES, fps) for _, rest in FILTERS]
     usual, usual_step = _median_reach(*USUAL, fps)
-    # Four deviations of the Gaussian, then a part's resting place, then its usual size.
+    # Four deviations of the Gaussian, plus the two running medians.
     smooth = max(int(4 * seconds * fps + 0.5) for seconds, _ in FILTERS)
     return smooth + max(far for far, _ in rests) + usual, math.lcm(usual_step, *(step for _, step in rests))
 
 
 def _median_reach(seconds: float, samples: int, fps: float) -> tuple[int, int]:
-    """How far a running median of so many samples looks, in frames, and the frames between two samples."""
+    """How far a running median looks, in frames, and the frames between two of its samples."""
     width = max(round(seconds * fps), 1)
     step = max(width // samples, 1)
     return (width // step | 1) // 2 * step + step, step
 
 
 EVERY = 256
-"""Least number of frames whose features are computed together, as filtering goes over a whole minute each time."""
+"""Minimum number of frames computed together, because each call filters more than a minute."""
 
 
 class MotionStream:
-    """Motion features of a video from its crops as they come, equal to those of the whole video.
+    """Motion features of a video computed as its crops arrive; equal to those of the whole video.
 
-    Keeps the pictures that flow needs, and :data:`N_TRACKS` displacements for each frame of about a minute and a half.
+    Keeps the pictures that flow needs, and the displacements of about a minute and a half.
 
     Args:
         n_frames: how many crops will come.
@@ -196,3 +249,68 @@ class MotionStream:
         if forget > 0:
             self._moved, self._first = self._moved[forget:], self._first + forget
         return features
+
+
+VERSION = 1
+"""Version of the measurement, part of the file names."""
+
+
+class MotionCache:
+    """Displacements (:func:`.flow.measure`) of stored videos, kept on disk as float16.
+
+    A file's name holds a hash of everything its content depends on: the crops, the configuration, the grid, the version
+    of OpenCV. Files appear whole or not at all.
+
+    Args:
+        root: folder of the cache.
+        config: how motion is measured.
+    """
+
+    def __init__(self, root: str | Path, config: MotionConfig) -> None:
+        self.root, self.config = Path(root), config
+
+    def path(self, video: StoredVideo) -> Path:
+        """The file of a video."""
+        key = [content(video), video.fps, dataclasses.asdict(self.config), CELLS, VERSION, cv2.__version__]
+        return self.root / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.npy"
+
+    def load(self, video: StoredVideo) -> npt.NDArray[np.float16]:
+        """The motion `(T, CELLS, CELLS, 2)` of a video in cells; :meth:`build` must have measured it."""
+        motion: npt.NDArray[np.float16] = np.load(self.path(video))
+        return motion
+
+    def features(self, video: StoredVideo) -> npt.NDArray[np.float16]:
+        """The motion features `(T, N_FEATURES)` of a video."""
+        return motion_features(tracks(self.load(video)), video.fps)
+
+    def build(self, videos: Sequence[StoredVideo], jobs: int | None) -> None:
+        """Measures what is missing, with a progress bar in frames.
+
+        Args:
+            videos: of the clip store.
+            jobs: processes, one per core if None; 0 measures in this one.
+
+        Raises:
+            StoreError: naming the first video that could not be measured.
+        """
+        missing = [(video, self.path(video), self.config) for video in videos if not self.path(video).is_file()]
+        if not missing:
+            return
+        with ProgressBar("optical flow", sum(video.n_frames for video, _, _ in missing)) as bar:
+            for index, error in run(measure_video, missing, jobs, tick=lambda _, done: bar.advance(done)):
+                if isinstance(error, Exception):
+                    msg = f"The motion of {missing[index][0].key} could not be measured: {error}."
+                    raise StoreError(msg) from error
+
+
+def measure_video(job: tuple[StoredVideo, Path, MotionConfig], tick: Tick) -> Any:
+    """Measures one video and writes its file, in a worker process.
+
+    Args:
+        job: the video, the file, and the configuration.
+        tick: called with the frames done since the last call.
+    """
+    video, path, config = job
+    motion = measure(video.frames, video.fps, config, tick)  # type: ignore[arg-type] # decoded crops are sliced alike
+    write_atomically(path, partial(np.save, arr=motion.astype(np.float16)))
+    video.close()

@@ -1,93 +1,33 @@
-"""Optical flow of a whole video against reference frames near in time, joined to one displacement per frame.
+"""Optical flow of a whole video against nearby reference frames, joined to one displacement per frame.
 
-Every frame is compared with a reference at most about a second away, not with the frame before: errors do not add up
-from frame to frame, and a micro-expression is compared with the face before or after it, as in the methods with a
-sliding reference (frames `k` apart). Neighbouring references share some frames; what the two say differently of these,
-in the median, is the motion between the references. So displacements run on over the whole video, and slow drift, the
-only error that is left, is filtered away.
+Every frame is compared with a reference at most about a second away, not with the frame before. So errors do not add up
+from frame to frame, and a micro-expression is compared with the face before or after it, as in methods with a sliding
+reference. Neighbouring references share some frames; the median difference on these is the motion between the
+references. Displacements are therefore continuous over the whole video; slow drift remains and is filtered out later.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.video.alignment import EYE_DISTANCE
-
-
-class Region(NamedTuple):
-    """A rectangle of the crop, its edges as parts of the crop's side; left and right as seen in the picture."""
-
-    name: str
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
-REGIONS = (
-    Region("inner brow, left", 5 / 16, 2 / 16, 7 / 16, 4 / 16),
-    Region("inner brow, right", 9 / 16, 2 / 16, 11 / 16, 4 / 16),
-    Region("outer brow, left", 3 / 16, 2 / 16, 5 / 16, 4 / 16),
-    Region("outer brow, right", 11 / 16, 2 / 16, 13 / 16, 4 / 16),
-    Region("nose wing, left", 5 / 16, 7 / 16, 7 / 16, 9 / 16),
-    Region("nose wing, right", 9 / 16, 7 / 16, 11 / 16, 9 / 16),
-    Region("mouth corner, left", 4 / 16, 11 / 16, 6 / 16, 13 / 16),
-    Region("mouth corner, right", 10 / 16, 11 / 16, 12 / 16, 13 / 16),
-    Region("lips, left", 6 / 16, 11 / 16, 7 / 16, 13 / 16),
-    Region("lips, right", 9 / 16, 11 / 16, 10 / 16, 13 / 16),
-)
-"""Where expressions are looked for. The eyes are left out: they blink and look around."""
-
-CELLS = 16
-"""Cells on a side of the grid on which flow is averaged; the edges of all regions lie on it."""
-
-Cells = npt.NDArray[np.float32]
-"""`(T, CELLS, CELLS, 2)` float32: mean displacement `(x, y)` of each cell of the crop."""
-
-EYES_APART = EYE_DISTANCE * CELLS
-"""Distance of the eye centres in cells."""
-
-
-def region_means(cells: npt.NDArray[np.floating], regions: Sequence[Region] = REGIONS) -> npt.NDArray[np.float64]:
-    """Mean displacement of every region.
-
-    Args:
-        cells: `(T, CELLS, CELLS, 2)`.
-        regions: R rectangles whose edges lie on the cells.
-
-    Returns:
-        `(T, R, 2)` float64, in the unit of `cells`.
-    """
-    means = []
-    for region in regions:
-        rows, columns = (slice(round(a * CELLS), round(b * CELLS)) for a, b in (region[2::2], region[1::2]))
-        means.append(cells[:, rows, columns].mean(axis=(1, 2), dtype=np.float64))
-    return np.stack(means, axis=1)
-
-
-def region_centres(regions: Sequence[Region] = REGIONS) -> npt.NDArray[np.complex128]:
-    """Centres of the R regions, `(R,)` complex `x + iy` in cells, cell centres at whole numbers."""
-    middles = [complex(r.left + r.right, r.top + r.bottom) / 2 for r in regions]
-    return np.array(middles) * CELLS - (0.5 + 0.5j)
-
+from fedn_lightning.motion.regions import CELLS, Cells
 
 Grey = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """How motion is measured (O).
+    """How optical flow is measured (O).
 
     Attributes:
-        side: crops are brought to this side in pixels, a multiple of 16, before flow is computed.
+        side: crops are scaled to this side in pixels, a multiple of 16, before flow is computed.
         reference_seconds: time between two reference frames.
         overlap_seconds: time that two neighbouring references share.
     """
@@ -118,7 +58,7 @@ class Stretch:
 
 
 def stretches(n_frames: int, period: int, overlap: int) -> list[Stretch]:
-    """Cuts a video into stretches, each with its reference in the middle.
+    """Divides a video into stretches, each with its reference in the middle.
 
     Args:
         n_frames: of the video, at least 1.
@@ -138,7 +78,7 @@ def stretches(n_frames: int, period: int, overlap: int) -> list[Stretch]:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Lets OpenCV use one thread: its flow differs with the number of threads, among which it divides a picture."""
+    """Limits OpenCV to one thread: its flow depends on the number of threads, among which it divides a picture."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -172,8 +112,8 @@ class FlowStream:
             frames: `(T, S, S, 3)` uint8 RGB.
 
         Returns:
-            `(K, CELLS, CELLS, 2)` float32 displacements in cells of the next frames that nothing later can change,
-            relative to the video's first reference frame; K may be 0. After the last crop every frame has had its own.
+            `(K, CELLS, CELLS, 2)` float32 displacements of the next finished frames in cells, relative to the video's
+            first reference frame; K may be 0. After the last crop all frames have been returned.
         """
         self._greys += [grey(frame, self._side) for frame in frames]
         settled = [self._before[:0]]
@@ -182,7 +122,7 @@ class FlowStream:
         return np.concatenate(settled)
 
     def _measure(self, stretch: Stretch) -> Cells:
-        """The displacements of a stretch up to where the next one begins."""
+        """The displacements of a stretch up to the start of the next one."""
         reference = self._greys[stretch.reference - stretch.first]
         pictures = self._greys[: stretch.stop - stretch.first]
         with one_thread():
@@ -199,7 +139,7 @@ CHUNK = 64
 def measure(
     frames: npt.NDArray[np.uint8], fps: float, config: MotionConfig, tick: Callable[[int], None] = lambda done: None
 ) -> Cells:
-    """How far every cell of the face has moved in every frame; linear in the video's length.
+    """The displacement of every cell of the face in every frame; linear in the video's length.
 
     Args:
         frames: `(T, S, S, 3)` uint8 RGB crops, an array or what decodes them when sliced.
@@ -208,7 +148,7 @@ def measure(
         tick: called with the frames done since the last call.
 
     Returns:
-        `(T, CELLS, CELLS, 2)` float32 in cells, relative to the first reference frame; slow drift is without meaning.
+        `(T, CELLS, CELLS, 2)` float32 in cells, relative to the first reference frame; slow drift has no meaning.
     """
     stream = FlowStream(len(frames), fps, config)
     parts = []
@@ -219,12 +159,12 @@ def measure(
 
 
 def join(before: Cells, here: Cells) -> Cells:
-    """Moves a stretch's displacements so that they go on from those before it.
+    """Shifts a stretch's displacements so that they continue those before it.
 
-    The stretch is moved by the median difference on the frames that both have, over which one fades into the other.
+    The shift is the median difference on the shared frames; over these, one fades into the other.
 
     Args:
-        before: `(K, CELLS, CELLS, 2)` what is known of the stretch's first K frames; K = 0 for the first stretch.
+        before: `(K, CELLS, CELLS, 2)` the known displacements of the stretch's first K frames; K = 0 at the start.
         here: `(L, CELLS, CELLS, 2)` against the stretch's own reference.
 
     Returns:

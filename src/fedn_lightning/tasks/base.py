@@ -18,8 +18,8 @@ from fedn_lightning.datamodules.emotions import CLASSES, EmotionScheme
 from fedn_lightning.datamodules.splits import known, marks_of
 from fedn_lightning.datasets.base import GENERATED
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
-from fedn_lightning.models.encoder import FrameEncoder
-from fedn_lightning.tasks.encoding import EncoderConfig
+from fedn_lightning.models.checkpoints import describe_mismatches
+from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
 
 if TYPE_CHECKING:
     from fedn_lightning.datamodules.detection import DetectionDataModule
@@ -92,16 +92,9 @@ class VideoTask(lightning.LightningModule):
         Raises:
             CheckpointError: naming the first parameters that are missing or of another shape.
         """
-        own, given = self.state_dict(), checkpoint["state_dict"]
-        wrong = [
-            f"{name} is {tuple(given[name].shape) if name in given else 'missing'} there and {tuple(value.shape)} here"
-            for name, value in own.items()
-            if name not in given or given[name].shape != value.shape
-        ]
-        if wrong:
-            more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
+        if what := describe_mismatches(self.state_dict(), checkpoint["state_dict"]):
             msg = (
-                f"The checkpoint does not fit the configured network: {'; '.join(wrong[:3])}{more}. "
+                f"The checkpoint does not fit the configured network: {what}. "
                 f"Use the config.yaml of the run it comes from."
             )
             raise CheckpointError(msg)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,9 @@ from fedn_lightning.datamodules.emotions import EmotionScheme
 from fedn_lightning.errors import CheckpointError
 from fedn_lightning.events import DetectionRecord, FloatArray
 from fedn_lightning.metrics.functional.operating_point import OperatingPoint, choose_thresholds
-from fedn_lightning.models.anchors import Slots, assign
+from fedn_lightning.models.anchors import Anchors, AssignmentConfig, assign
 from fedn_lightning.models.checkpoints import OLD_WEIGHTS
+from fedn_lightning.models.encoder import EncoderConfig, encode_windows
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.head import HeadOutput
 from fedn_lightning.models.losses import DetectionLoss
@@ -31,7 +31,6 @@ from fedn_lightning.models.postprocessing import (
     propose,
 )
 from fedn_lightning.tasks.base import CorpusTask, OptimiserConfig, configure
-from fedn_lightning.tasks.encoding import EncoderConfig, encode_windows
 from fedn_lightning.tasks.record import build_record, compute_scores, logged_scores
 
 
@@ -73,21 +72,6 @@ class Proposals(Metric):
 Batch = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class AssignmentConfig:
-    """Which slots must find a truth; see :func:`fedn_lightning.models.anchors.assign`.
-
-    Attributes:
-        positive_iou: an anchor above it is positive (0.5, mark A).
-        negative_iou: an anchor below it is negative, between both ignored (0.4, A).
-        force_best: each truth's best anchor is positive whatever its IoU (O).
-    """
-
-    positive_iou: float = 0.5
-    negative_iou: float = 0.4
-    force_best: bool = True
-
-
 class DetectionTask(CorpusTask):
     """Trains FEDN on windows and scores it on whole videos.
 
@@ -101,7 +85,7 @@ class DetectionTask(CorpusTask):
         encoder: the frame encoder.
         network: sizes and variants of FEDN.
         loss: weights and variants of the joint loss.
-        assignment: which slots must find a truth.
+        assignment: which anchors must find a truth.
         inference: how proposals become events.
         optimiser: AdamW and its schedule.
         emotion_scheme: that of the data; its classes are what the network recognises.
@@ -110,12 +94,12 @@ class DetectionTask(CorpusTask):
 
     def __init__(
         self,
-        encoder: EncoderConfig = EncoderConfig(),  # noqa: B008 (frozen, so sharing these is safe)
-        network: NetworkConfig = NetworkConfig(),  # noqa: B008
-        loss: DetectionLoss = DetectionLoss(),  # noqa: B008
+        encoder: EncoderConfig = EncoderConfig(),
+        network: NetworkConfig = NetworkConfig(),
+        loss: DetectionLoss = DetectionLoss(),
         assignment: AssignmentConfig = AssignmentConfig(),
-        inference: InferenceConfig = InferenceConfig(),  # noqa: B008
-        optimiser: OptimiserConfig = OptimiserConfig(),  # noqa: B008
+        inference: InferenceConfig = InferenceConfig(),
+        optimiser: OptimiserConfig = OptimiserConfig(),
         emotion_scheme: EmotionScheme = "3",
         recognise: bool = True,
     ) -> None:
@@ -130,7 +114,7 @@ class DetectionTask(CorpusTask):
         self.record: DetectionRecord | None = None
         self.scores: dict[str, float] = {}
         self.point: OperatingPoint | None = None
-        self._slots: dict[int, Slots] = {}
+        self._anchors: dict[int, Anchors] = {}
 
     @property
     def has_motion(self) -> bool:
@@ -145,23 +129,17 @@ class DetectionTask(CorpusTask):
         output: HeadOutput = self.network(features)
         return output
 
-    def slots(self, window: int) -> Slots:
-        """The slots of a window of that many frames, on this module's device."""
-        if window not in self._slots:
-            self._slots[window] = self.network.slots(window).to(self.device)
-        return self._slots[window]
+    def anchors(self, window: int) -> Anchors:
+        """The anchors of a window of that many frames, on this module's device."""
+        if window not in self._anchors:
+            self._anchors[window] = self.network.anchors(window).to(self.device)
+        return self._anchors[window]
 
     def losses(self, batch: Batch, output: HeadOutput) -> dict[str, Tensor]:
         """The parts of the joint loss and their sum, for the batch's truths."""
         window = (batch["features"] if "features" in batch else batch["frames"]).shape[1]
-        slots, truths = self.slots(window), truths_of(batch)
-        rule = dataclasses.asdict(self.assignment)
-        return self.loss(
-            output,
-            slots,
-            assign(slots, truths.interval, truths.present, truths.whole, **rule, end_known=truths.end_known),
-            truths,
-        )
+        anchors, truths = self.anchors(window), truths_of(batch)
+        return self.loss(output, anchors, assign(anchors, truths, self.assignment), truths)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The joint loss of a batch."""
@@ -246,7 +224,7 @@ class DetectionTask(CorpusTask):
     def _propose(self, batch: Batch, output: HeadOutput) -> None:
         window = (batch["features"] if "features" in batch else batch["frames"]).shape[1]
         where = (batch["video"], batch["start"], batch["speed"])
-        self.proposals.update(propose(output, self.slots(window), *where, self.inference.per_window))
+        self.proposals.update(propose(output, self.anchors(window), *where, self.inference.per_window))
 
     def _record(self, stage: str) -> DetectionRecord:
         """The events of all videos of a stage, in source frames, beside their truths."""

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.tasks.base import OptimiserConfig, configure
-from fedn_lightning.tasks.encoding import EncoderConfig
 
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 """AffectNet's classes in the order of their number."""
@@ -32,8 +32,8 @@ class EncoderTask(lightning.LightningModule):
 
     def __init__(
         self,
-        encoder: EncoderConfig = EncoderConfig(frozen=False),  # noqa: B008 (frozen dataclass, so sharing it is safe)
-        optimiser: OptimiserConfig = OptimiserConfig(),  # noqa: B008
+        encoder: EncoderConfig = EncoderConfig(frozen=False),
+        optimiser: OptimiserConfig = OptimiserConfig(),
         affect_weight: float = 1.0,
         label_smoothing: float = 0.1,
     ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,48 +16,13 @@ from fedn_lightning.datamodules.recognition import RecognitionDataModule
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray, IntArray
 from fedn_lightning.metrics.recognition import SpotThenRecogniseScore
+from fedn_lightning.models.encoder import EncoderConfig
+from fedn_lightning.models.losses import RecognitionLoss
 from fedn_lightning.models.recogniser import Recogniser, RecogniserConfig
 from fedn_lightning.tasks.base import CorpusTask, OptimiserConfig, configure
 from fedn_lightning.tasks.detection import Proposals
-from fedn_lightning.tasks.encoding import EncoderConfig
 
 Batch = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class RecognitionLoss:
-    """Cross-entropy over the emotion classes (O).
-
-    Attributes:
-        balance: 0 counts every expression alike, 1 every class; between, an expression of a class of `n`
-            weighs as `n ** -balance`.
-        label_smoothing: of the targets.
-    """
-
-    balance: float = 0.5
-    label_smoothing: float = 0.1
-
-    def __call__(self, logits: Tensor, emotion: Tensor, class_weights: Tensor) -> Tensor:
-        """The mean loss of a batch.
-
-        Args:
-            logits: `(B, C)`.
-            emotion: `(B,)` int64 classes; those below 0 are left out.
-            class_weights: `(C,)` of :meth:`class_weights`.
-        """
-        known = emotion >= 0
-        if not known.any():
-            return logits.sum() * 0
-        return F.cross_entropy(logits[known], emotion[known], class_weights, label_smoothing=self.label_smoothing)
-
-    def class_weights(self, counts: Tensor) -> Tensor:
-        """Weights `(C,)` of classes that occur `counts` `(C,)` times; their mean over the classes that occur is 1.
-
-        >>> RecognitionLoss(balance=1.0).class_weights(torch.tensor([10, 40, 0]))
-        tensor([1.6000, 0.4000, 0.0000])
-        """
-        weights = counts.clamp(min=1).float() ** -self.balance * (counts > 0)
-        return weights / weights[counts > 0].mean()
 
 
 class RecognitionTask(CorpusTask):
@@ -81,10 +45,10 @@ class RecognitionTask(CorpusTask):
 
     def __init__(
         self,
-        encoder: EncoderConfig = EncoderConfig(),  # noqa: B008 (frozen, so sharing these is safe)
-        network: RecogniserConfig = RecogniserConfig(),  # noqa: B008
+        encoder: EncoderConfig = EncoderConfig(),
+        network: RecogniserConfig = RecogniserConfig(),
         loss: RecognitionLoss = RecognitionLoss(),
-        optimiser: OptimiserConfig = OptimiserConfig(),  # noqa: B008
+        optimiser: OptimiserConfig = OptimiserConfig(),
         emotion_scheme: EmotionScheme = "3",
     ) -> None:
         super().__init__(encoder, emotion_scheme)

@@ -24,7 +24,7 @@ from fedn_lightning.baselines.flow.spotter import (
 )
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EventTable
-from fedn_lightning.motion.flow import EYES_APART, REGIONS
+from fedn_lightning.motion.regions import EYES_APART, REGIONS
 
 MACRO, MICRO = 0, 1
 

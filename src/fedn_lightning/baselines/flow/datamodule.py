@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EventTable, FloatArray
-from fedn_lightning.motion.cache import MotionCache
+from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.video.store import StoredVideo
 
@@ -81,7 +81,7 @@ class MotionDataModule(DetectionDataModule):
         self,
         corpus: CorpusConfig,
         crops: CropConfig,
-        motion: MotionConfig = MotionConfig(),  # noqa: B008 (frozen, so sharing it is safe)
+        motion: MotionConfig = MotionConfig(),
         test_subject: str | int | list[str | int] = [],  # noqa: B006 (never changed; jsonargparse shows it as the default)
         val_subject: int | list[str | int] = 0,
         seed: int = 0,

@@ -13,8 +13,8 @@ import numpy as np
 
 from fedn_lightning.events import FloatArray, IntArray
 from fedn_lightning.models.postprocessing import nms
-from fedn_lightning.motion.filters import baseline, low_pass
-from fedn_lightning.motion.flow import EYES_APART
+from fedn_lightning.motion.features import baseline, low_pass
+from fedn_lightning.motion.regions import EYES_APART
 
 
 def peaks(curve: FloatArray, least: float) -> IntArray:

@@ -26,8 +26,7 @@ from fedn_lightning.baselines.flow.spotter import (
 from fedn_lightning.datamodules.emotions import EmotionScheme
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, FloatArray, IntArray
-from fedn_lightning.motion.flow import REGIONS
-from fedn_lightning.motion.head import HeadModel, without_head
+from fedn_lightning.motion.regions import REGIONS, HeadModel, without_head
 from fedn_lightning.tasks.base import VideoTask
 from fedn_lightning.tasks.record import build_record, compute_scores, logged_scores
 

@@ -18,10 +18,9 @@ from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntA
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.models.attention import gather_segments
-from fedn_lightning.models.encoder import FrameEncoder
+from fedn_lightning.models.encoder import FrameEncoder, encode_windows
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
-from fedn_lightning.motion.cache import MotionCache
-from fedn_lightning.motion.features import displacements
+from fedn_lightning.motion.features import MotionCache, displacements
 from fedn_lightning.reports.clips import Clips, data_uri, read_crops
 from fedn_lightning.reports.html.skeleton import Markup, missing, paragraph, section
 from fedn_lightning.reports.html.strips import describe
@@ -29,7 +28,6 @@ from fedn_lightning.reports.html.timelines import moment
 from fedn_lightning.reports.motion_picture import motion_picture
 from fedn_lightning.results.names import BEST
 from fedn_lightning.results.run_scores import RunFiles
-from fedn_lightning.tasks.encoding import encode_windows
 from fedn_lightning.video.store import StoredVideo
 
 SPREAD = (0.1, 0.9)
