@@ -11,13 +11,15 @@ import av
 import numpy as np
 import pytest
 
+from fedn_lightning.datasets.eaf import read_eaf
+from fedn_lightning.datasets.elan import coded_events as read_back
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EventTable
 from fedn_lightning.inference.config import GENERATED_NOTE
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections, FaceTrack
 from fedn_lightning.inference.reliability import UnreliableSpan
 from fedn_lightning.inference.timeline import MOST_ROWS, draw
-from fedn_lightning.inference.writers import Settings, finished, without_overlap, write_events, write_outputs
+from fedn_lightning.inference.writers import Settings, coded_events, finished, write_events, write_outputs
 from fedn_lightning.results import Names, read_events
 from lookalikes.movies import numbered, write_movie
 
@@ -76,7 +78,7 @@ def test_times_count_from_the_start_of_the_file(found, tmp_path):
         first = next(csv.DictReader(file))
     assert (first["onset"], first["start_seconds"], first["start_timecode"]) == ("11", "0.9833", "00:00:00.983")
     document = Eaf(str(write_events(late, tmp_path / "e.eaf", "elan")))
-    assert document.get_annotation_data_for_tier("macro") == [(983, 1983, "positive 0.80")]
+    assert document.get_annotation_data_for_tier("macro") == [(983, 1983, "positive")]
     assert late.duration == pytest.approx(found.duration)
     assert late.plot().axes[0].get_xlim() == pytest.approx((0.65, 3.65))
 
@@ -120,14 +122,19 @@ def test_elan_tiers_hold_every_expression_and_no_overlap(found, tmp_path):
     from pympi.Elan import Eaf
 
     document = Eaf(str(write_events(found, tmp_path / "out" / "e.eaf", "elan")))
-    assert set(document.get_tier_names()) == {"macro", "macro 2", "micro"}
-    assert document.get_annotation_data_for_tier("macro") == [(333, 1333, "positive 0.80")]
-    assert document.get_annotation_data_for_tier("macro 2") == [(1267, 2333, "surprise 0.55")]
-    assert document.get_annotation_data_for_tier("micro") == [(1683, 2000, "negative 0.62")]
+    names = [
+        f"{tier}{text}" for tier in ("macro", "macro 2", "micro") for text in ("", " confidence", " emotion confidence")
+    ]
+    assert sorted(document.get_tier_names()) == sorted(names)
+    assert document.get_ref_annotation_data_for_tier("macro confidence")[0][:3] == (333, 1333, "0.8")
+    assert document.get_annotation_data_for_tier("macro") == [(333, 1333, "positive")]
+    assert document.get_annotation_data_for_tier("macro 2") == [(1267, 2333, "surprise")]
+    assert document.get_annotation_data_for_tier("micro") == [(1683, 2000, "negative")]
     (media,) = document.get_linked_files()
     assert media["MEDIA_URL"] == (tmp_path / "v.mp4").as_uri()
     assert media["RELATIVE_MEDIA_URL"] == "../v.mp4"
-    assert [len(row) for row in without_overlap(list(found))] == [2, 1]
+    assert set(dict(document.get_cv_entries("emotion"))) == {"emotion0", "emotion1", "emotion2"}
+    assert read_back(read_eaf(tmp_path / "out" / "e.eaf")) == coded_events(found)
     assert not list((tmp_path / "out").glob("*.bak"))
 
 

@@ -19,6 +19,7 @@ READERS: dict[str, str] = {
     "samm_lv": "fedn_lightning.datasets.samm_lv:read_samm_lv",
     "smic": "fedn_lightning.datasets.smic:read_smic",
     "csv": "fedn_lightning.datasets.table:read_csv",
+    "elan": "fedn_lightning.datasets.elan:read_elan",
 }
 """Name of a corpus in configurations -> its reader, imported when it is needed."""
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mimetypes
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from fedn_lightning.events import EXPRESSION_TYPES
+from fedn_lightning.datasets.eaf import CodedEvent, write_eaf
 from fedn_lightning.inference.decoding import FaceChoice
-from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, DetectedExpression, Detections
+from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections
 from fedn_lightning.utils.files import write_atomically, write_json
 from fedn_lightning.video.store import fingerprint
 
@@ -159,10 +157,7 @@ def _without_expressions(detections: Detections) -> dict[str, Any]:
 
 
 def write_elan(path: str | Path, detections: Detections) -> Path:
-    """Writes an `.eaf` file with the video linked: a tier for macro-, one for micro-expressions, for every face.
-
-    An annotation reads `emotion confidence`, e.g. `positive 0.83`. ELAN allows no overlap within a tier, so an
-    expression that overlaps the one before it goes to a further tier, `macro 2` and so on. Times are in milliseconds.
+    """Writes an `.eaf` file with the video linked; see :func:`fedn_lightning.datasets.eaf.write_eaf` for its tiers.
 
     Args:
         path: the file; it appears whole or not at all.
@@ -171,28 +166,31 @@ def write_elan(path: str | Path, detections: Detections) -> Path:
     Returns:
         `path`.
     """
-    from pympi.Elan import Eaf
-
-    document = Eaf(author="fedn-lightning")
-    video = Path(detections.video).resolve()
-    kind = mimetypes.guess_type(video.name)[0] or "video/*"
-    document.add_linked_file(video.as_uri(), relpath=_relative(video, Path(path)), mimetype=kind)
-    document.remove_tier("default")
-    for name, expressions in tiers(detections):
-        document.add_tier(name)
-        for e in expressions:
-            start, end = round(1000 * e.start_seconds), round(1000 * e.end_seconds)
-            document.add_annotation(name, start, max(end, start + 1), f"{e.emotion or e.type} {e.confidence:.2f}")
+    spans = {}
     if detections.unreliable:
-        document.add_tier("unreliable")
-        for spans in without_overlapping_spans(detections):
-            document.add_annotation("unreliable", *spans)
+        spans["unreliable"] = list(without_overlapping_spans(detections))
     if detections.generated_only:
-        document.add_tier("warning")
-        document.add_annotation(
-            "warning", 0, max(1, round(1000 * float(detections.seconds_at(detections.n_frames)))), GENERATED_ONLY
+        end = max(1, round(1000 * float(detections.seconds_at(detections.n_frames))))
+        spans["warning"] = [(0, end, GENERATED_ONLY)]
+    return write_eaf(path, detections.video, coded_events(detections), detections.emotions, spans)
+
+
+def coded_events(detections: Detections) -> list[CodedEvent]:
+    """The expressions in milliseconds, as they go into a file for ELAN; people are named where there are several."""
+    return [
+        CodedEvent(
+            start_ms=round(1000 * e.start_seconds),
+            end_ms=max(round(1000 * e.end_seconds), round(1000 * e.start_seconds) + 1),
+            type=e.type,
+            emotion=e.emotion or "",
+            person=f"face {e.face}" if len(detections.faces) > 1 else "",
+            attributes={
+                "confidence": f"{e.confidence:.6g}",
+                **({"emotion confidence": f"{e.emotion_confidence:.6g}"} if e.emotion else {}),
+            },
         )
-    return write_atomically(path, lambda temporary: _save(document, temporary))
+        for e in detections
+    ]
 
 
 def without_overlapping_spans(detections: Detections) -> Iterator[tuple[int, int, str]]:
@@ -203,43 +201,3 @@ def without_overlapping_spans(detections: Detections) -> Iterator[tuple[int, int
         if end > max(start, last):
             yield max(start, last), end, span.reason
             last = end
-
-
-def tiers(detections: Detections) -> Iterator[tuple[str, list[DetectedExpression]]]:
-    """Names of the tiers and their expressions; a tier without expressions is included."""
-    for face in detections.faces:
-        for kind in EXPRESSION_TYPES:
-            name = kind if len(detections.faces) == 1 else f"face {face.number} {kind}"
-            mine = [e for e in detections if e.face == face.number and e.type == kind]
-            for number, row in enumerate(without_overlap(mine), start=1):
-                yield name if number == 1 else f"{name} {number}", row
-
-
-def without_overlap(expressions: Sequence[DetectedExpression]) -> list[list[DetectedExpression]]:
-    """Shares expressions out to as few rows as need be, at least one, so that none overlaps within a row.
-
-    Args:
-        expressions: by start.
-    """
-    rows: list[list[DetectedExpression]] = [[]]
-    for e in expressions:
-        free = next((row for row in rows if not row or _end(row[-1]) <= round(1000 * e.start_seconds)), None)
-        if free is None:
-            rows.append([e])
-        else:
-            free.append(e)
-    return rows
-
-
-def _end(e: DetectedExpression) -> int:
-    return max(round(1000 * e.end_seconds), round(1000 * e.start_seconds) + 1)
-
-
-def _relative(video: Path, file: Path) -> str:
-    """The video as seen from the file, by which ELAN finds it when both were moved."""
-    return Path(os.path.relpath(video, file.resolve().parent)).as_posix()  # Path.relative_to walks up from 3.12 on
-
-
-def _save(document: object, temporary: Path) -> None:
-    temporary.unlink()  # the library would keep the empty file as a backup
-    document.to_file(str(temporary))  # type: ignore[attr-defined]
