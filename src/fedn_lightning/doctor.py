@@ -469,8 +469,7 @@ def pyav(film: Path) -> Finding:
 def face_finder() -> Finding:
     """Looks for the face in a picture of a generated one, by OpenCV's cascades."""
     try:
-        from fedn_lightning.video.faces import find_faces
-        from fedn_lightning.video.sample_face import sample_face
+        from fedn_lightning.video.faces import find_faces, sample_face
 
         faces = len(find_faces(sample_face().mean(axis=2).astype(np.uint8)))
     except (ImportError, AttributeError, RuntimeError) as error:  # errors of OpenCV are among these

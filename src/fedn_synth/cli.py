@@ -20,7 +20,7 @@ def synth(argv: list[str]) -> int:
     """
     from fedn_synth.plan.presets import PRESETS
     from fedn_synth.renderers import Faces
-    from fedn_synth.write.encode import Form
+    from fedn_synth.write.output import Form
 
     parser = argparse.ArgumentParser(
         prog="fedn data synth",
@@ -104,7 +104,7 @@ def moments(argv: list[str]) -> int:
     parser.add_argument("--size", type=int, default=128, help="side of the crops in pixels (default: 128)")
     parser.add_argument("--faces", choices=("2d", "3d"), default="2d", help="painted flat or heads of a mesh")
     options = parser.parse_args(argv)
-    from fedn_synth.write.moments import MomentsJob, write_moments
+    from fedn_synth.write.stills import MomentsJob, write_moments
 
     job = MomentsJob(options.seed, options.identities, options.size, options.faces)
     print(f"{options.out}: {write_moments(options.out, job)} expressions of {options.identities} people.")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import ConfigError
 from fedn_synth.face.identity import Identity
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.plan.distractors import Conditions
 
 Faces = Literal["2d", "3d"]

@@ -17,8 +17,8 @@ from fedn_lightning.video.alignment import eye_transform
 from fedn_lightning.video.faces import find_face, find_video_face
 from fedn_lightning.video.tracking import HeadTracker, settled, transforms
 from fedn_synth.face.anatomy import LANDMARK_INDEX
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.muscles import AU_INDEX
-from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.plan import distractors
 from lookalikes.faces import actor
 

@@ -24,7 +24,7 @@ from fedn_lightning.inference.detector import Detector
 from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from lookalikes.faces import actor
 from lookalikes.movies import write_movie
 

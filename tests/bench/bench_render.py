@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from fedn_synth.face.identity import Identity
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.muscles import AU_CODES, AU_INDEX, EMOTION_UNITS
 from fedn_synth.face.renderer import FaceRenderer
-from fedn_synth.face.tracks import FaceTracks
 
 FRAMES = 600
 IDENTITIES = 12

@@ -20,7 +20,7 @@ from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.readers import DecordSource, open_video
 from fedn_lightning.video.store import ClipStore
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from lookalikes.faces import actor
 from lookalikes.movies import write_movie
 

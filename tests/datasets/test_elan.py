@@ -9,7 +9,7 @@ from fedn_lightning.datasets import read
 from fedn_lightning.datasets.eaf import CodedEvent, read_eaf, write_eaf
 from fedn_lightning.datasets.elan import TierMap, coded_events, frame_at, read_tier_map, unmapped
 from fedn_lightning.errors import AnnotationError, ConfigError, CorpusNotFoundError
-from fedn_lightning.video.timeline import Timeline
+from fedn_lightning.video.containers import Timeline
 from lookalikes.movies import numbered, write_movie
 
 MACRO = CodedEvent(200, 1000, "macro", "Happiness", attributes={"apex": "0.52", "action_units": "6+12"})

@@ -21,7 +21,7 @@ from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.models.postprocessing import events_of_video, propose
 from fedn_lightning.tasks.detection import DetectionTask
-from fedn_lightning.video.sample_face import moving_face
+from fedn_lightning.video.faces import moving_face
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 WINDOW, SIZE = 64, 48

@@ -19,7 +19,7 @@ from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.tasks.detection import DetectionTask
 from fedn_lightning.video.prepare import prepare
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from lookalikes.faces import actor
 from lookalikes.movies import Image, write_movie
 

@@ -13,7 +13,7 @@ from fedn_synth.plan.corpus_plan import Scene, plan_corpus
 from fedn_synth.plan.distractors import ORDINARY
 from fedn_synth.plan.presets import find_preset
 from fedn_synth.plan.video_plan import VideoPlan, plan_video
-from fedn_synth.write import truth
+from fedn_synth.write import annotation
 
 EMOTIONS = ("negative", "positive", "surprise")
 
@@ -23,9 +23,9 @@ def write_generated_truth(root: Path, seed: int = 0) -> list[tuple[Scene, VideoP
     preset = find_preset("tiny")
     plans = [(scene, plan_video(scene, preset, seed, ORDINARY)) for scene in plan_corpus(preset, seed)]
     expressions = {scene.index: plan.expressions for scene, plan in plans}
-    truth.write_expressions(root / FOLDER, [scene for scene, _ in plans], expressions)
+    annotation.write_expressions(root / FOLDER, [scene for scene, _ in plans], expressions)
     for scene, plan in plans:
-        truth.write_video_truth(root / FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", plan)
+        annotation.write_video_truth(root / FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", plan)
     return plans
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from lookalikes.faces import actor
 
 

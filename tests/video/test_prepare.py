@@ -14,7 +14,7 @@ from fedn_lightning.video.alignment import canonical_eyes
 from fedn_lightning.video.media import probe
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.store import ArrayWriter, ClipStore
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from lookalikes.faces import eyes_of
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 

@@ -6,8 +6,8 @@ from fedn_lightning.video.alignment import canonical_eyes
 from fedn_lightning.video.faces import find_face
 from fedn_lightning.video.tracking import HeadTracker, settled, similarity, smooth, transforms
 from fedn_synth.face.anatomy import LANDMARK_INDEX
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.muscles import AU_INDEX
-from fedn_synth.face.tracks import FaceTracks
 from lookalikes.faces import eyes_of
 
 N, SIZE, STEP = 90, 128, 2

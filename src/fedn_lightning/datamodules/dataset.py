@@ -18,7 +18,7 @@ from fedn_lightning.events import EventTable
 from fedn_lightning.models.anchors import Truths
 from fedn_lightning.motion.features import mirrored
 from fedn_lightning.utils.arrays import StoredArray
-from fedn_lightning.video.decoded import DecodedCrops
+from fedn_lightning.video.readers import DecodedCrops
 
 Sample = dict[str, Any]
 

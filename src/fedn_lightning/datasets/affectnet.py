@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from fedn_lightning.datasets.layout import not_found
+from fedn_lightning.datasets.release import not_found
 from fedn_lightning.errors import AnnotationError
 from fedn_lightning.video.media import IMAGE_SUFFIXES
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fedn_lightning.datasets.base import Annotation, PastEnd, RepairLog, TypeSource, UnusableRows, to_corpus
-from fedn_lightning.datasets.layout import find_folder, find_table, not_found
-from fedn_lightning.datasets.spreadsheet import Row, pad, read_sheet
+from fedn_lightning.datasets.release import Row, find_folder, find_table, not_found, pad, read_sheet
 from fedn_lightning.errors import AnnotationError, VideoError
 from fedn_lightning.events import Corpus, ExpressionType, Video
 from fedn_lightning.utils.validation import as_number, as_text, check_choice

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fedn_lightning.datasets.base import Annotation, PastEnd, RepairLog, TypeSource, UnusableRows, to_corpus
-from fedn_lightning.datasets.layout import find_parents, find_table, matching, not_found, open_folder
-from fedn_lightning.datasets.spreadsheet import read_table
+from fedn_lightning.datasets.release import find_parents, find_table, matching, not_found, open_folder, read_table
 from fedn_lightning.events import Corpus, ExpressionType, Video
 from fedn_lightning.utils.validation import as_number, as_text, check_choice
 

@@ -15,7 +15,7 @@ from fedn_lightning.datasets.base import (
     UnusableRows,
     to_corpus,
 )
-from fedn_lightning.datasets.layout import not_found
+from fedn_lightning.datasets.release import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
 from fedn_lightning.utils.delimited import open_table, read_rows

@@ -24,8 +24,8 @@ from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN
 from fedn_lightning.motion.features import MotionStream
 from fedn_lightning.utils.files import write_atomically, write_json
+from fedn_lightning.video.faces import moving_face
 from fedn_lightning.video.prepare import Align
-from fedn_lightning.video.sample_face import moving_face
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 """What the optional extra `onnx` installs."""

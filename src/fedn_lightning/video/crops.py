@@ -19,8 +19,8 @@ from fedn_lightning.errors import FaceNotFoundError, StoreError
 from fedn_lightning.events import Video
 from fedn_lightning.video.alignment import Box, Face, box_transform, crop, eye_transform
 from fedn_lightning.video.faces import BOX_EYES, find_face, find_video_face
-from fedn_lightning.video.frame_source import Frames, FrameSource
 from fedn_lightning.video.landmarks import read_eyes
+from fedn_lightning.video.media import Frames, FrameSource
 from fedn_lightning.video.pyav import PyAVSource, Thinning, scan, scan_fast
 from fedn_lightning.video.readers import FolderSource
 from fedn_lightning.video.store import ArrayWriter, CropSpec, fingerprint, spec_record, write_link
@@ -77,7 +77,7 @@ class FaceScan:
 
     Attributes:
         times: seconds of each frame where they are uneven, else None.
-        start: seconds at which the first frame is shown, see :class:`~fedn_lightning.video.timeline.Timeline`.
+        start: seconds at which the first frame is shown, see :class:`~fedn_lightning.video.containers.Timeline`.
         numbers: frame numbers of `pictures`.
         pictures: grey pictures spread over the video.
         tracker: has followed the head, if that is wanted.

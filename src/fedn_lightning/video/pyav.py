@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import VideoError
-from fedn_lightning.video.containers import decoded, opened, packets
-from fedn_lightning.video.frame_source import Frames, check_range
-from fedn_lightning.video.timeline import Clock, Timeline
+from fedn_lightning.video.containers import Clock, Timeline, decoded, opened, packets
+from fedn_lightning.video.media import Frames, check_range
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class PyAVSource:
         return self._indexed().width
 
     def frames(self, start: int, stop: int) -> Frames:
-        """Frames `[start, stop)`; see :class:`~fedn_lightning.video.frame_source.FrameSource`."""
+        """Frames `[start, stop)`; see :class:`~fedn_lightning.video.media.FrameSource`."""
         index = self._indexed()
         check_range(self.path, start, stop, len(index.stamps))
         out = np.empty((stop - start, index.height, index.width, 3), np.uint8)

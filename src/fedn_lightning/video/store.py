@@ -25,9 +25,8 @@ import numpy.typing as npt
 from fedn_lightning.errors import StoreError
 from fedn_lightning.utils.arrays import StoredArray, unmap_all
 from fedn_lightning.video import timing
-from fedn_lightning.video.decoded import DecodedCrops
-from fedn_lightning.video.frame_source import Frames
-from fedn_lightning.video.readers import open_video
+from fedn_lightning.video.media import Frames
+from fedn_lightning.video.readers import DecodedCrops, open_video
 
 FORMAT = 3
 """Version of the record; a store of another version is built again."""

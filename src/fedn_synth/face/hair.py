@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fedn_synth.face.anatomy import Anatomy
-from fedn_synth.face.canvas import Canvas, Float32Array, Uint8Array, ramp
+from fedn_synth.face.anatomy import Anatomy, Canvas, Float32Array, Uint8Array, ramp
 
 Outline = list[tuple[float, float]]
 

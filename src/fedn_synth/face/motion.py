@@ -1,21 +1,86 @@
-"""Where every point of the picture comes from in one frame: skin moved by muscles, then the head moved as a whole."""
+"""What a face does over time, and where every point of the picture comes from in one frame."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fedn_synth.face.anatomy import Anatomy
-from fedn_synth.face.canvas import Canvas, Float32Array, Uint8Array, ramp
+from fedn_synth.face.anatomy import Anatomy, Canvas, Float32Array, Uint8Array, ramp
 from fedn_synth.face.muscles import AU_CODES, half_fields
 from fedn_synth.face.skin import head_relief
-from fedn_synth.face.tracks import FaceTracks
+
+FRAME_SHAPES: Final[dict[str, tuple[int, ...]]] = {
+    "action_units": (len(AU_CODES), 2),
+    "blink": (),
+    "gaze": (2,),
+    "speech": (2,),
+    "swallow": (),
+    "pose": (6,),
+    "light": (3,),
+}
+"""Shape of one frame of every track."""
+
+
+@dataclass(frozen=True)
+class FaceTracks:
+    """The behaviour of one face over `T` frames; every track is float32 with time first.
+
+    Attributes:
+        action_units: `(T, len(AU_CODES), 2)`, intensity 0 to 1 of a unit in the person's own left (index 0, on the
+            right of the picture) and right half; 1 is FACS level E.
+        blink: `(T,)`, closure of both lids, 0 open to 1 shut.
+        gaze: `(T, 2)`, horizontal (positive to the right of the picture) and vertical (positive up), -1 to 1.
+        speech: `(T, 2)`, jaw opening and lip rounding, 0 to 1, of speech-like movement; never an expression.
+        swallow: `(T,)`, 0 to 1, chin and larynx rise.
+        pose: `(T, 6)`, translation x and y in pixels (right and down), roll, yaw and pitch in degrees (clockwise,
+            to the right of the picture, and down are positive), and scale around 1.
+        light: `(T, 3)`, gain around 1, horizontal gradient and colour temperature (positive is warm), both -1 to 1.
+
+    Raises:
+        ValueError: if a track does not have its shape, or not as many frames as the others.
+    """
+
+    action_units: Float32Array
+    blink: Float32Array
+    gaze: Float32Array
+    speech: Float32Array
+    swallow: Float32Array
+    pose: Float32Array
+    light: Float32Array
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            expected = (len(self.blink), *FRAME_SHAPES[field.name])
+            if getattr(self, field.name).shape != expected:
+                msg = f"Track {field.name!r} must have shape {expected}, got {getattr(self, field.name).shape}."
+                raise ValueError(msg)
+
+    def __len__(self) -> int:
+        return len(self.blink)
+
+    def __getitem__(self, frames: slice) -> Self:
+        """The tracks of a range of frames; arrays are views."""
+        return type(self)(**{field.name: getattr(self, field.name)[frames] for field in fields(self)})
+
+    @classmethod
+    def neutral(cls, n_frames: int) -> Self:
+        """A motionless neutral face looking into the camera under even light; the arrays are the caller's to fill.
+
+        >>> FaceTracks.neutral(3).pose[0].tolist()
+        [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+        """
+        still = cls(**{name: np.zeros((n_frames, *shape), np.float32) for name, shape in FRAME_SHAPES.items()})
+        still.pose[:, 5] = 1
+        still.light[:, 0] = 1
+        return still
+
 
 Transform = npt.NDArray[np.float64]
 """`(2, 3)`, an affine map of points `(x, y)`."""

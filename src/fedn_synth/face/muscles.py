@@ -11,8 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from fedn_synth.face.anatomy import SIDES, Anatomy
-from fedn_synth.face.canvas import Canvas, Float32Array, ramp
+from fedn_synth.face.anatomy import SIDES, Anatomy, Canvas, Float32Array, ramp
 
 
 class Pull(NamedTuple):
@@ -217,7 +216,7 @@ AU_NAMES: Final[dict[str, str]] = {
 """FACS code of every action unit, with its name."""
 
 AU_CODES: Final[tuple[str, ...]] = tuple(AU_NAMES)
-"""The codes in the order of the action-unit axis of :class:`~fedn_synth.face.tracks.FaceTracks`."""
+"""The codes in the order of the action-unit axis of :class:`~fedn_synth.face.motion.FaceTracks`."""
 
 AU_INDEX: Final[dict[str, int]] = {code: index for index, code in enumerate(AU_CODES)}
 """Position of a code on that axis."""

@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 import cv2
 import numpy as np
 
-from fedn_synth.face.anatomy import Anatomy
-from fedn_synth.face.canvas import Canvas, Float32Array, Uint8Array, ramp
+from fedn_synth.face.anatomy import Anatomy, Canvas, Float32Array, Uint8Array, ramp
 
 FINENESS: Final = 32
 """Openings are rounded to this share of a pixel, the precision with which images are sampled."""

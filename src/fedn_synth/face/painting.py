@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fedn_synth.face.anatomy import Anatomy
-from fedn_synth.face.canvas import Canvas, Float32Array, Uint8Array, ramp
+from fedn_synth.face.anatomy import Anatomy, Canvas, Float32Array, Uint8Array, ramp
 from fedn_synth.face.hair import paint_back_hair, paint_beard, paint_brows, paint_hair
 from fedn_synth.face.skin import Shading, head_relief, light
 

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fedn_synth.face.anatomy import LANDMARK_INDEX, SIDES, Anatomy
-from fedn_synth.face.canvas import Canvas, Float32Array, Uint8Array
+from fedn_synth.face.anatomy import LANDMARK_INDEX, SIDES, Anatomy, Canvas, Float32Array, Uint8Array
 from fedn_synth.face.hair import paint_glasses
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.motion import (
     FIELD_STEP,
     MOVES_NOTHING,
+    FaceTracks,
     HeadMotion,
     Transform,
     crop_positions,
@@ -29,7 +29,6 @@ from fedn_synth.face.muscles import AU_CODES
 from fedn_synth.face.openings import Eyeball, eye_opening, mouth_opening, paint_mouth_cavity
 from fedn_synth.face.painting import paint
 from fedn_synth.face.skin import furrow
-from fedn_synth.face.tracks import FaceTracks
 
 NOISE_TILES: Final = 3
 NOISE_MARGIN: Final = 96

@@ -10,8 +10,7 @@ from typing import Final, NamedTuple
 import cv2
 import numpy as np
 
-from fedn_synth.face.anatomy import Anatomy
-from fedn_synth.face.canvas import Canvas, Float32Array, Uint8Array, ramp
+from fedn_synth.face.anatomy import Anatomy, Canvas, Float32Array, Uint8Array, ramp
 from fedn_synth.face.muscles import half_weight
 
 

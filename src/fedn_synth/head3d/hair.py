@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_synth.face.identity import Hair
-from fedn_synth.head3d.mesh import Float32Array, IntArray
+from fedn_synth.head3d.mesh import Float32Array, IntArray, Uint8Array
 from fedn_synth.head3d.raster import rasterise
 
-Uint8Array = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 CENTRE: Final = np.array([0, 0.25, -0.75], np.float32)

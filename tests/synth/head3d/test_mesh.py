@@ -17,7 +17,7 @@ def test_rendering_imports_neither_torch_nor_the_package():
     code = """
 import sys
 from fedn_synth.face.identity import Identity
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.renderers import make_renderer
 picture = make_renderer("3d", Identity.sample(0)).render(FaceTracks.neutral(1), 0, 0)
 assert picture.std() > 20

@@ -6,8 +6,8 @@ import pytest
 
 from fedn_synth.face.anatomy import LANDMARK_INDEX
 from fedn_synth.face.identity import Identity
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.muscles import AU_INDEX
-from fedn_synth.face.tracks import FaceTracks
 from fedn_synth.head3d.renderer import HeadRenderer
 from fedn_synth.plan.corpus_plan import plan_corpus
 from fedn_synth.plan.expressions import draw_expression

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from fedn_synth.face.muscles import AU_CODES, AU_INDEX
-from fedn_synth.head3d.atlas import load_atlas
 from fedn_synth.head3d.shapes import (
     FACE_UNITS,
     FULL_MOTION,
@@ -15,7 +14,7 @@ from fedn_synth.head3d.shapes import (
     response,
     unit_shapes,
 )
-from fedn_synth.head3d.topology import load_topology
+from fedn_synth.head3d.topology import load_atlas, load_topology
 from support.heads import needs_anny
 
 

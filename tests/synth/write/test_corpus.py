@@ -9,7 +9,7 @@ import pytest
 
 from fedn_lightning.datasets.casme2 import read_casme2
 from fedn_lightning.errors import ConfigError
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from fedn_synth.write import corpus as write
 from fedn_synth.write.corpus import Job, render, write_corpus
 

@@ -9,7 +9,8 @@ import pytest
 from fedn_lightning.errors import ConfigError
 from fedn_synth.plan.corpus_plan import plan_corpus
 from fedn_synth.plan.presets import find_preset
-from fedn_synth.write.corpus import DEFAULTS, Job, begin_or_resume, render, settings, write_scene
+from fedn_synth.write.corpus import DEFAULTS, Job, render, settings, write_scene
+from fedn_synth.write.output import begin_or_resume
 from fedn_synth.write.stills import StillsJob, write_stills
 from support.heads import needs_anny
 

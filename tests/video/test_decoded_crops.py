@@ -9,16 +9,15 @@ from torch.utils.data import DataLoader, Dataset
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import ConfigError, StoreError
 from fedn_lightning.events import Corpus, Video
-from fedn_lightning.video import decoded
 from fedn_lightning.video import prepare as prepare_module
-from fedn_lightning.video.decoded import stretches
+from fedn_lightning.video import readers
 from fedn_lightning.video.media import probe
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.pyav import PyAVSource
-from fedn_lightning.video.readers import DecordSource, FolderSource
+from fedn_lightning.video.readers import DecordSource, FolderSource, stretches
 from fedn_lightning.video.store import ClipStore
 from fedn_lightning.video.verify import Verification
-from fedn_synth.face.tracks import FaceTracks
+from fedn_synth.face.motion import FaceTracks
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
 N, SIDE = 100, 112
@@ -143,7 +142,7 @@ def test_workers_decode_although_the_parent_has_read_before(stores, name):
 
 
 def test_only_a_few_videos_stay_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoded, "MOST_OPEN", 2)
+    monkeypatch.setattr(readers, "MOST_OPEN", 2)
     paths = [tmp_path / f"{i}.mp4" for i in range(3)]
     for path in paths:
         write_movie(path, (numbered(i, SIDE, SIDE) for i in range(20)))

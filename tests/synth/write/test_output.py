@@ -1,3 +1,4 @@
+import operator
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,7 +7,18 @@ import decord
 import numpy as np
 import pytest
 
-from fedn_synth.write.encode import QUALITY, Image, encode_jpeg, write_frames, write_video
+from fedn_lightning.errors import ConfigError
+from fedn_synth.write.output import (
+    QUALITY,
+    Image,
+    Report,
+    begin_or_resume,
+    encode_jpeg,
+    finish,
+    run_all,
+    write_frames,
+    write_video,
+)
 
 HEIGHT, WIDTH = 480, 640
 
@@ -89,3 +101,74 @@ def test_red_stays_red() -> None:
 
     assert decoded[8, 8, 2] > 190
     assert decoded[8, 8, 0] < 10
+
+
+def test_one_job_works_here_and_in_order() -> None:
+    done: list[int] = []
+
+    def work(task: int, report: Report) -> None:
+        done.append(task)
+        report(1)
+
+    run_all(work, [3, 1, 2], title="Testing", total=3, jobs=1)
+    assert done == [3, 1, 2]
+
+
+def test_an_error_in_a_process_of_its_own_is_raised_here() -> None:
+    # A function that worker processes can import, whatever imported this test; it fails since a text takes no queue.
+    with pytest.raises(TypeError):
+        run_all(operator.truediv, ["a", "b", "c"], title="Testing", total=3, jobs=2)
+
+
+def test_no_job_at_all_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--jobs must be at least 1, got 0"):
+        run_all(operator.add, [1], title="Testing", total=1, jobs=0)
+
+
+JOB = {"seed": 1, "size": 64}
+
+
+def test_a_job_takes_its_own_folder_up_again_before_and_after_it_ended(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "folder"
+    begin_or_resume(out, "stills", JOB)
+    begin_or_resume(out, "stills", JOB)
+    assert (out / "stills.unfinished.json").exists()
+
+    finish(out, "stills", JOB | {"n": 3})
+    begin_or_resume(out, "stills", JOB)
+    assert [path.name for path in out.iterdir()] == ["stills.json"]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_job_is_turned_away(tmp_path: Path, finished: bool) -> None:
+    begin_or_resume(tmp_path, "stills", JOB)
+    if finished:
+        finish(tmp_path, "stills", JOB)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    with pytest.raises(ConfigError, match=r"stills.*says: seed 1, size 64. Asked for: seed 2, size 64. Choose another"):
+        begin_or_resume(tmp_path, "stills", JOB | {"seed": 2})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+
+    with pytest.raises(ConfigError, match=r"holds nothing that this command began"):
+        begin_or_resume(tmp_path, "corpus", JOB)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_place_of_the_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+
+    with pytest.raises(ConfigError, match=r"out exists and holds nothing"):
+        begin_or_resume(tmp_path / "out", "corpus", JOB)
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", "{"])
+def test_a_damaged_table_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "corpus.json").write_text(content)
+
+    with pytest.raises(ConfigError, match=r"corpus\.json cannot be read"):
+        begin_or_resume(tmp_path, "corpus", JOB)

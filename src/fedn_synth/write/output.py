@@ -1,4 +1,4 @@
-"""Writes frames as a video file or as a folder of images, so that an interrupted run leaves nothing half-written.
+"""How every writer of this package writes: resumable folders, parallel work, video files and folders of images.
 
 Video files are Motion JPEG in AVI: like the data set's own they are `.avi`, and each frame is a key frame, so that any
 reader's random access is exact (decord's is wrong for H.264 in AVI and with B-frames). How codecs fared, measured on
@@ -22,17 +22,24 @@ is about, and take longer. So the frames are compressed one by one by libjpeg, a
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from fedn_lightning.errors import ConfigError, FednError
+from fedn_lightning.utils.console import ProgressBar
+from fedn_lightning.utils.cores import available_cores
+from fedn_lightning.utils.files import write_json
+from fedn_lightning.video.workers import WorkerError, run
 from fedn_synth.plan.presets import FPS, FRAME_HEIGHT, FRAME_WIDTH
 
 Image = npt.NDArray[np.uint8]
@@ -128,3 +135,100 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def begin_or_resume(out: Path, name: str, job: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
+    """Marks a new or empty folder as a job's, or recognises it as the same job's.
+
+    Args:
+        out: the folder; made if missing.
+        name: of the table that :func:`finish` writes: `corpus` for `corpus.json`.
+        job: everything the files depend on; plain values.
+        defaults: values of settings that a job leaves out.
+
+    Raises:
+        ConfigError: if the folder holds anything else. Nothing is written then.
+    """
+    for path in (out / f"{name}.json", _unfinished(out, name)):
+        if path.exists():
+            found = {**(defaults or {}), **_read(path)}
+            if any(found.get(key) != value for key, value in {**(defaults or {}), **job}.items()):
+                have, want = (", ".join(f"{key} {table.get(key)}" for key in job) for table in (found, job))
+                msg = f"{path} says: {have}. Asked for: {want}. Choose another folder for --out."
+                raise ConfigError(msg)
+            return
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        msg = f"{out} exists and holds nothing that this command began; choose a new or empty folder for --out."
+        raise ConfigError(msg)
+    out.mkdir(parents=True, exist_ok=True)
+    _unfinished(out, name).write_text(json.dumps(job, indent=2) + "\n")
+
+
+def finish(out: Path, name: str, content: Mapping[str, Any]) -> None:
+    """Writes the job's summary, which marks the folder as complete, and deletes the mark of the unfinished job."""
+    write_json(out / f"{name}.json", content)
+    _unfinished(out, name).unlink(missing_ok=True)
+
+
+def _unfinished(out: Path, name: str) -> Path:
+    return out / f"{name}.unfinished.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        msg = f"{path} cannot be read ({error}); remove its folder, or choose another one for --out."
+        raise ConfigError(msg) from error
+
+
+Task = TypeVar("Task")
+Report = Callable[[int], None]
+"""Called by a piece of work with the number of units (frames, images) it has done since it called last."""
+
+STALL_SECONDS: Final = 600.0
+"""A process that reports nothing for so long is stopped."""
+
+
+def run_all(
+    work: Callable[[Task, Report], None],
+    tasks: Sequence[Task],
+    *,
+    title: str,
+    total: int,
+    done: int = 0,
+    jobs: int | None = None,
+) -> None:
+    """Runs every task; the first error stops the rest and is raised.
+
+    Args:
+        work: does one task; a module's function, since worker processes import it by its name.
+        tasks: picklable arguments, the longest first for an even end.
+        title: title of the progress bar.
+        total: units of all tasks, including those done before.
+        done: units that an earlier, interrupted run has done.
+        jobs: number of processes; 1 works in this process, None takes a process per available core.
+
+    Raises:
+        ConfigError: if `jobs` is below 1.
+        FednError: if a process was killed from outside, or made no progress.
+    """
+    if jobs is not None and jobs < 1:
+        msg = f"--jobs must be at least 1, got {jobs}."
+        raise ConfigError(msg)
+    jobs = min(jobs or available_cores(), max(len(tasks), 1))
+    with ProgressBar(title, total, done=done, unit="images") as progress:
+        single, workers = partial(_on_one_thread, work), jobs if jobs > 1 else 0
+        results = run(single, tasks, workers, STALL_SECONDS, lambda _, units: progress.advance(units))
+        for _, result in results:
+            if isinstance(result, WorkerError):
+                msg = f"A worker process failed: {result}. If memory is short, repeat the command with --jobs 1."
+                raise FednError(msg)
+            if isinstance(result, Exception):
+                raise result
+
+
+def _on_one_thread(work: Callable[[Task, Report], None], task: Task, report: Report) -> None:
+    """One thread per process: the processes already use every core."""
+    cv2.setNumThreads(1)
+    work(task, report)
