@@ -1,13 +1,14 @@
 """The network against naive formulations of its parts."""
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from fedn_lightning.errors import CheckpointError, ConfigError
-from fedn_lightning.models.attention import SegmentAttention, SegmentMean, WindowAttention, gather_segments
+from fedn_lightning.models.attention import SegmentAttention, SegmentMean, WindowAttention, segment_frames, spread
 from fedn_lightning.models.checkpoints import load_encoder, weights_digest
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
@@ -29,7 +30,14 @@ def naive_segments(frames: torch.Tensor, length: int, stride: int) -> torch.Tens
 @pytest.mark.parametrize(("length", "stride"), [(8, 2), (4, 2), (5, 1), (3, 3), (8, 4)])
 def test_segments_repeat_the_edges(length, stride):
     frames = torch.randn(2, 24, 3)
-    assert torch.equal(gather_segments(frames, length, stride), naive_segments(frames, length, stride))
+    assert torch.equal(frames[:, segment_frames(24, length, stride)], naive_segments(frames, length, stride))
+
+
+@pytest.mark.parametrize(("length", "stride"), [(8, 2), (4, 2), (5, 1), (3, 3), (8, 4)])
+def test_spread_weights_sum_the_frames_of_each_segment(length, stride):
+    frames, weights = torch.randn(2, 24, 3), torch.rand(2, 24 // stride, length)
+    expected = (weights.unsqueeze(3) * naive_segments(frames, length, stride)).sum(2)
+    torch.testing.assert_close(spread(weights, stride) @ frames, expected)
 
 
 def sigmoid_share(score):
@@ -248,3 +256,17 @@ def test_bad_encoder_checkpoints_end_in_a_sentence(tmp_path):
     torch.save({"conv1.weight": encoder.conv1.weight.detach()}, tmp_path / "part.pth")
     with pytest.raises(CheckpointError, match="is missing"):
         load_encoder(encoder, str(tmp_path / "part.pth"))
+
+
+@pytest.mark.parametrize("frame_norm", ["centred", "layer", "none"])
+@pytest.mark.parametrize("streams", ["appearance", "motion", "both", "two_trunks"])
+@pytest.mark.parametrize("segment_attention", [True, False])
+def test_frames_that_windows_share_are_computed_once_with_the_same_result(streams, frame_norm, segment_attention):
+    config = replace(SMALL, streams=streams, frame_norm=frame_norm, segment_attention=segment_attention)
+    network = FEDN(24, 3, config).eval().double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    features = torch.randn(200, network.input_dim, dtype=torch.float64)
+    for rows in (torch.arange(0, 72, 16)[:, None] + torch.arange(128), torch.arange(128).clamp(max=90)[None]):
+        for shared, each in zip(network.detect(features, rows), network(features[rows]), strict=True):
+            torch.testing.assert_close(shared, each)

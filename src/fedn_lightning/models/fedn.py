@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.anchors import Anchors, make_anchors
@@ -15,6 +16,9 @@ from fedn_lightning.models.attention import Gate, SegmentAttention, SegmentMean,
 from fedn_lightning.models.encoder import MotionEncoder
 from fedn_lightning.models.head import DetectionHead, HeadOutput, TemporalPyramid
 from fedn_lightning.motion.features import N_FEATURES
+
+EDGE = 8
+"""Twice the frames on either side of a frame that its encoded motion depends on."""
 
 FrameNorm = Literal["none", "layer", "centred"]
 Streams = Literal["appearance", "motion", "both", "two_trunks"]
@@ -114,8 +118,24 @@ class Trunk(nn.Module):
 
     def levels(self, frames: Tensor) -> list[Tensor]:
         """Maps `(B, T, dim)` to the levels `(B, channels, T_l)`."""
-        x = self.dropout(self.segments(frames)).transpose(1, 2)
-        levels: list[Tensor] = self.pyramid(self.window(x))
+        return self._from_segments(self.segments(frames))
+
+    def levels_of_rows(self, table: Tensor, rows: Tensor, offset: Tensor | None) -> list[Tensor]:
+        """:meth:`levels` of the windows `table[rows] - offset`, computing shared frames once.
+
+        Args:
+            table: `(K, dim)` frames.
+            rows: `(B, T)` which of them each window shows.
+            offset: `(B, dim)` what is subtracted from all frames of a window; None for nothing.
+        """
+        products = [part[rows] for part in self.segments.products(table)]
+        if offset is not None:  # a vector subtracted before a linear map is its image subtracted after it
+            images = (F.linear(offset, linear.weight) for linear in self.segments.maps)
+            products = [part - image.unsqueeze(1) for part, image in zip(products, images, strict=True)]
+        return self._from_segments(self.segments.mix(products)[0])
+
+    def _from_segments(self, segments: Tensor) -> list[Tensor]:
+        levels: list[Tensor] = self.pyramid(self.window(self.dropout(segments).transpose(1, 2)))
         return levels
 
     def attend(self, frames: Tensor) -> Attention:
@@ -195,6 +215,35 @@ class FEDN(Trunk):
         )
         return output
 
+    @torch.no_grad()
+    def detect(self, features: Tensor, rows: Tensor) -> HeadOutput:
+        """Detects in overlapping windows of one video as :meth:`forward` does in `features[rows]`, up to rounding.
+
+        What depends on a frame alone is computed once, however many windows show the frame. Use it in evaluation mode.
+
+        Args:
+            features: `(K, input_dim)` features of consecutive frames.
+            rows: `(B, T)` int64, the frames of each window.
+        """
+        shares = isinstance(self.segments, SegmentAttention | SegmentMean)
+        if not shares or rows.shape[1] < 2 * EDGE or (rows.diff(dim=1) != 1).any():  # a short video repeats a frame
+            whole: HeadOutput = self(features[rows])
+            return whole
+        seen, moved = torch.split(features, [self.feature_dim, self.input_dim - self.feature_dim], dim=-1)
+        appearance, offset = (
+            self._shared_appearance(seen, rows) if self.has_appearance else (features.new_zeros(()), None)
+        )
+        if self.motion is None:
+            table = both = appearance
+        else:
+            table, rows, shown = self._shared_motion(moved, rows)
+            both = table + appearance[shown] if self.has_appearance else table
+        spots_alone = self.naming is not None
+        levels = self.levels_of_rows(table if spots_alone else both, rows, None if spots_alone else offset)
+        named = None if self.naming is None else self.naming.levels_of_rows(both, rows, offset)
+        output: HeadOutput = self.head(levels, named)
+        return output
+
     def attention(self, features: Tensor) -> Attention:
         """The weights of both attentions for the windows of :meth:`forward`; of two trunks, those of the spotting one.
 
@@ -226,6 +275,28 @@ class FEDN(Trunk):
             kept = torch.rand(len(reduced), 1, 1, device=reduced.device) >= self.config.appearance_dropout
             reduced = reduced * kept
         return reduced
+
+    def _shared_appearance(self, seen: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Reduced appearance `(K, dim)` of frames, and what centring subtracts from each window, `(B, dim)`."""
+        normed = self.norm(seen)
+        if self.config.frame_norm != "centred":
+            return self.reduce(normed), None
+        mean = normed[rows].mean(dim=1)
+        return self.reduce(normed), F.linear(mean, self.reduce.weight) if isinstance(self.reduce, nn.Linear) else mean
+
+    def _shared_motion(self, moved: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encoded motion `(K', dim)`, the rows `(B, T)` of the windows in it, and the frame `(K',)` that a row shows.
+
+        Windows do not know what lies before and after them, so the frames at their ends are encoded anew for each.
+        """
+        assert self.motion is not None
+        half = EDGE // 2
+        whole = self.motion(moved[None])[0]
+        ends = [self.motion(moved[rows[:, :EDGE]])[:, :half], self.motion(moved[rows[:, -EDGE:]])[:, half:]]
+        shown = [torch.arange(len(whole), device=rows.device), rows[:, :half].flatten(), rows[:, -half:].flatten()]
+        first = len(whole) + torch.arange(len(rows) * half, device=rows.device).view(-1, half)
+        table = torch.cat([whole, *(part.flatten(0, 1) for part in ends)])
+        return table, torch.cat([first, rows[:, half:-half], first + first.numel()], dim=1), torch.cat(shown)
 
     def anchors(self, window: int) -> Anchors:
         """The anchors of a window of that many frames.

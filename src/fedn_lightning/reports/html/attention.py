@@ -17,7 +17,7 @@ from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
-from fedn_lightning.models.attention import gather_segments
+from fedn_lightning.models.attention import segment_frames
 from fedn_lightning.models.encoder import FrameEncoder, encode_windows
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.motion.features import MotionCache, displacements
@@ -136,8 +136,7 @@ def look_at(network: Network, video: StoredVideo, start: float, end: float) -> L
 
 def _members(config: NetworkConfig, window: int) -> IntArray:
     """Positions in the window of the frames of each segment, as the network gathers them."""
-    position = torch.arange(window).view(1, window, 1)
-    members: IntArray = gather_segments(position, config.segment_length, config.segment_stride)[0, ..., 0].numpy()
+    members: IntArray = segment_frames(window, config.segment_length, config.segment_stride).numpy()
     return members
 
 
