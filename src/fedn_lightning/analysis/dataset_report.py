@@ -18,6 +18,7 @@ from rich.table import Table
 from fedn_lightning.datamodules.emotions import NEGATIVE, POSITIVE
 from fedn_lightning.datasets.base import UNUSABLE
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, Expression, IntArray, Repair, to_inclusive
+from fedn_lightning.metrics.functional.agreement import cohen_kappa
 from fedn_lightning.utils.drawing import TYPE_COLOURS
 from fedn_lightning.utils.files import write_atomically
 
@@ -176,20 +177,6 @@ def agreement(expressions: Iterable[Expression]) -> Agreement | None:
             row, column = (VALENCES.index(valence(word)) for word in (expression.emotion, expression.emotion_self))
             confusion[row, column] += 1
     return Agreement(confusion) if confusion.any() else None
-
-
-def cohen_kappa(confusion: IntArray) -> float:
-    """Agreement beyond chance, `(observed - expected) / (1 - expected)`.
-
-    Args:
-        confusion: `(R, C)` counts with `R <= C`, whose first `R` columns name the rows' classes.
-
-    >>> cohen_kappa(np.array([[20, 5], [10, 15]])).__round__(2)
-    0.4
-    """
-    share = confusion / confusion.sum()
-    expected = float(share.sum(1) @ share.sum(0)[: len(share)])
-    return float((np.trace(share) - expected) / (1 - expected)) if expected < 1 else float("nan")
 
 
 def _agreement_dict(both: Agreement) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedn_lightning.cli.agreement import is_coded, print_agreement
 from fedn_lightning.errors import ConfigError, PredictionFileError
 from fedn_lightning.results.names import RESULT
 from fedn_lightning.utils.console import note
@@ -30,6 +31,7 @@ Files are CSV with a header; frames are inclusive, the first frame is 1:
   videos       subject, video, n_frames, fps
 Challenge files are read as they are: vid, pred_onset, pred_offset, type (me | mae), or
 subject, video, onset, offset, emotion (micro-expressions). docs/protocols.md explains the protocols.
+Files of ELAN (.eaf), folders of them or of fedn predict give the agreement of two coders; docs/elan.md tells more.
 """
 
 
@@ -61,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--bootstrap", type=int, default=0, metavar="N", help="95 %% intervals from N draws of subjects")
     p.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     p.add_argument("--lenient", action="store_true", help="set unusable rows aside, count and report them")
+    p.add_argument("--coders", nargs=2, metavar=("TRUTH", "PREDICTIONS"), help="of .eaf files that hold several coders")
+    p.add_argument("--tiers", metavar="MAP.yaml", help="what tiers of .eaf files hold (default: elan.yaml beside them)")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.add_argument("--html", metavar="OUT", help="write a page with tables and operating curves")
     return p
@@ -79,6 +83,8 @@ def main(argv: list[str]) -> int:
         FednError: if a file, a row or a combination of options cannot be used.
     """
     options = parser().parse_args(argv)
+    if is_coded(options.truth) or is_coded(options.predictions):
+        return print_agreement(options)
     _check(options)
     report = make_report(options)
     _tell_given(Path(options.predictions))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from fedn_lightning.datasets.eaf import CodedEvent, write_eaf
 from fedn_lightning.inference.decoding import FaceChoice
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections
+from fedn_lightning.results.names import PREDICTION
 from fedn_lightning.utils.files import write_atomically, write_json
 from fedn_lightning.video.store import fingerprint
 
@@ -26,7 +27,7 @@ EVENT_FILES: dict[Format, str] = {
 }
 """Name of the file of events in each format."""
 
-TIMELINE, ANNOTATED, RECORD = "timeline.png", "annotated.mp4", "prediction.json"
+TIMELINE, ANNOTATED, RECORD = "timeline.png", "annotated.mp4", PREDICTION
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ PREDICTIONS, PROPOSALS, TRUTH, VIDEOS = "predictions.csv", "proposals.csv", "tru
 TABLES = (PREDICTIONS, PROPOSALS, TRUTH, VIDEOS)
 """What a test writes of its videos; everything is scored again from these files."""
 
+PREDICTION = "prediction.json"
+"""What `fedn predict` notes of a video beside its events."""
+
 BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
 """Checkpoints of a run: the best epoch's and the last one's."""
 
