@@ -310,8 +310,7 @@ def _paths_of(content: Any) -> list[str]:
         value = content
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
-        if isinstance(value, str):
-            found.append(value)
+        found += [place for place in (value if isinstance(value, list) else [value]) if isinstance(place, str)]
     return found
 
 

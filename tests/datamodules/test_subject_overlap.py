@@ -38,3 +38,11 @@ def test_a_person_without_expressions_is_known_by_the_videos():
     assert known(marks_of(silent, ["s15"]), silent, ["s15"]) == ["s15"]
     assert known(marks_of(silent, ["s15"]), corpus({"s15": []}, videos=("c", "d")), ["s15"]) == []
     assert known(marks_of(SEEN, ["s15"]), silent, ["s15"]) == ["s15"]  # the same videos, read without their labels
+
+
+def test_the_same_people_are_known_again_in_a_corpus_that_was_read_with_others():
+    joined = corpus({"synthetic3d-s15": [10, 80, 200, 300], "other-s16": [8, 95]})
+    assert known(marks_of(joined, joined.subjects), SEEN, ["s15", "s16"]) == ["s15"]
+    assert known(marks_of(SEEN, ["s15"]), joined, joined.subjects) == ["synthetic3d-s15"]
+    silent = corpus({"P01-anna": []})
+    assert known(marks_of(silent, ["P01-anna"]), corpus({"P02-anna": []}), ["P02-anna"]) == []

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fedn_lightning.datasets import READERS, read
-from fedn_lightning.datasets.base import PUBLISHED
+from fedn_lightning.datasets import READERS, read, read_all
+from fedn_lightning.datasets.base import PUBLISHED, is_generated
+from fedn_lightning.errors import ConfigError
 from lookalikes.movies import numbered, write_movie
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +52,27 @@ def test_the_page_on_own_data_shows_a_table_that_is_read(tmp_path):
 
 def test_published_counts_are_of_readers():
     assert set(PUBLISHED) < set(READERS)
+
+
+def test_several_corpora_are_read_as_one_and_their_people_stay_apart(tmp_path):
+    rows = "subject,video,onset,offset,type,emotion\nanna,a,{onset},{offset},macro,happiness\n"
+    for name, onset in (("one", 3), ("two", 5)):
+        write_movie(tmp_path / name / "videos" / "anna" / "a.mp4", map(numbered, range(30)))
+        (tmp_path / name / "annotations.csv").write_text(rows.format(onset=onset, offset=onset + 9))
+    roots = [str(tmp_path / name) for name in ("one", "two")]
+    corpus = read_all("csv", roots, {})
+    assert corpus.subjects == ("one-anna", "two-anna")
+    assert {(e.video_key, e.start) for e in corpus.expressions} == {("one-anna/a", 2), ("two-anna/a", 4)}
+    assert read_all("csv", roots[0], {}).subjects == ("anna",)
+    with pytest.raises(ConfigError, match="two folders are called one"):
+        read_all("csv", [roots[0], str(tmp_path / "more" / "one")], {})
+    with pytest.raises(ConfigError, match="names no folder"):
+        read_all("csv", [], {})
+
+
+def test_faces_are_generated_if_they_are_in_every_folder(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "one" / "corpus.json").write_text("{}")
+    assert is_generated(str(tmp_path / "one"))
+    assert not is_generated([str(tmp_path / "one"), str(tmp_path / "two")])

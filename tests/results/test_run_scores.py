@@ -64,7 +64,7 @@ def test_frames_count_from_the_first_of_the_release(tmp_path: Path, monkeypatch:
     videos = tuple(replace(video, first_frame=200) for video in make_record().videos)
     record = replace(make_record(), videos=videos)
     folder = write_run(tmp_path / "run", record, CORPUS)
-    monkeypatch.setattr(run_files, "read_corpus", lambda *_, **__: Corpus("toy", videos, ()))
+    monkeypatch.setattr(run_files, "read_all", lambda *_, **__: Corpus("toy", videos, ()))
     assert same(read_run(folder, draws=10).truths, record.truths)
     assert (tmp_path / "run" / "truth.csv").read_text().splitlines()[1].startswith("05,05_0101disgust,230,269")
 
@@ -72,7 +72,7 @@ def test_frames_count_from_the_first_of_the_release(tmp_path: Path, monkeypatch:
 def test_generated_faces_are_known_by_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video = Video("toy", "05", "05_0101disgust", "", 30.0)
     corpus = Corpus("toy", (video,), (Expression("toy", "05", video.name, 30, 70, 50, "macro", "negative"),))
-    monkeypatch.setattr(run_files, "read_corpus", lambda *_, **__: corpus)
+    monkeypatch.setattr(run_files, "read_all", lambda *_, **__: corpus)
     folder = write_run(tmp_path / "run", make_record(), CORPUS)
     assert read_run(folder, draws=10).generated is False
     (tmp_path / "corpus.json").write_text("{}")  # paths start from where the run was started

@@ -116,6 +116,8 @@ def find_truth(folder: Path) -> Path | None:
     for home in [folder, *sorted(path.parent for path in folder.parent.glob("seed*/*/config.yaml"))]:
         if config := RunConfig.read(home):
             root = config.corpus.get("root", "")
+            if not isinstance(root, str):
+                return None  # several corpora, each with a folder of its own
             place = resolve(root, read_environment(home)) / FOLDER
             return place if root and (place / EXPRESSIONS_FILE).is_file() else None
     return None

@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 
-from fedn_lightning.datasets.base import GENERATED
+from fedn_lightning.datasets.base import is_generated
 from fedn_lightning.events import Corpus, DetectionRecord
 from fedn_lightning.loggers import artifacts, media
 from fedn_lightning.loggers.metrics import STEP
@@ -181,9 +181,9 @@ def _data_with_crops(trainer: Trainer) -> Any | None:
     return data if hasattr(data, "stored") and hasattr(data, "corpus_config") else None
 
 
-def shows_faces(settings: WandbSettings, root: str) -> bool:
+def shows_faces(settings: WandbSettings, root: str | list[str]) -> bool:
     """Whether film strips may be logged: as the user says, else where the faces in `root` are generated ones."""
-    return (Path(root) / GENERATED).is_file() if settings.faces is None else settings.faces
+    return is_generated(root) if settings.faces is None else settings.faces
 
 
 def apexes_of(corpus: Corpus) -> dict[tuple[str, float], float]:

@@ -27,7 +27,7 @@ from fedn_lightning.datamodules.windows import (
     truths_in_window,
     window_starts,
 )
-from fedn_lightning.datasets import read as read_corpus
+from fedn_lightning.datasets import read_all
 from fedn_lightning.errors import ConfigError, SplitError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, Video
 from fedn_lightning.motion.features import MotionCache
@@ -44,14 +44,15 @@ class CorpusConfig:
 
     Attributes:
         dataset: name of a reader in `fedn_lightning.datasets.READERS`.
-        root: the folder the release was unpacked in.
+        root: the folder the release was unpacked in; the folders of several corpora, to train or test on all of them,
+            see :func:`fedn_lightning.datasets.read_all`.
         policies: what to do with the release's quirks, by the reader's names, e.g. `offset_policy: apex`.
         emotion_scheme: `3` (negative, positive, surprise), `4` (and others) or `7`.
         label_source: `expert` labels or `self_report`, where the release has both.
     """
 
     dataset: str
-    root: str
+    root: str | list[str]
     policies: dict[str, str] = field(default_factory=dict)
     emotion_scheme: EmotionScheme = "3"
     label_source: LabelSource = "expert"
@@ -177,7 +178,7 @@ class DetectionDataModule(lightning.LightningDataModule):
     @cached_property
     def corpus(self) -> Corpus:
         """The corpus as read from disk."""
-        return read_corpus(self.corpus_config.dataset, self.corpus_config.root, **self.corpus_config.policies)
+        return read_all(self.corpus_config.dataset, self.corpus_config.root, self.corpus_config.policies)
 
     @cached_property
     def split(self) -> SubjectSplit:

@@ -138,10 +138,20 @@ def known(seen: Mapping[str, Sequence[str]], corpus: Corpus, subjects: Iterable[
     """
     again = []
     for subject, own in marks_of(corpus, subjects).items():
-        mine, theirs = set(own), set(seen.get(subject, ()))
-        onsets = [{mark for mark in marks if "@" in mark} for marks in (mine, theirs)]
-        one, other = onsets if all(onsets) else (mine, theirs)
-        least = min(len(one), len(other))
-        if least and len(one & other) >= SAME * least:
+        # Where several corpora were read as one, each subject's name begins with the folder's.
+        namesakes = [marks for name, marks in seen.items() if _namesakes(name, subject)]
+        if any(_alike(set(own), set(marks)) for marks in namesakes):
             again.append(subject)
     return sorted(again)
+
+
+def _namesakes(one: str, other: str) -> bool:
+    """Whether two subjects have one name, perhaps with the folder that :func:`~.datasets.read_all` puts before it."""
+    return one == other or one.endswith(f"-{other}") or other.endswith(f"-{one}")
+
+
+def _alike(mine: set[str], theirs: set[str]) -> bool:
+    onsets = [{mark for mark in marks if "@" in mark} for marks in (mine, theirs)]
+    one, other = onsets if all(onsets) else (mine, theirs)
+    least = min(len(one), len(other))
+    return least > 0 and len(one & other) >= SAME * least

@@ -9,6 +9,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import Corpus
@@ -48,6 +52,46 @@ def read(name: str, root: str, **policies: str) -> Corpus:
             raise ConfigError(msg)
     corpus: Corpus = reader(root, **policies)
     return corpus
+
+
+def read_all(name: str, roots: str | Sequence[str], policies: Mapping[str, str]) -> Corpus:
+    """Reads a corpus, or several of one layout as one.
+
+    Args:
+        name: one of :data:`READERS`.
+        roots: the folder of one corpus, or the folders of several.
+        policies: of the reader, see :func:`read`.
+
+    Returns:
+        The corpus. Where several are read, the folder's name stands before each subject's, as in `synthetic3d-s15`:
+        people of two corpora are never one person.
+
+    Raises:
+        ConfigError: if no folder is named, or two have one name; else as :func:`read`.
+    """
+    if isinstance(roots, str):
+        return read(name, roots, **policies)
+    names = [Path(root).resolve().name for root in roots]
+    again = [folder for folder, count in Counter(names).items() if count > 1]
+    if not names or again:
+        why = f"two folders are called {again[0]}, which names their subjects" if again else "it names no folder"
+        msg = f"data.corpus.root is {list(roots)}: {why}. Name folders of different names."
+        raise ConfigError(msg)
+    parts = [_prefixed(read(name, root, **policies), folder) for root, folder in zip(roots, names, strict=True)]
+    return Corpus(
+        parts[0].name,
+        tuple(video for part in parts for video in part.videos),
+        tuple(expression for part in parts for expression in part.expressions),
+        tuple(repair for part in parts for repair in part.repairs),
+    )
+
+
+def _prefixed(corpus: Corpus, folder: str) -> Corpus:
+    return replace(
+        corpus,
+        videos=tuple(replace(video, subject=f"{folder}-{video.subject}") for video in corpus.videos),
+        expressions=tuple(replace(e, subject=f"{folder}-{e.subject}") for e in corpus.expressions),
+    )
 
 
 def _similar(word: str, words: object) -> str:

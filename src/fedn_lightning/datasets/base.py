@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -264,6 +264,12 @@ GENERATED = "corpus.json"
 """File in the root of a generated corpus, which has a release's layout but counts of its own."""
 
 
+def is_generated(root: str | Sequence[str | Path] | Path) -> bool:
+    """Whether the faces in a corpus's folder, or in all of several corpora's, are generated ones."""
+    roots = [root] if isinstance(root, str | Path) else root
+    return all((Path(folder) / GENERATED).is_file() for folder in roots)
+
+
 def published_counts(dataset: str, root: str) -> dict[str, int] | None:
     """The published counts of a release; None for a generated corpus and for one without published counts."""
-    return None if (Path(root) / GENERATED).is_file() else PUBLISHED.get(dataset)
+    return None if is_generated(root) else PUBLISHED.get(dataset)

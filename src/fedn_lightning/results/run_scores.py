@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fedn_lightning.datasets import read as read_corpus
-from fedn_lightning.datasets.base import GENERATED
+from fedn_lightning.datasets import read_all
+from fedn_lightning.datasets.base import is_generated
 from fedn_lightning.errors import FednError, PredictionFileError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, IntArray, Video
 from fedn_lightning.results import Names, RunTables, find_run, read_run_tables
@@ -163,10 +163,13 @@ def _read_corpus(
     settings = config.corpus
     if not settings.get("root"):
         return None, None
-    root = resolve(str(settings["root"]), environment)
-    generated = (root / GENERATED).is_file() if root.exists() else None
+    given = settings["root"]
+    roots = [resolve(str(root), environment) for root in ([given] if isinstance(given, str) else given)]
+    generated = is_generated(roots) if all(root.exists() for root in roots) else None
     try:
-        return read_corpus(settings["dataset"], str(root), **(settings.get("policies") or {})), generated
+        places = [str(root) for root in roots]
+        policies = settings.get("policies") or {}
+        return read_all(settings["dataset"], places[0] if isinstance(given, str) else places, policies), generated
     except FednError as error:
         why = str(error).split(". ")[0].rstrip(".")
         notes.append(f"The corpus could not be read again, so apexes are not known: {why}.")

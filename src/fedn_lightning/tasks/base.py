@@ -7,7 +7,6 @@ import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import lightning
@@ -16,7 +15,7 @@ from torch import nn
 
 from fedn_lightning.datamodules.emotions import CLASSES, EmotionScheme
 from fedn_lightning.datamodules.splits import known, marks_of
-from fedn_lightning.datasets.base import GENERATED
+from fedn_lightning.datasets.base import is_generated
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
 from fedn_lightning.models.checkpoints import describe_mismatches
 from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
@@ -81,7 +80,7 @@ class VideoTask(lightning.LightningModule):
             "alignment": {"align": data.crops.align, "finder": data.crops.finder.partition(":")[0]},
             "emotions": list(self.emotions),
             "dataset": data.corpus_config.dataset,
-            "generated": (Path(data.corpus_config.root) / GENERATED).is_file(),
+            "generated": is_generated(data.corpus_config.root),
             "subjects": dataclasses.asdict(data.split),
             "people": marks_of(data.corpus, (*data.split.train, *data.split.val)),
         }

@@ -10,7 +10,7 @@ import numpy as np
 
 from fedn_lightning.errors import ConfigError
 
-PresetName = Literal["tiny", "standard", "casme2"]
+PresetName = Literal["tiny", "standard", "casme2", "weights"]
 
 FPS: Final = 30
 """Frames per second of CAS(ME)^2 and of every generated video."""
@@ -125,6 +125,20 @@ PRESETS: Final[dict[str, Preset]] = {
         mean_frames=2598,
         evenness=2.0,
         unannotated=((15, "0508"), (23, "0503")),
+    ),
+    # Many people and short videos: several of these, of both kinds of faces, train the checkpoint in the wheel.
+    "weights": Preset(
+        name="weights",
+        key=3,
+        folders=_CASME2_SUBJECTS[:10],
+        n_videos=20,
+        macros=54,
+        micros=26,
+        shortest=600,
+        longest=600,
+        mean_frames=600,
+        evenness=100.0,
+        unannotated=((15, "0508"),),
     ),
 }
 """All presets by name."""
