@@ -84,11 +84,11 @@ def to_plain(sections: Sequence[Section]) -> dict[str, Any]:
     return {"broken": is_broken(sections), "problems": problems(sections), **found}
 
 
-def impersonal(sections: Sequence[Section], home: Path | None = None) -> list[Section]:
+def hide_home(sections: Sequence[Section], home: Path | None = None) -> list[Section]:
     """The same with the home folder written as `~`, so that a pasted report shows no user name.
 
     >>> section = Section("Data", (Finding("root", "/ada/data"),))
-    >>> impersonal([section], Path("/ada"))[0].findings[0].value
+    >>> hide_home([section], Path("/ada"))[0].findings[0].value
     '~/data'
     """
     folder = str(home or Path.home())

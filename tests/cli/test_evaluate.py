@@ -104,7 +104,7 @@ def test_strict_refuses_test_subjects(files, capsys):
         (["--validation", "a", "b"], "belong together"),
         (["--per-type"], "--per-type says how --select chooses"),
         (["--threshold", "1", "2", "3"], "takes one number, or two"),
-        (["--bootstrap", "-1"], "0 or more"),
+        (["--bootstrap", "-1"], "at least 0"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(files, capsys, options, sentence):

@@ -125,7 +125,7 @@ def test_only_some_rows(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         (["abl", "--only", "none"], "the study abl has no such row"),
-        (["abl", "--group", "0"], "--group takes a number of at least 1, got 0"),
+        (["abl", "--group", "0"], "--group: must be a whole number of at least 1"),
         (["abl", "--group", "3"], "--group 3 must be at least 1 and less than"),
         (["abl", "--seeds", "0"], "--seeds must be a whole number of at least 1, not 0"),
         (["nowhere"], "there is no experiment file nowhere"),

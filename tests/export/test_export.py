@@ -57,7 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_checkpoint(folder / "best.ckpt")
     np.save(folder / "crops.npy", moving_face(SIZE, 150))
     logging.disable(logging.DEBUG)  # pytest would keep some hundred thousand lines of torch's
-    assert main(["export", "--ckpt", str(folder / "best.ckpt"), "--onnx", "--out", str(folder / "onnx")]) == 0
+    assert main(["export", "--ckpt", str(folder / "best.ckpt"), "--out", str(folder / "onnx")]) == 0
     logging.disable(logging.NOTSET)
     return folder
 

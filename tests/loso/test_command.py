@@ -70,7 +70,7 @@ def test_groups_and_subjects_choose_folds(copied, capsys: pytest.CaptureFixture[
     ("options", "message"),
     [
         (["--subjects", "p9"], "Subject 'p9' is not in this corpus"),
-        (["--jobs", "0"], "--jobs takes a number of at least 1"),
+        (["--jobs", "0"], "--jobs: must be a whole number of at least 1"),
         (["--group", "3"], "--group 3 must be at least 1 and less than"),
         (["--run_dir", "x"], "--run_dir differs from fold to fold"),
         (["--trainer.max_epoch", "3"], 'did you mean "trainer.max_epochs"'),

@@ -12,8 +12,8 @@ import torch
 from pulses import write_pulses
 from pulses_data import FILE
 
-from fedn_lightning.cli.generalise import args_of_test
 from fedn_lightning.cli.main import main
+from fedn_lightning.cli.runs import args_of_test
 from fedn_lightning.datamodules.splits import split_subjects
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedn_lightning.cli.config import layers
+from fedn_lightning.cli.options import CommandParser
 from fedn_lightning.datasets import READERS
 from fedn_lightning.errors import ConfigError
 
@@ -43,7 +44,7 @@ class CorpusTarget:
     label_source: LabelSource = "expert"
 
 
-def add_target(parser: argparse.ArgumentParser) -> None:
+def add_target(parser: CommandParser) -> None:
     """Adds the arguments that :func:`target_of` reads."""
     parser.add_argument("target", help="an experiment file, or the folder a corpus was unpacked in")
     parser.add_argument("--dataset", choices=READERS, help="reader of a folder (default: casme2)")
@@ -108,12 +109,12 @@ def _data_settings(path: str) -> dict[str, Any]:
     return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
 
 
-def check_parser() -> argparse.ArgumentParser:
+def check_parser() -> CommandParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="fedn data check",
-        description="Lists what a corpus holds, what was repaired, and what is wrong with it.",
-        epilog="Exit code: 0 training can start, 1 something cannot be used, 2 the corpus cannot be read.",
+    made = CommandParser(
+        "data check",
+        "Lists the content of a corpus, its repairs, and its errors.",
+        "Exit code: 0 training can start, 1 something cannot be used, 2 the corpus cannot be read.",
     )
     add_target(made)
     made.add_argument("--json", action="store_true", help="print everything as JSON instead of tables")
@@ -207,12 +208,12 @@ DEFAULTS = {
 """Settings where neither arguments nor an experiment file give one."""
 
 
-def prepare_parser() -> argparse.ArgumentParser:
+def prepare_parser() -> CommandParser:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
-        prog="fedn data prepare",
-        description="Finds and aligns the faces of a corpus and writes its clip store. May be stopped and run again.",
-        epilog="An experiment file gives these settings under data.init_args.crops; arguments win over it.",
+    made = CommandParser(
+        "data prepare",
+        "Finds and aligns the faces of a corpus and writes its clip store. May be stopped and run again.",
+        "An experiment file gives these settings under data.init_args.crops; arguments win over it.",
     )
     add_target(made)
     made.add_argument("--store", help="folder of the clip store")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedn_lightning.cli.agreement import is_coded, print_agreement
+from fedn_lightning.cli.options import CommandParser, at_least
 from fedn_lightning.errors import ConfigError, PredictionFileError
 from fedn_lightning.results.names import RESULT
 from fedn_lightning.utils.console import note
@@ -35,12 +36,12 @@ Files of ELAN (.eaf), folders of them or of fedn predict give the agreement of t
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's options."""
-    p = argparse.ArgumentParser(
-        prog="fedn evaluate",
-        description="Scores predictions: spotting, recognition, STRS and detection mAP.",
-        epilog=_COLUMNS,
+    p = CommandParser(
+        "evaluate",
+        "Scores predictions: spotting, recognition, STRS and detection mAP.",
+        _COLUMNS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--predictions", required=True, metavar="P.csv", help="what was found")
@@ -60,7 +61,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--per-type", action="store_true", help="choose a threshold each for macro and micro")
     p.add_argument("--ignore-emotion", nargs="*", default=["others"], metavar="NAME", help="not analysed (others)")
     p.add_argument("--per-subject", action="store_true", help="also every subject's counts")
-    p.add_argument("--bootstrap", type=int, default=0, metavar="N", help="95 %% intervals from N draws of subjects")
+    p.add_argument(
+        "--bootstrap", type=at_least(0), default=0, metavar="N", help="95 %% intervals from N draws of subjects"
+    )
     p.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     p.add_argument("--lenient", action="store_true", help="set unusable rows aside, count and report them")
     p.add_argument("--coders", nargs=2, metavar=("TRUTH", "PREDICTIONS"), help="of .eaf files that hold several coders")
@@ -128,9 +131,6 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(msg)
     if options.threshold and (len(options.threshold) > 2 or any(math.isnan(t) for t in options.threshold)):
         msg = f"--threshold takes one number, or two (macro micro), got {options.threshold}."
-        raise ConfigError(msg)
-    if options.bootstrap < 0:
-        msg = f"--bootstrap takes the number of draws, 0 or more, got {options.bootstrap}."
         raise ConfigError(msg)
 
 

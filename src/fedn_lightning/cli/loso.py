@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING
+
+from fedn_lightning.cli.options import CommandParser, interrupt_on_sigterm
 
 if TYPE_CHECKING:
     from fedn_lightning.datamodules.splits import SubjectSplit
@@ -19,43 +20,29 @@ if TYPE_CHECKING:
 REFRESH = 0.5
 """Seconds between two looks at the folds."""
 
-_EPILOG = """
-Every other option goes to `fedn fit`, e.g. --trainer.max_epochs 10. The same command, typed again, skips the folds that
-are finished and resumes those that died. docs/cluster.md tells of Ray and SLURM.
-"""
 
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's options."""
-    p = argparse.ArgumentParser(
-        prog="fedn loso",
-        description="Holds out every subject once: trains, tests, and pools what was predicted.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    p = CommandParser(
+        "loso",
+        "Holds out every subject once: trains, tests, and pools the predictions.",
+        "Every other option goes to fedn fit, e.g. --trainer.max_epochs 10. The same command, run again, skips the "
+        "finished folds and resumes the interrupted ones. docs/cluster.md describes Ray and SLURM.",
     )
-    p.add_argument(
-        "--config", "-c", required=True, action="append", metavar="X.yaml", help="experiment, as of fedn fit"
-    )
+    p.add_argument("--config", "-c", required=True, action="append", metavar="X.yaml", help="experiment of fedn fit")
     p.add_argument("--subjects", nargs="+", default=[], metavar="S", help="only the folds that hold out these")
     p.add_argument("--seeds", nargs="+", type=int, metavar="K", help="a full set of folds each (default: the config's)")
-    p.add_argument(
-        "--group", type=int, default=1, metavar="K", help="hold out K subjects together: cheaper, fewer folds"
-    )
+    p.add_argument("--group", type=int, default=1, metavar="K", help="hold out K subjects together: fewer folds")
     p.add_argument("--runs", default="runs", metavar="DIR", help="parent of the run folders (default: runs)")
-    p.add_argument("--jobs", type=int, metavar="N", help="folds at a time (default: one per device, or per core)")
-    p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of a fold (default: 1)")
-    p.add_argument("--devices", nargs="+", default=[], metavar="D", help="CUDA devices to use (default: all)")
+    p.add_folds("fold")
     p.add_argument("--launcher", choices=("local", "ray", "slurm"), default="local", help="where folds run")
     p.add_argument("--ray-address", metavar="A", help="a running Ray cluster, e.g. auto (default: one on this machine)")
-    p.add_argument(
-        "--slurm-options", nargs="+", default=[], metavar="O", help="of sbatch, e.g. partition=gpu time=2:00:00"
-    )
+    p.add_argument("--slurm-options", nargs="+", default=[], metavar="O", help="for sbatch, e.g. partition=gpu")
     p.add_argument("--fail-fast", action="store_true", help="stop all folds when one fails")
     p.add_argument("--dry-run", action="store_true", help="show folds, their subjects and their state; run nothing")
     p.add_argument("--print-commands", action="store_true", help="print the command of each fold; run nothing")
-    p.add_argument("--results", metavar="FILE", help="also write the result, and what it cost, as JSON")
-    p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="draws of subjects for the intervals")
+    p.add_argument("--results", metavar="FILE", help="also write the result and its cost as JSON")
+    p.add_draws()
     return p
 
 
@@ -73,7 +60,6 @@ def main(argv: list[str]) -> int:
         KeyboardInterrupt: if the user stops it.
     """
     options, extra = parser().parse_known_args(argv)
-    _check(options)
     from fedn_lightning.cli.inspection import ChildError, inspect_in_child
     from fedn_lightning.loso.experiment import check_no_own_keys
     from fedn_lightning.loso.folds import choose_folds, make_folds
@@ -89,43 +75,24 @@ def main(argv: list[str]) -> int:
     seeds = options.seeds or [experiment.seed]
     every = make_folds(list(experiment.subjects), seeds, experiment.group)
     folds = choose_folds(every, options.subjects, list(experiment.subjects))
-    splits = [split_of(experiment, fold) for fold in folds]  # an impossible one is told before an hour of folds
+    splits = [split_of(experiment, fold) for fold in folds]  # an impossible one fails before the folds start
     if options.print_commands:
         return print_commands(experiment, folds)
     if options.dry_run:
         return show_plan(experiment, folds, splits)
-    _end_like_a_keyboard()
+    interrupt_on_sigterm()
     costs = {"preparation_seconds": round(time.monotonic() - began, 1)}
     try:
         failed = run(experiment, folds, options)
     except KeyboardInterrupt:
-        print("fedn: type the same command again to go on from here", file=sys.stderr)
+        print("fedn: run the same command again to continue from here", file=sys.stderr)
         raise
     costs["seconds"] = round(time.monotonic() - began, 1)
     return max(failed, report(experiment, every, folds, options, costs))
 
 
-def _check(options: argparse.Namespace) -> None:
-    from fedn_lightning.errors import ConfigError
-
-    for name in ("jobs", "threads", "bootstrap"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            msg = f"--{name} takes a number of at least 1, got {value}."
-            raise ConfigError(msg)
-
-
-def _end_like_a_keyboard() -> None:
-    """Lets SIGTERM do what Ctrl-C does: stop the folds, leave them resumable."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-
-
 def print_commands(experiment: Experiment, folds: list[Fold]) -> int:
-    """Prints what would be run, one command a line, each complete in itself."""
+    """Prints the complete command of each fold."""
     import shlex
 
     for fold in folds:
@@ -245,7 +212,7 @@ def report(
     if unfinished:
         for fold, reason in unfinished.items():
             print(f"fedn: not pooled, since {fold} is not finished: {reason}", file=sys.stderr)
-        print("fedn: type the same command again to go on from there", file=sys.stderr)
+        print("fedn: run the same command again to continue from there", file=sys.stderr)
         return 1
     seeds = pool_seeds(experiment, every, folds, options.bootstrap)
     print_seeds(seeds, Console())

@@ -6,8 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from fedn_lightning.cli.options import CommandParser
 from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.utils.console import ProgressBar, note
 
@@ -18,46 +19,19 @@ if TYPE_CHECKING:
     from fedn_lightning.inference.writers import Settings
 
 EPILOG = """\
-Writes to OUT/<name of the video>/ the events, timeline.png, with --annotate annotated.mp4, and prediction.json, which
-says what was used and assumed. A video whose files are there already is skipped. docs/own_video.md tells more.
+Writes to OUT/<name of the video>/ the events, timeline.png, with --annotate annotated.mp4, and prediction.json with
+settings and assumptions. A video whose files exist already is skipped. See docs/own_video.md.
 """
 
 
-class Once(argparse.Action):
-    """An option that may be given once; argparse would keep the last value without a word."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
-        """Takes the value.
-
-        Raises:
-            ConfigError: if there was one before.
-        """
-        given: set[str] = namespace.__dict__.setdefault("_given", set())
-        if self.dest in given:
-            msg = f"{option} is given twice; one run writes one format. Run the command again for another."
-            raise ConfigError(msg)
-        given.add(self.dest)
-        setattr(namespace, self.dest, values)
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The options of `fedn predict`."""
-    p = argparse.ArgumentParser(
-        "fedn predict",
-        description="Finds facial expressions in any video, by a checkpoint alone.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    p = CommandParser("predict", "Finds facial expressions in any video. Needs only a checkpoint.", EPILOG)
     p.add_argument("video", nargs="+", metavar="VIDEO|DIR|GLOB", help="video files, folders of them, or patterns")
     p.add_argument("--ckpt", required=True, help="checkpoint of fedn fit, e.g. runs/NAME/checkpoints/best.ckpt")
     p.add_argument("--out", default="predictions", help="parent of the output folders (%(default)s)")
     p.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
-    p.add_argument(
-        "--format", choices=("csv", "json", "elan", "megc"), default="csv", action=Once, help="of the events (csv)"
-    )
+    p.add_argument("--format", choices=("csv", "json", "elan", "megc"), action="append", help="of the events (csv)")
     p.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
     p.add_argument("--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's")
     p.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
@@ -80,6 +54,9 @@ def main(argv: Sequence[str]) -> int:
     """
     args = parser().parse_args(argv)
     face = _face(args.face)
+    if len(args.format or ()) > 1:
+        msg = "--format is given twice; one run writes one format. Run the command again for another."
+        raise ConfigError(msg)
     from fedn_lightning.inference.batch import find_videos, overlooked
 
     if Path(args.out).exists() and not Path(args.out).is_dir():
@@ -96,7 +73,9 @@ def main(argv: Sequence[str]) -> int:
     from fedn_lightning.inference.writers import Settings, checkpoint_digest
 
     threshold = None if args.threshold is None else (args.threshold[0], args.threshold[1])
-    settings = Settings(checkpoint_digest(args.ckpt), args.format, args.annotate, face, args.align, threshold)
+    settings = Settings(
+        checkpoint_digest(args.ckpt), (args.format or ["csv"])[0], args.annotate, face, args.align, threshold
+    )
     with _Progress("", transient=True) as bar:
         outcomes = []
         for outcome in predict_all(lambda: _detector(args, settings), videos, args.out, settings, bar, args.overwrite):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from fedn_lightning.cli.options import CommandParser, at_least, interrupt_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,35 +17,26 @@ if TYPE_CHECKING:
     from fedn_lightning.study.rows import RowResult
     from fedn_lightning.study.statistics import Line
 
-_EPILOG = """
-STUDY is a folder with a study.yaml (or with experiment files alone), a study file, or experiment files. The same
-command, typed again, skips what is finished and resumes what died. docs/study.md tells of the table's intervals.
-"""
 
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's options."""
-    p = argparse.ArgumentParser(
-        prog="fedn study",
-        description="Runs leave-one-subject-out (or grouped folds) for each experiment of a study; writes one table.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    p = CommandParser(
+        "study",
+        "Runs leave-one-subject-out (or grouped folds) for each experiment of a study; writes one table.",
+        "STUDY is a folder with a study.yaml (or with experiment files alone), a study file, or experiment files. The "
+        "same command, run again, skips the finished trainings and resumes the interrupted ones. docs/study.md "
+        "describes the intervals of the table.",
     )
+    seeds = "how many seeds for every row, or which ones"
+    results = "the rows' files and the table (default: experiments/results/STUDY)"
     p.add_argument("study", nargs="+", metavar="STUDY", help="folder, study file, or experiment files")
-    p.add_argument(
-        "--seeds", nargs="+", type=int, default=[], metavar="K", help="how many seeds for every row, or which ones"
-    )
-    p.add_argument("--group", type=int, metavar="K", help="hold out K subjects together (default: the study's, or 1)")
+    p.add_argument("--seeds", nargs="+", type=int, default=[], metavar="K", help=seeds)
+    p.add_argument("--group", type=at_least(1), metavar="K", help="hold out K subjects together (default: as in STUDY)")
     p.add_argument("--only", nargs="+", default=[], metavar="ROW", help="train these rows alone; the table has all")
-    p.add_argument("--jobs", type=int, metavar="N", help="trainings at a time (default: one per device, or per core)")
-    p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of a training (default: 1)")
-    p.add_argument("--devices", nargs="+", default=[], metavar="D", help="CUDA devices to use (default: all)")
+    p.add_folds("training")
     p.add_argument("--runs", metavar="DIR", help="parent of the run folders (default: runs/STUDY)")
-    p.add_argument(
-        "--results", metavar="DIR", help="the rows' files and the table (default: experiments/results/STUDY)"
-    )
-    p.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="draws of subjects and seeds")
+    p.add_argument("--results", metavar="DIR", help=results)
+    p.add_draws()
     p.add_argument("--dry-run", action="store_true", help="show rows, folds and their state; run nothing")
     p.add_argument("--table-only", action="store_true", help="write the table from the rows' files; run nothing")
     return p
@@ -64,7 +56,6 @@ def main(argv: list[str]) -> int:
         KeyboardInterrupt: if the user stops it.
     """
     options = parser().parse_args(argv)
-    _check(options)
     from dataclasses import replace
 
     from fedn_lightning.study.plan import read_plan
@@ -87,18 +78,8 @@ def main(argv: list[str]) -> int:
     return max(failed, int(lines is None))
 
 
-def _check(options: argparse.Namespace) -> None:
-    from fedn_lightning.errors import ConfigError
-
-    for name in ("group", "jobs", "threads", "bootstrap"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            msg = f"--{name} takes a number of at least 1, got {value}."
-            raise ConfigError(msg)
-
-
 def find_units(plan: Plan, options: argparse.Namespace) -> list[Unit] | None:
-    """Reads every experiment, and fills the caches that trainings share; None if one cannot be used, which was told."""
+    """Reads every experiment and fills the caches that trainings share; None, with a message, if one is unusable."""
     from fedn_lightning.cli import inspection
     from fedn_lightning.study.plan import make_units
 
@@ -148,7 +129,7 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
     from fedn_lightning.study.labels import try_to_cross
     from fedn_lightning.study.plan import trainings
 
-    _end_like_a_keyboard()
+    interrupt_on_sigterm()
     jobs, devices = share(options.jobs, options.devices, units[0].experiment, len(trainings(units)))
     resources = Resources(threads=options.threads)
     written: list[bool] = []
@@ -163,18 +144,9 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
         try:
             failed = run_units(units, JobSlots(jobs, devices), resources, write, progress, start)
         except KeyboardInterrupt:
-            progress.log("fedn: type the same command again to go on from here")
+            progress.log("fedn: run the same command again to continue from here")
             raise
     return int(failed > 0 or not all(written))
-
-
-def _end_like_a_keyboard() -> None:
-    """Lets SIGTERM do what Ctrl-C does: stop the trainings, leave them resumable."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> list[Line] | None:

@@ -215,7 +215,7 @@ def test_the_command_writes_beside_the_run_and_opens(copy: Path, capsys, monkeyp
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(["nowhere"], "holds no result of a run"), (["run", "--strips", "-1"], "--strips takes a number of at least 0")],
+    [(["nowhere"], "holds no result of a run"), (["run", "--strips", "-1"], "--strips: must be a whole number")],
 )
 def test_a_mistake_is_one_sentence(words: list[str], sentence: str, capsys, tmp_path: Path) -> None:
     assert main(["report", str(tmp_path / words[0]), *words[1:]]) == 2

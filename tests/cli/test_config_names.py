@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedn_lightning.cli.config import with_bases
-from fedn_lightning.cli.identifiers import quote_names
+from fedn_lightning.cli.config import quote_names, with_bases
 from fedn_lightning.cli.parsing import PARSER_OPTIONS, FednParser, prepare_parsing
 from fedn_lightning.datamodules.splits import find_subject
 from fedn_lightning.errors import ConfigError, SplitError

@@ -1,0 +1,78 @@
+"""What the option parsers of the commands share. Imports nothing heavy, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from fedn_lightning.errors import ConfigError
+
+RUN_FILES = "folder with predictions.csv, proposals.csv, truth.csv, ..."
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The parser of one command. A mistake in the options becomes one sentence, without the usage text before it.
+
+    Args:
+        command: the words after `fedn`, e.g. `data check`.
+        description: what the command does.
+        epilog: printed after the options.
+        settings: further arguments of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, command: str, description: str, epilog: str = "", **settings: Any) -> None:
+        super().__init__(f"fedn {command}", description=description, epilog=epilog, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the mistake as the project's own error.
+
+        Raises:
+            ConfigError: always.
+        """
+        text = message.removeprefix("argument ").rstrip(".")
+        raise ConfigError(f"{text}. {self.prog} --help lists the options.")
+
+    def add_draws(self, default: int = 1000) -> None:
+        """Adds `--bootstrap`."""
+        text = f"draws of subjects for the 95 %% intervals (default: {default})"
+        self.add_argument("--bootstrap", type=at_least(1), default=default, metavar="N", help=text)
+
+    def add_folds(self, unit: str) -> None:
+        """Adds the options by which `fedn loso` and `fedn study` share the machine.
+
+        Args:
+            unit: what runs at a time, e.g. `fold`.
+        """
+        jobs = f"{unit}s at a time (default: one per device, or per core)"
+        self.add_argument("--jobs", type=at_least(1), metavar="N", help=jobs)
+        self.add_argument(
+            "--threads", type=at_least(1), default=1, metavar="N", help=f"threads of a {unit} (default: 1)"
+        )
+        self.add_argument("--devices", nargs="+", default=[], metavar="D", help="CUDA devices to use (default: all)")
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """The type of an option that takes a whole number.
+
+    >>> at_least(1)("12")
+    12
+    """
+
+    def convert(text: str) -> int:
+        if not text.lstrip("-").isdecimal() or int(text) < minimum:
+            msg = f"must be a whole number of at least {minimum}, not {text}"
+            raise argparse.ArgumentTypeError(msg)
+        return int(text)
+
+    return convert
+
+
+def interrupt_on_sigterm() -> None:
+    """Makes SIGTERM do what Ctrl-C does: all trainings end, and can be resumed."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
