@@ -147,8 +147,11 @@ def make_report(options: argparse.Namespace) -> Report:
     names = _names(options)
     minutes = read_videos(options.videos, names) if options.videos else math.nan
     truths = read_events(options.truth, names, truth=True, lenient=options.lenient)
+    annotated = set(names.emotions)
     predictions = read_events(options.predictions, names, lenient=options.lenient)
     check_common_videos(predictions, truths, names)
+    if truths.has_emotion and (unknown := sorted(set(names.emotions) - annotated)):
+        note(f"{options.predictions} names emotions that no truth has: {', '.join(unknown[:5])}")
     selection = select(options, predictions, truths, names)
     found, wanted, protocol = predictions.events, truths.events, PROTOCOLS[options.protocol]
     counted = at_threshold(found, selection.threshold)

@@ -9,6 +9,7 @@ from pathlib import Path
 from fedn_lightning.datasets.base import RepairLog
 from fedn_lightning.errors import AnnotationError, CorpusNotFoundError, VideoError
 from fedn_lightning.events import Video
+from fedn_lightning.utils.delimited import repeated_name
 from fedn_lightning.utils.validation import as_text
 from fedn_lightning.video.media import probe
 
@@ -182,6 +183,9 @@ def read_table(path: str | Path, sheet: int | str, columns: tuple[str, ...]) -> 
     for position, (_, cells) in enumerate(rows[:HEADER_WITHIN]):
         names = [as_text(cell).lower() for cell in cells]
         if wanted <= set(names):
+            if (twice := repeated_name(names)) in wanted:
+                msg = f"{path} has two columns {twice}; leave one of them."
+                raise AnnotationError(msg)
             return [
                 (number, dict(zip(names, pad(row, len(names)), strict=True))) for number, row in rows[position + 1 :]
             ]

@@ -18,7 +18,7 @@ from fedn_lightning.datasets.base import (
 from fedn_lightning.datasets.release import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
-from fedn_lightning.utils.delimited import open_table, read_rows
+from fedn_lightning.utils.delimited import check_cells, open_table, read_rows, repeated_name
 from fedn_lightning.utils.names import normal_form, other_spellings
 from fedn_lightning.utils.validation import as_number
 from fedn_lightning.video.media import VIDEO_SUFFIXES, probe
@@ -102,7 +102,10 @@ def _videos(folder: Path, fps: float, first: int, log: RepairLog) -> Iterator[Vi
 
 def _annotations(table: Path, videos: dict[str, Video], log: RepairLog) -> Iterator[Annotation]:
     """The rows of the table."""
-    for number, row in _rows(table):
+    for number, row, why in _rows(table):
+        if why:
+            log.unusable(str(table), number, why, _shown(row))
+            continue
         key = f"{row['subject']}/{row['video']}"
         video = find_video(key, videos)
         onset, offset, apex = (as_number(row.get(column, "")) for column in ("onset", "offset", "apex"))
@@ -143,8 +146,8 @@ def find_video(key: str, videos: Mapping[str, Video]) -> Video | None:
     return videos[near[0]] if len(near) == 1 else None
 
 
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each row's number in the file and its cells by column."""
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, str], str]]:
+    """Each row's number in the file, its cells by column, and why it cannot be used, if so."""
     try:
         with open_table(table) as file:
             rows = read_rows(file)
@@ -154,9 +157,17 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 needed = f"it needs {', '.join(COLUMNS)} and may have {', '.join(OPTIONAL)}"
                 msg = f"{table} lacks the column {missing[0]}; {needed}."
                 raise AnnotationError(msg)
+            if twice := repeated_name(header):
+                msg = f"{table} has two columns {twice}; leave one of them."
+                raise AnnotationError(msg)
             for number, cells in rows:
                 row = dict.fromkeys(header, "") | {n: normal_form(c) for n, c in zip(header, cells, strict=False)}
-                yield number, row
+                try:
+                    check_cells(cells, header)
+                    why = ""
+                except ValueError as error:
+                    why = str(error)
+                yield number, row, why
     except (OSError, UnicodeError, csv.Error) as error:
         msg = f"{table} cannot be read as a CSV table in UTF-8 or UTF-16: {error}."
         raise AnnotationError(msg) from None

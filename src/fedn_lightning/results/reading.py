@@ -26,9 +26,9 @@ from fedn_lightning.results.names import (
     Format,
     Names,
 )
-from fedn_lightning.utils.delimited import open_table, read_rows
+from fedn_lightning.utils.delimited import check_cells, open_table, read_rows, repeated_name
 from fedn_lightning.utils.names import normal_form
-from fedn_lightning.utils.validation import decimal_point
+from fedn_lightning.utils.validation import to_float
 
 _BLOCK = 20_000
 
@@ -57,6 +57,10 @@ class Table:
         if not self.header:
             self._stream.close()
             msg = f"{self.path} is empty; its first row must name the columns."
+            raise PredictionFileError(msg)
+        if twice := repeated_name(self.header):
+            self._stream.close()
+            msg = f"{self.path} has two columns {twice}; leave one of them."
             raise PredictionFileError(msg)
         return self
 
@@ -92,17 +96,6 @@ def require(header: Sequence[str], required: Sequence[str], path: str) -> dict[s
     return {name: header.index(name) for name in required}
 
 
-def same_width(row: Sequence[str], width: int) -> None:
-    """Refuses a row that is not as wide as the header.
-
-    Raises:
-        ValueError: with the reason.
-    """
-    if len(row) != width:
-        msg = f"it has {len(row)} cells, the first row has {width}"
-        raise ValueError(msg)
-
-
 def number(text: str, column: str) -> float:
     """A finite number.
 
@@ -110,7 +103,7 @@ def number(text: str, column: str) -> float:
         ValueError: with the reason, naming the column.
     """
     try:
-        value = float(decimal_point(text))
+        value = to_float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
@@ -207,7 +200,7 @@ def read_videos(path: str | Path, names: Names) -> float:
         place = require(table.header, ("subject", "video", "n_frames", "fps"), str(path))
         for row, line in itertools.chain.from_iterable(zip(*block, strict=True) for block in table.blocks()):
             try:
-                same_width(row, len(table.header))
+                check_cells(row, table.header)
                 n_frames, fps = (number(row[place[key]], key) for key in ("n_frames", "fps"))
                 if n_frames <= 0 or fps <= 0:
                     msg = f"n_frames and fps must be positive, got {n_frames:g} and {fps:g}"
@@ -242,7 +235,7 @@ class _Layout:
 
     format: Format
     columns: dict[str, int]
-    width: int
+    header: Sequence[str]
 
     @classmethod
     def of(cls, header: Sequence[str], path: str, truth: bool) -> _Layout:
@@ -258,7 +251,7 @@ class _Layout:
             place = {name: at for name, at in place.items() if name not in SCORES}
             if OFFSET_KNOWN in header:
                 place[OFFSET_KNOWN] = header.index(OFFSET_KNOWN)
-        return cls(file_format, {_ALIASES.get(name, name): at for name, at in place.items()}, len(header))
+        return cls(file_format, {_ALIASES.get(name, name): at for name, at in place.items()}, header)
 
 
 def _parse(
@@ -280,7 +273,8 @@ def _parse(
 
 def _parse_block(rows: list[list[str]], layout: _Layout, names: Names) -> FloatArray | None:
     """A block column by column; None if anything is amiss, so that :func:`_parse_row` can say what."""
-    if any(len(row) != layout.width for row in rows):
+    unnamed = [at for at, name in enumerate(layout.header) if at and not name]
+    if any(len(row) != len(layout.header) or any(row[at] for at in unnamed) for row in rows):
         return None
     columns = {name: [row[at] for row in rows] for name, at in layout.columns.items()}
     try:
@@ -290,7 +284,8 @@ def _parse_block(rows: list[list[str]], layout: _Layout, names: Names) -> FloatA
             if name in columns
         }
         kinds = {name: TYPES[name.strip().lower()] for name in set(columns.get("type", ()))}
-        finite = all(np.isfinite(column).all() for column in numbers.values())
+        plain = all("".join(columns[name]).isascii() and "_" not in "".join(columns[name]) for name in numbers)
+        finite = plain and all(np.isfinite(column).all() for column in numbers.values())
         if not finite or (numbers["offset"] < numbers["onset"]).any():
             return None
         # Names come last: a row that is set aside must not leave its video behind.
@@ -322,7 +317,7 @@ def _parse_row(row: Sequence[str], layout: _Layout, names: Names) -> FloatArray:
     Raises:
         ValueError: with the reason, if it is none.
     """
-    same_width(row, layout.width)
+    check_cells(row, layout.header)
     cell = {name: row[at] for name, at in layout.columns.items()}
     onset, offset = number(cell["onset"], "onset"), number(cell["offset"], "offset")
     if offset < onset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -31,6 +31,33 @@ def find_delimiter(line: str) -> str:
     (';', '\t', ',', ';')
     """
     return max(DELIMITERS, key=line.count)
+
+
+def repeated_name(header: Sequence[str]) -> str | None:
+    """The first column name that stands twice in a header; None if each stands once.
+
+    >>> repeated_name(["video", "onset", "", "", "onset"]), repeated_name(["onset", "offset"])
+    ('onset', None)
+    """
+    return next((name for name in header if name and header.count(name) > 1), None)
+
+
+def check_cells(cells: Sequence[str], header: Sequence[str]) -> None:
+    """Refuses a row that is not as wide as the header, or that has a value in a column without a name.
+
+    The first column may have no name: pandas writes its row numbers there. Empty cells at the end count for nothing.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    extra = [cell for cell in cells[len(header) :] if cell.strip()]
+    if len(cells) < len(header) or extra:
+        msg = f"it has {len(header) + len(extra) if extra else len(cells)} cells, the first row has {len(header)}"
+        raise ValueError(msg)
+    for place, (name, cell) in enumerate(zip(header, cells, strict=False)):
+        if place and not name and cell.strip():
+            msg = f"its value {cell!r} is in column {place + 1}, which has no name in the first row"
+            raise ValueError(msg)
 
 
 def read_rows(stream: TextIO) -> Iterator[tuple[int, list[str]]]:

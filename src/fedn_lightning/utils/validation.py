@@ -45,6 +45,20 @@ def decimal_point(text: str) -> str:
     return text.replace(",", ".") if decimal and len(decimal[1]) != 3 else text
 
 
+def to_float(text: str) -> float:
+    """A number in ASCII digits; Python itself also takes `1_0` for 10, and the digits of every script.
+
+    Raises:
+        ValueError: if it is none.
+
+    >>> to_float("12,5"), to_float("-1e3")
+    (12.5, -1000.0)
+    """
+    if "_" in text or not text.strip().isascii():
+        raise ValueError(text)
+    return float(decimal_point(text))
+
+
 def as_number(cell: object) -> float | None:
     """A cell as a finite number, also where the release stores numbers as text; None if it is none.
 
@@ -52,7 +66,7 @@ def as_number(cell: object) -> float | None:
     (38.0, 2.5, None, 2.5)
     """
     try:
-        number = float(decimal_point(as_text(cell)))
+        number = to_float(as_text(cell))
     except ValueError:
         return None
     return number if math.isfinite(number) else None
