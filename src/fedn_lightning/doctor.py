@@ -292,7 +292,7 @@ def configured_paths(experiments: Path) -> dict[str, set[str]]:
     for file in sorted(experiments.rglob("*.yaml")):
         try:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError):
             continue  # fedn fit says what is wrong with it
         for place in _paths_of(content):
             named.setdefault(place, set()).add(file.stem)

@@ -17,9 +17,9 @@ from torture.running import Kind, preload, run, trouble
 
 def kinds() -> dict[str, Callable[[Path], Kind]]:
     """Every kind of input by name; made with a folder for its undamaged inputs."""
-    from torture import tables
+    from torture import experiments, tables, workbooks
 
-    every = (tables.EventTables, tables.OwnCorpus)
+    every = (tables.EventTables, tables.OwnCorpus, workbooks.Workbooks, experiments.Experiments)
     return {kind.name: kind for kind in every}
 
 

@@ -20,6 +20,10 @@ MEMORY = 12 << 30
 """Bytes of address space a command may have, so that a bomb ends itself and not the machine."""
 
 
+SENTINEL = "pwned"
+"""A file that malicious inputs try to make in the current folder."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended.
@@ -150,6 +154,8 @@ def trouble(case: Case, ended: Ended) -> str | None:
         return f"exit code {ended.code}"
     if ended.code == 2 and not ended.err.strip():
         return "exit code 2 without a word"
+    if (case.home / SENTINEL).exists():
+        return "code from the file was run"
     changed = [str(path) for path, content in case.kept.items() if not path.is_file() or path.read_bytes() != content]
     if changed:
         return f"{', '.join(changed)} was finished, and is lost"

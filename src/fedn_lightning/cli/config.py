@@ -6,6 +6,7 @@ The key `base` names a file that an experiment extends. Names of subjects stay t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -78,19 +79,47 @@ def layers(path: Path) -> list[str]:
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     """A file's text where it must be read in place of the file, and its content.
 
-    The text is empty unless names of subjects had to be put in quotes. The content is empty if the file cannot be read
-    or is no mapping, which the parser tells.
+    The text is empty unless names of subjects had to be put in quotes. The content is empty if there is no such file
+    or it is no mapping, which the parser tells.
     """
-    check_file(path)
-    try:
+    if not path.is_file():
+        return "", {}
+    with yaml_errors(path):
+        from omegaconf import OmegaConf  # here: `fedn data` must not wait for it
+
+        OmegaConf.load(path)  # stricter than YAML's own reader: no key may stand twice
         written = path.read_text(encoding="utf-8")
         text = quote_names(written)
         content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError):
-        return "", {}
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
     return "" if text == written else text, content if isinstance(content, dict) else {}
+
+
+@contextlib.contextmanager
+def yaml_errors(path: Path) -> Iterator[None]:
+    """Names the file and line of what cannot be read, which the parser does not.
+
+    Raises:
+        ConfigError: if the file is not YAML in UTF-8.
+    """
+    try:
+        yield
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        msg = f"{path}{line}, is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
+        raise ConfigError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{path} is not text in UTF-8 (byte {error.start + 1}); save it as UTF-8."
+        raise ConfigError(msg) from error
+    except RecursionError as error:
+        msg = f"{path} is nested too deeply to be an experiment."
+        raise ConfigError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}."
+        raise ConfigError(msg) from error
+    except ConfigError as error:
+        msg = f"{path}: {error}"
+        raise ConfigError(msg) from error
 
 
 def _base_of(path: Path, base: Any, trail: Sequence[Path]) -> Path:
@@ -106,24 +135,6 @@ def _base_of(path: Path, base: Any, trail: Sequence[Path]) -> Path:
         msg = f"{path} is based on itself: {circle}. Take the key {BASE} out of one of these files."
         raise ConfigError(msg)
     return target
-
-
-def check_file(path: Path) -> None:
-    """Names the file and line of a syntax error, which the parser does not.
-
-    Raises:
-        ConfigError: if a file that is there is not YAML.
-    """
-    try:
-        if path.is_file():
-            from omegaconf import OmegaConf  # here: `fedn data` must not wait for it
-
-            OmegaConf.load(path)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        msg = f"{path}{line}, is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
-        raise ConfigError(msg) from error
 
 
 TEST, VALIDATION = "test_subject", "val_subject"

@@ -177,8 +177,20 @@ class FednCLI(LightningCLI):
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses the given words; the base class warns whenever `sys.argv` holds words as well."""
+        """Parses the given words; the base class warns whenever `sys.argv` holds words as well.
+
+        Raises:
+            ConfigError: also where a group of keys is a single value, which the parser lets pass.
+        """
         self.config = parser.parse_args(args)
+        for group in ("trainer", "checkpoint", "wandb"):
+            if not hasattr(self.settings[group], "get"):
+                msg = f'The configuration key "{group}" must be a group of keys, not {self.settings[group]!r}.'
+                raise ConfigError(msg)
+        name = self.settings.experiment
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            msg = f'The configuration key "experiment" must be a name, not {name!r}.'
+            raise ConfigError(msg)
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override] # static in the base class
         """The one command that is run: a parser for each would quadruple the time to start."""
@@ -345,7 +357,11 @@ class FednCLI(LightningCLI):
         if self.results is None or self.trainer.interrupted:
             return  # a trial run of a few batches writes nothing
         best = getattr(self.trainer.checkpoint_callback, "best_model_path", "") or None
-        score = self.trainer.test if self.settings.test_after_fit else self.trainer.validate
+        split = getattr(self.datamodule, "split", None)
+        nobody = split is not None and not split.test
+        if self.settings.test_after_fit and nobody:
+            note("data.test_subject is empty, so nobody is held out; the scores are those of the validation subjects")
+        score = self.trainer.test if self.settings.test_after_fit and not nobody else self.trainer.validate
         score(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
 
 

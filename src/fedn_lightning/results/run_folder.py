@@ -114,7 +114,7 @@ class RunConfig:
         """Reads `config.yaml` of a run folder; a missing or broken file gives an empty configuration."""
         try:
             value = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError):
+        except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError):
             value = {}
         return cls(value if isinstance(value, dict) else {})
 
@@ -154,9 +154,10 @@ class RunConfig:
 
 
 def _mapping(content: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    """The mapping below the keys; empty where one of them is missing or null."""
+    """The mapping below the keys; empty where one of them is missing, or no mapping."""
     for key in keys:
-        content = content.get(key) or {}
+        below = content.get(key)
+        content = below if isinstance(below, dict) else {}
     return content
 
 

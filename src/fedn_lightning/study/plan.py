@@ -163,7 +163,7 @@ def _mapping(path: Path) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         msg = f"{path} cannot be read as YAML: {' '.join(str(error).split())}."
         raise ConfigError(msg) from error
     if not isinstance(content, dict):
