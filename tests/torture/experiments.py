@@ -20,11 +20,36 @@ BASE = (Path(__file__).parents[1] / "conf" / "pulses.yaml").read_text().replace(
 
 SCALARS = (
     "017", "0o17", "1e3", "1:30", "no", "yes", "~", "0x1F", "1_000", ".inf", ".nan", "2024-01-01", '"1"', "'[p0'", "p0",
-    "!!python/object/apply:os.system ['touch pwned']", "!!python/name:os.system", "!!binary aGk=", "&a [*a]", "*nothing",
+    "!!python/object/apply:os.system ['touch pwned']", "!!python/name:os.system", "!!binary aGk=", "&a [*a]",
+    "*nothing",
     "${oc.env:HOME}", "${nothing}", "{{", "|", "@x", "%x", "[", "- x", "# nothing", "1.0.0", "-1", "1e999", "\tx", "<<",
 )  # fmt: skip
-SUBJECTS = ("017", "07", "p0.mp4", "P0", "../p0", "null", "1e3", "no", "p0, p0", "p0, p1, p2", "", "'p\\0'", "p00", "[p0]")
-CLASSES = ("os.system", "nothing.Here", "builtins.eval", "json.JSONDecoder", "DetectionTaskk", "pathlib.Path", "'../x'", "1")
+SUBJECTS = (
+    "017",
+    "07",
+    "p0.mp4",
+    "P0",
+    "../p0",
+    "null",
+    "1e3",
+    "no",
+    "p0, p0",
+    "p0, p1, p2",
+    "",
+    "'p\\0'",
+    "p00",
+    "[p0]",
+)
+CLASSES = (
+    "os.system",
+    "nothing.Here",
+    "builtins.eval",
+    "json.JSONDecoder",
+    "DetectionTaskk",
+    "pathlib.Path",
+    "'../x'",
+    "1",
+)
 
 
 class Experiments:
@@ -96,11 +121,12 @@ class Experiments:
 
     def _base(self, rng: Random, home: Path) -> str:
         """An experiment over another: in a circle, missing, long, odd."""
-        what = rng.choice(("itself", "circle", "missing", "folder", "number", "list", "chain", "spaces", "nothing", "broken"))
         bases = {
             "itself": "experiment.yaml", "circle": "a.yaml", "missing": "none.yaml", "folder": ".", "number": "3",
-            "list": "[a.yaml, b.yaml]", "chain": "step0.yaml", "spaces": '"a b\'s.yaml"', "nothing": "", "broken": "b.yaml",
+            "list": "[a.yaml, b.yaml]", "chain": "step0.yaml", "spaces": '"a b\'s.yaml"', "nothing": "",
+            "broken": "b.yaml",
         }  # fmt: skip
+        what = rng.choice(list(bases))
         self._write(home, f"base: {bases[what]}\nseed_everything: 8\n")
         self._write(home, "base: experiment.yaml\n", "a.yaml")
         self._write(home, "a: [", "b.yaml")
@@ -143,7 +169,7 @@ def _judge(ended: Ended, home: Path) -> str | None:
 
 def _as_text(text: str) -> Any:
     """YAML in which every value is the text that stands there."""
-    return yaml.load(text, yaml.BaseLoader)  # noqa: S506 # it makes text alone
+    return yaml.load(text, yaml.BaseLoader)  # it makes text alone
 
 
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

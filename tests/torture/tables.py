@@ -41,7 +41,7 @@ def to_text(rows: Rows, delimiter: str = ",", newline: str = "\n", quote: bool =
 
 
 def other_form(rows: Rows, rng: Random) -> tuple[bytes, str]:
-    """The same table as another program writes it: encoding, separator, line ends, quotes, order, spaces, empty rows."""
+    """The same table as another program writes it: encoding, separator, line ends, quotes, order, empty rows."""
     encoding, delimiter = rng.choice(ENCODINGS), rng.choice(",;\t|")
     newline, quote = rng.choice(("\n", "\r\n", "\r")), rng.random() < 0.3
     rows = [list(row) for row in rows]
@@ -159,10 +159,16 @@ class EventTables:
         elif draw == 4:
             data, what, row = bad_shape(rows, rng)
         else:
-            data, what = cut(rows, rng) if rng.random() < 0.5 else (rng.choice(damage.BYTES)(to_text(rows).encode(), rng), "bytes")
+            data, what = (
+                cut(rows, rng)
+                if rng.random() < 0.5
+                else (rng.choice(damage.BYTES)(to_text(rows).encode(), rng), "bytes")
+            )
         words = self._write(home, {table: data})
         lenient = bool(row) and rng.random() < 0.3
-        return Case(f"{table}: {what}", [*words, *["--lenient"] * lenient], home, self._judge(what, row if lenient else 0))
+        return Case(
+            f"{table}: {what}", [*words, *["--lenient"] * lenient], home, self._judge(what, row if lenient else 0)
+        )
 
     def _judge(self, what: str, aside: int) -> Callable[[Ended], str | None]:
         def judge(ended: Ended) -> str | None:

@@ -26,8 +26,8 @@ RELEASES: dict[str, tuple[Callable[[Path], Path], str]] = {
 """What writes a look-alike of each release, and the workbook that is damaged."""
 
 BAD_CELLS: tuple[Any, ...] = (
-    "", "abc", "=A1", "=1/0", "#REF!", datetime.date(2024, 3, 1), datetime.time(1, 30), True, -5, 1e300, 12.75, "12 frames",
-    "1_0", "\u0661\u0662", "x" * 32_000, "<script>alert(1)</script>", "../../x", "a\nb", 0, *ODD_NAMES[:2],
+    "", "abc", "=A1", "=1/0", "#REF!", datetime.date(2024, 3, 1), datetime.time(1, 30), True, -5, 1e300, 12.75,
+    "12 frames", "1_0", "\u0661\u0662", "x" * 32_000, "<script>alert(1)</script>", "../../x", "a\nb", 0, *ODD_NAMES[:2],
 )  # fmt: skip
 
 
@@ -122,7 +122,11 @@ class Workbooks:
                 return f"ready is {told['ready']}, with exit code {ended.code}"
             found, wanted = self._events(name, home), self.references[name]
             rows = {repair["row"] for repair in told["repairs"]} | {r["row"] for r in told["faults"]}
-            if found == wanted or not told["ready"] or (row and not same and (row in rows or len(found) == len(wanted))):
+            if (
+                found == wanted
+                or not told["ready"]
+                or (row and not same and (row in rows or len(found) == len(wanted)))
+            ):
                 return None
             lost = [event for event in wanted if event not in found]
             return f"ready, but {lost} became {[event for event in found if event not in wanted]}"
