@@ -22,7 +22,8 @@ from fedn_lightning.datasets.elan import (
 )
 from fedn_lightning.errors import AnnotationError, PredictionFileError, VideoError
 from fedn_lightning.results.names import PREDICTION, TYPES
-from fedn_lightning.results.reading import Table, number, require, same_width
+from fedn_lightning.results.reading import Table, number, require
+from fedn_lightning.utils.delimited import check_cells
 from fedn_lightning.utils.names import normal_form
 
 Stretch = tuple[int, int, str]
@@ -219,8 +220,8 @@ def _table_rows(path: Path) -> list[dict[str, str]]:
         require(table.header, ("start_seconds", "end_seconds", "type"), str(path))
         for row, line in itertools.chain.from_iterable(zip(*block, strict=True) for block in table.blocks()):
             try:
-                same_width(row, len(table.header))
-                rows.append({**dict(zip(table.header, map(normal_form, row), strict=True)), "": str(line)})
+                check_cells(row, table.header)
+                rows.append({**dict(zip(table.header, map(normal_form, row), strict=False)), "": str(line)})
             except ValueError as error:
                 msg = f"{path}, row {line}: {error}."
                 raise PredictionFileError(msg) from None
