@@ -69,3 +69,37 @@ def test_an_unknown_word_is_told_with_the_nearest_known(scheme: str) -> None:
 def test_missing_self_reports_are_counted() -> None:
     (problem,) = find_problems(corpus(), "3", "self_report")
     assert "6 expressions have no self-reported emotion" in problem
+
+
+def release(name: str, fps: float, macros: list[int], micros: list[int]) -> Corpus:
+    """A corpus of expressions of these lengths in frames, one after another in one video."""
+    lengths = [("macro", n) for n in macros] + [("micro", n) for n in micros]
+    starts = [sum(n for _, n in lengths[:row]) for row in range(len(lengths))]
+    expressions = tuple(
+        Expression(name, "a", "v", start, start + n, None, kind, "others", source_row=row)  # type: ignore[arg-type]
+        for row, ((kind, n), start) in enumerate(zip(lengths, starts, strict=True))
+    )
+    return Corpus(name, (Video(name, "a", "v", "", fps),), expressions)
+
+
+CASME3 = release("casme3", 30.0, [10, 60, 200] * 100, [12] * 234 + [200] * 616 + [300] * 10)
+"""As long as its published counts allow: 626 of 860 micro-expressions over 15 frames, 10 of them over 200."""
+
+
+@pytest.mark.parametrize(
+    "genuine",
+    [
+        release("casme2", 30.0, [4, 35, 118] * 30, [9, 12, 17] * 10),
+        release("samm_lv", 200.0, [100, 400, 6000] * 30, [30, 80, 105] * 10),
+        release("smic", 100.0, [], [11, 32, 50] * 10),
+        CASME3,
+    ],
+    ids=lambda corpus: corpus.name,
+)
+def test_no_release_is_refused(genuine: Corpus) -> None:
+    assert find_problems(genuine, "3", "expert") == []
+
+
+def test_frames_of_another_rate_are_found_in_a_release_with_long_micros() -> None:
+    fast = replace(CASME3, videos=(replace(CASME3.videos[0], fps=5.0),))
+    assert any("frames of another frame rate" in problem for problem in find_problems(fast, "3", "expert"))
