@@ -72,6 +72,21 @@ def test_an_uneven_source_is_resampled_by_its_timestamps(tmp_path):
     assert video.store_to_source(video.source_to_store(7.5)) == pytest.approx(7.5)
 
 
+@pytest.mark.parametrize("frames", ["store", "video"])
+def test_an_unreadable_image_is_told_and_the_frame_before_is_shown(tmp_path, capsys, frames):
+    write_frames(tmp_path / "a", (numbered(i, SIDE, SIDE) for i in range(6)), first=0)
+    (tmp_path / "a" / "img003.jpg").write_bytes(b"no image")
+    toy = corpus(tmp_path / "a", fps=30.0)
+    for _ in range(2):  # also where nothing is left to do
+        report = whole(toy, tmp_path / "store", frames=frames, gaps="split", progress=True)
+        assert report.failed == {}
+        assert report.unreadable["s1/a"] == [f"{tmp_path / 'a' / 'img003.jpg'} is not a readable image"]
+        assert "img003.jpg is not a readable image. The frame before is shown instead." in capsys.readouterr().err
+    stored = ClipStore(tmp_path / "store").video("s1/a")
+    assert [read_number(image) for image in stored.frames[0:6]] == [0, 1, 2, 2, 4, 5]
+    assert stored.parts == [(0, 3), (4, 6)]
+
+
 def test_a_folder_with_gaps_keeps_its_frame_numbers(tmp_path):
     write_frames(tmp_path / "a", (numbered(i, SIDE, SIDE) for i in range(12)), first=5)
     (tmp_path / "a" / "img009.jpg").unlink()

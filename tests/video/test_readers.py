@@ -207,15 +207,38 @@ def test_gaps_repeat_the_frame_before_or_are_refused(tmp_path):
         FolderSource(str(tmp_path), 30.0, gaps="error").frames(2, 6)
 
 
-def test_broken_images_are_named(tmp_path):
+@pytest.mark.parametrize(("content", "why"), [(b"", "is empty"), (b"no image", "is not a readable image")])
+def test_an_unreadable_image_is_named_and_costs_its_frame_alone(tmp_path, content, why):
+    write_frames(tmp_path, map(numbered, range(6)), first=0)
+    (tmp_path / "img002.jpg").write_bytes(content)
+    source = FolderSource(str(tmp_path), 30.0)
+    assert numbers(source.frames(2, 4)) == [1, 3]
+    assert numbers(source.frames(0, 6)) == [0, 1, 1, 3, 4, 5]
+    assert source.unreadable == {2: f"{tmp_path / 'img002.jpg'} {why}"}
+    assert source.missing.tolist() == [2]
+    with pytest.raises(VideoError, match=rf"img002\.jpg {why}, and gaps is error"):
+        FolderSource(str(tmp_path), 30.0, gaps="error").frames(0, 6)
+
+
+def test_an_unreadable_first_image_shows_the_next(tmp_path):
+    write_frames(tmp_path, map(numbered, range(4)), first=0)
+    (tmp_path / "img000.jpg").write_bytes(b"no image")
+    source = FolderSource(str(tmp_path), 30.0)
+    assert (source.height, source.width) == (48, 112)
+    assert numbers(source.frames(0, 4)) == [1, 1, 2, 3]
+
+
+def test_a_folder_of_many_unreadable_images_is_refused(tmp_path):
+    write_frames(tmp_path, map(numbered, range(20)), first=0)
+    for number in (4, 9, 14):
+        (tmp_path / f"img{number:03d}.jpg").write_bytes(b"")
+    with pytest.raises(VideoError, match=r"img004\.jpg is empty, and more than 10% of the images .* Copy the folder"):
+        FolderSource(str(tmp_path), 30.0).frames(0, 20)
+
+
+def test_an_image_of_another_size_is_named(tmp_path):
     write_frames(tmp_path, map(numbered, range(4)))
     source = FolderSource(str(tmp_path), 30.0)
-    (tmp_path / "img002.jpg").write_bytes(b"")
-    with pytest.raises(VideoError, match=r"img002\.jpg is empty"):
-        source.frames(0, 4)
-    (tmp_path / "img002.jpg").write_bytes(b"no image")
-    with pytest.raises(VideoError, match=r"img002\.jpg is not a readable image"):
-        source.frames(0, 4)
     write_frames(tmp_path, [numbered(0, height=24)], first=2)
     with pytest.raises(VideoError, match=r"img002\.jpg is 112x24; the video's first frame 112x48"):
         source.frames(0, 4)

@@ -271,15 +271,18 @@ def crop_video(job: CropJob, tick: Tick) -> dict[str, Any]:
     face_scan = scan_face(job, clock, tick)
     crop_plan = plan_crop(job, face_scan, clock)
     record = _record(job, face_scan, crop_plan, source_print)
+    source = face_scan.source
     try:
         if job.spec.frames == "video":
             plan = frame_plan(face_scan.n_frames, face_scan.fps, record["fps"], face_scan.times)
-            write_link(Path(job.root), record, crop_plan.transforms, len(plan))
+            if isinstance(source, FolderSource) and not job.searches:
+                _watch_folder(source, lambda number, grey: None)  # the scan has not read its images
+            write_link(Path(job.root), record | _missing(source), crop_plan.transforms, len(plan))
             tick(face_scan.n_frames)
         else:
             with ArrayWriter(Path(job.root), video.key, job.spec.crop_size) as writer:
                 _write(face_scan, record["fps"], crop_plan, writer, clock, tick)
-                writer.commit(record)
+                writer.commit(record | _missing(source))
     except OSError as error:
         full = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
         msg = f"{job.root}: {full}, so {video.key} could not be stored. Free some room and run the command again."
@@ -350,10 +353,18 @@ def _record(job: CropJob, face_scan: FaceScan, crop_plan: CropPlan, source: dict
         "fps": stored_fps(face_scan.fps, job.spec.fps, variable=face_scan.times is not None),
         "source_fps": face_scan.fps,
         "source_n_frames": face_scan.n_frames,
-        "missing": face_scan.source.missing.tolist() if isinstance(face_scan.source, FolderSource) else [],
+        "missing": [],
         "source_times": None if face_scan.times is None else face_scan.times.tolist(),
         "transform": np.median(crop_plan.transforms, axis=0).tolist(),
         **crop_plan.notes,
         **({"reader": job.reader, "why": job.why} if job.reader else {}),
         "versions": {package: version(package) for package in PACKAGES},
     }
+
+
+def _missing(source: FrameSource) -> dict[str, Any]:
+    """What the record says of frames without an image, once all were read; `unreadable` only where there are some."""
+    if not isinstance(source, FolderSource):
+        return {}
+    unreadable = {"unreadable": list(source.unreadable.values())} if source.unreadable else {}
+    return {"missing": source.missing.tolist(), **unreadable}

@@ -44,6 +44,7 @@ class PrepareReport:
         prepared: keys of the videos written.
         reused: keys of the videos that were in the store already.
         failed: keys of the videos set aside, and why.
+        unreadable: by key, the images of a folder that cannot be read; the frame before each is shown instead.
         readers: by key, which reader windows are decoded with and why; only under `frames="video"`.
         frames: source frames decoded for the store.
         seconds: wall time.
@@ -53,6 +54,7 @@ class PrepareReport:
     prepared: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, list[str]] = field(default_factory=dict)
     readers: dict[str, tuple[str, str]] = field(default_factory=dict)
     frames: int = 0
     seconds: float = 0.0
@@ -113,10 +115,15 @@ def prepare(
             _make(todo, report, jobs, stall_seconds, show=progress)
     report.reused = [job.video.key for job in jobs_of if job.video.key not in {*report.prepared, *report.failed}]
     report.seconds = time.monotonic() - started
-    if frames == "video":
-        report.readers = {job.video.key: _reader(job) for job in jobs_of if job.video.key not in report.failed}
+    for job in jobs_of:
+        if job.video.key not in report.failed:
+            record = read_record(Path(job.root) / f"{file_name(job.video.key)}.json") or {}
+            if frames == "video":
+                report.readers[job.video.key] = record["reader"], record["why"]
+            if "unreadable" in record:
+                report.unreadable[job.video.key] = record["unreadable"]
     if progress:
-        _tell_readers(report)
+        _print_notes(report)
     return report
 
 
@@ -159,14 +166,8 @@ def _verified(
     ]
 
 
-def _reader(job: CropJob) -> tuple[str, str]:
-    """The reader of a video in the store."""
-    record = read_record(Path(job.root) / f"{file_name(job.video.key)}.json") or {}
-    return record["reader"], record["why"]
-
-
-def _tell_readers(report: PrepareReport) -> None:
-    """Says on stderr which reader each video got, and why it is not the fast one."""
+def _print_notes(report: PrepareReport) -> None:
+    """Prints on stderr which reader each video got, and what could not be read."""
     names = [reader for reader, _ in report.readers.values()]
     if names:
         counts = ", ".join(f"{names.count(name)} by {name}" for name in sorted(set(names)))
@@ -174,6 +175,8 @@ def _tell_readers(report: PrepareReport) -> None:
     for key, (reader, why) in report.readers.items():
         if reader == "pyav":
             print(f"  {key} by pyav: {why}", file=sys.stderr)
+    for key, images in report.unreadable.items():
+        print(f"{key}: {'; '.join(images)}. The frame before is shown instead.", file=sys.stderr)
 
 
 def _sweep(root: Path, stall_seconds: float) -> None:

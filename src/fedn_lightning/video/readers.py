@@ -59,8 +59,12 @@ class FolderSource:
     Args:
         path: the folder.
         fps: frames per second at which the images were taken.
-        gaps: what replaces a missing number: `repeat` and `split` show the frame before it, `error` refuses. Under
-            `split` no window contains it, see :attr:`fedn_lightning.video.store.StoredVideo.parts`.
+        gaps: what replaces a missing number or an image that cannot be read: `repeat` and `split` show the frame before
+            it, `error` refuses. Under `split` no window contains it, see
+            :attr:`fedn_lightning.video.store.StoredVideo.parts`.
+
+    Attributes:
+        unreadable: why an image cannot be read, by its frame; complete once every frame was read.
 
     Raises:
         VideoError: if the folder holds no numbered image, or lacks one under `error`.
@@ -75,14 +79,16 @@ class FolderSource:
         self._indices = np.array([number - first for number, _ in images])
         self._images = [image for _, image in images]
         self._shape: tuple[int, int] | None = None
+        self._gaps = gaps
+        self.unreadable: dict[int, str] = {}
         if gaps == "error" and len(self.missing):
             msg = f"{path} has no image for frame {self.missing[0]}, and gaps is error."
             raise VideoError(msg)
 
     @property
     def missing(self) -> npt.NDArray[np.int64]:
-        """Frames that have no image, ascending."""
-        return np.setdiff1d(np.arange(self.n_frames), self._indices)
+        """Frames that have no image, or none that can be read as far as is known, ascending."""
+        return np.setdiff1d(np.arange(self.n_frames), np.setdiff1d(self._indices, list(self.unreadable)))
 
     @property
     def height(self) -> int:
@@ -103,7 +109,7 @@ class FolderSource:
             if position and row == rows[position - 1]:
                 out[position] = out[position - 1]
             else:
-                out[position] = self._read(row)
+                out[position] = self._nearest(row)
         return out
 
     def iterate(self, batch: int = 32) -> Iterator[Frames]:
@@ -116,16 +122,50 @@ class FolderSource:
 
     def _size(self) -> tuple[int, int]:
         if self._shape is None:
-            self._shape = _imread(self._images[0]).shape[:2]
+            self._shape = self._nearest(0).shape[:2]
         return self._shape
+
+    def _nearest(self, row: int) -> npt.NDArray[np.uint8]:
+        """An image; if it cannot be read, the nearest before it that can, or at the start the nearest after it."""
+        for candidate in (*range(row, -1, -1), *range(row + 1, len(self._images))):
+            frame = int(self._indices[candidate])
+            if frame not in self.unreadable:
+                try:
+                    return self._read(candidate)
+                except UnreadableImageError as error:
+                    self._note_unreadable(frame, str(error))
+        msg = f"{self.path} holds no image that can be read."
+        raise VideoError(msg)
+
+    def _note_unreadable(self, frame: int, why: str) -> None:
+        """Remembers an image that cannot be read; refuses the folder if there are many, or under `gaps="error"`."""
+        self.unreadable[frame] = why
+        if self._gaps == "error":
+            msg = f"{why}, and gaps is error."
+            raise VideoError(msg)
+        if len(self.unreadable) > max(1, MOST_UNREADABLE * len(self._images)):
+            first = next(iter(self.unreadable.values()))
+            msg = (
+                f"{first}, and more than {MOST_UNREADABLE:.0%} of the images in {self.path} cannot be read. Copy the "
+                "folder again from its origin."
+            )
+            raise VideoError(msg)
 
     def _read(self, row: int) -> npt.NDArray[np.uint8]:
         image = _imread(self._images[row])
-        if image.shape[:2] != self._size():
-            height, width = self._size()
+        if self._shape is not None and image.shape[:2] != self._shape:
+            height, width = self._shape
             msg = f"{self._images[row]} is {image.shape[1]}x{image.shape[0]}; the video's first frame {width}x{height}."
             raise VideoError(msg)
         return image
+
+
+MOST_UNREADABLE = 0.1
+"""Share of a folder's images that may be unreadable (one always may)."""
+
+
+class UnreadableImageError(VideoError):
+    """A file is empty or no image; the message names it, without a full stop."""
 
 
 def _imread(path: str) -> npt.NDArray[np.uint8]:
@@ -138,8 +178,7 @@ def _imread(path: str) -> npt.NDArray[np.uint8]:
         raise VideoError(msg) from None
     image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
     if image is None:
-        msg = f"{path} is {'empty' if not len(data) else 'not a readable image'}, so its frame is lost."
-        raise VideoError(msg)
+        raise UnreadableImageError(f"{path} is {'empty' if not len(data) else 'not a readable image'}")
     return np.asarray(image, np.uint8)
 
 

@@ -120,7 +120,8 @@ def _verify_folder(video: Video, tick: Tick) -> Verification:
     for batch in source.iterate():
         tick(len(batch))
     missing = len(source.missing)
-    why = f"{missing} frame numbers have no image" if missing else "every frame has its image"
+    lacking = [f"{missing} frame numbers have no image that can be read", *source.unreadable.values()]
+    why = "; ".join(lacking) if missing else "every frame has its image"
     return Verification(video.path, "folder", why, source.n_frames, source.n_frames, video.fps, missing=missing)
 
 
