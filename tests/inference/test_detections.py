@@ -33,7 +33,7 @@ def found(tmp_path) -> Detections:
     write_movie(path, (numbered(i, 120, 160) for i in range(N)))
     rows = [
         [0, 0, 10, 40, 0, 1, 0.8, 0.7],
-        [0, 0, 38, 70, 0, 2, 0.55, 0.9],
+        [0, 0, 38, 54, 0, 2, 0.55, 0.9],
         [0, 0, 50.5, 60, 1, 0, 0.62, 0.9],
         [0, 0, 80, 85, 1, 0, 0.2, 0.9],
     ]
@@ -115,7 +115,28 @@ def test_csv_json_and_challenge_files_hold_the_same(found, tmp_path):
     assert [e["start_timecode"] for e in told["expressions"]] == [row["start_timecode"] for row in rows]
     assert told["threshold"] == {"macro": 0.5, "micro": 0.6}
     claimed = read_events(write_events(found, tmp_path / "e_megc.csv", "megc"), Names()).events
-    assert sorted(zip(claimed.start, claimed.end, claimed.type, strict=True)) == [(10, 40, 0), (38, 70, 0), (51, 60, 1)]
+    assert sorted(zip(claimed.start, claimed.end, claimed.type, strict=True)) == [(10, 40, 0), (38, 54, 0), (51, 60, 1)]
+
+
+def test_one_movement_is_listed_once_with_its_other_type_beside_it(found, tmp_path):
+    inside = EventTable.from_rows([[0, 0, 15, 30, 1, 0, 0.7, 0.9], [0, 0, 60, 75, 0, 1, 0.52, 0.9]])
+    micro = EventTable.from_rows([[0, 0, 62, 72, 1, 0, 0.9, 0.9]])
+    proposals = EventTable.concatenate([found.faces[0].proposals, inside, micro])
+    both = replace(found, faces=(replace(found.faces[0], proposals=proposals),))
+    assert [(e.type, e.frames, e.also) for e in both] == [
+        ("macro", (11, 40), ("micro 0.70",)),
+        ("macro", (39, 54), ()),
+        ("micro", (52, 60), ()),
+        ("micro", (63, 72), ("macro 0.52",)),
+    ]
+    with write_events(both, tmp_path / "e.csv", "csv").open(newline="") as file:
+        assert [row["warning"] for row in csv.DictReader(file)][::3] == [
+            "also found as micro 0.70",
+            "also found as macro 0.52",
+        ]
+    told = json.loads(write_events(both, tmp_path / "e.json", "json").read_text())
+    assert [e["also"] for e in told["expressions"]] == [["micro 0.70"], [], [], ["macro 0.52"]]
+    assert len(both.at(0.75, 0.6)) == 3  # at another threshold the micro-expression is alone
 
 
 def test_elan_tiers_hold_every_expression_and_no_overlap(found, tmp_path):
@@ -128,7 +149,7 @@ def test_elan_tiers_hold_every_expression_and_no_overlap(found, tmp_path):
     assert sorted(document.get_tier_names()) == sorted(names)
     assert document.get_ref_annotation_data_for_tier("macro confidence")[0][:3] == (333, 1333, "0.8")
     assert document.get_annotation_data_for_tier("macro") == [(333, 1333, "positive")]
-    assert document.get_annotation_data_for_tier("macro 2") == [(1267, 2333, "surprise")]
+    assert document.get_annotation_data_for_tier("macro 2") == [(1267, 1800, "surprise")]
     assert document.get_annotation_data_for_tier("micro") == [(1683, 2000, "negative")]
     (media,) = document.get_linked_files()
     assert media["MEDIA_URL"] == (tmp_path / "v.mp4").as_uri()

@@ -1,11 +1,19 @@
 """From the head's output to the events of a video."""
 
 import numpy as np
+import pytest
 import torch
 
+from fedn_lightning.events import EventTable
 from fedn_lightning.models.anchors import decode, make_anchors
 from fedn_lightning.models.head import HeadOutput
-from fedn_lightning.models.postprocessing import InferenceConfig, confidence_curves, events_of_video, propose
+from fedn_lightning.models.postprocessing import (
+    InferenceConfig,
+    confidence_curves,
+    events_of_video,
+    find_same_movements,
+    propose,
+)
 
 ANCHORS = make_anchors([4, 2], [8, 16], [1.0])
 
@@ -67,3 +75,27 @@ def test_a_frames_curve_is_its_surest_proposal():
     curves = confidence_curves(rows, 10)
     assert curves[:, 0].tolist() == [0, 0, 0.3, 0.3, 0.3, 0.3, 0.2, 0.2, 0, 0]
     assert curves[:, 1].tolist() == [0, 0, 0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept_by"),
+    [
+        ([(0, 30, 0, 0.9), (5, 20, 1, 0.8)], [-1, 0]),  # the micro lies in the macro and is less far above
+        ([(0, 30, 0, 0.6), (5, 20, 1, 0.8)], [1, -1]),
+        ([(0, 30, 0, 0.9), (25, 40, 1, 0.8)], [-1, -1]),  # a third of the shorter one is shared
+        ([(0, 30, 0, 0.9), (22, 37, 1, 0.8)], [-1, 0]),  # more than half
+        ([(0, 30, 0, 0.9), (5, 20, 0, 0.8)], [-1, -1]),  # one type
+        ([(0, 20, 0, 0.7), (5, 15, 1, 0.8), (10, 30, 0, 0.6)], [1, -1, 1]),
+        ([(0, 20, 0, 0.9), (5, 15, 1, 0.8), (10, 30, 0, 0.7)], [-1, 0, -1]),  # what gave way keeps nothing else away
+    ],
+)
+def test_a_movement_found_as_macro_and_micro_is_kept_as_one(rows, kept_by):
+    events = EventTable.from_rows([[0, 0, start, end, kind, -1, score] for start, end, kind, score in rows])
+    assert find_same_movements(events, (0.5, 0.5)).tolist() == kept_by
+
+
+def test_types_are_compared_by_how_far_they_exceed_their_own_threshold():
+    events = EventTable.from_rows([[0, 0, 0, 30, 0, -1, 0.8], [0, 0, 5, 20, 1, -1, 0.6]])
+    assert find_same_movements(events, (0.75, 0.1)).tolist() == [1, -1]
+    assert find_same_movements(events, (1.0, 1.0)).tolist() == [-1, 0]
+    assert find_same_movements(EventTable(), (0.5, 0.5)).tolist() == []

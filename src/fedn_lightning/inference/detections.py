@@ -18,6 +18,7 @@ from fedn_lightning.events import Video as RecordedVideo
 from fedn_lightning.inference.people import timecode
 from fedn_lightning.inference.reliability import UnreliableSpan
 from fedn_lightning.metrics.functional.threshold import at_threshold
+from fedn_lightning.models.postprocessing import find_same_movements
 from fedn_lightning.results.writing import whole_frames
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.timing import source_to_store
@@ -48,6 +49,8 @@ class DetectedExpression:
         emotion: name of the class, None from a network that only spots.
         confidence: that there is an expression of this type, in 0..1.
         emotion_confidence: that it has this emotion, in 0..1; 1 without an emotion.
+        also: events of the other type in the same movement that gave way to this one, e.g. `micro 0.45`; see
+            :func:`~fedn_lightning.models.postprocessing.find_same_movements`.
     """
 
     face: int
@@ -59,6 +62,7 @@ class DetectedExpression:
     emotion: str | None
     confidence: float
     emotion_confidence: float
+    also: tuple[str, ...] = ()
 
     @property
     def frames(self) -> tuple[int, int]:
@@ -177,10 +181,11 @@ class Detections:
         return {"start_seconds": begin, "end_seconds": end}
 
     def warnings_of(self, e: DetectedExpression) -> str:
-        """What must be known of one expression: the detector's training, and unreliable stretches that it overlaps."""
+        """What must be known of one expression: training, unreliable stretches, and the other type it was found as."""
         mine = [s for s in self.unreliable if s.face == e.face and s.start < e.end and s.end > e.start]
         words = [GENERATED_ONLY] if self.generated_only else []
-        return "; ".join(words + [f"unreliable: {reason}" for reason in dict.fromkeys(s.reason for s in mine)])
+        words += [f"unreliable: {reason}" for reason in dict.fromkeys(s.reason for s in mine)]
+        return "; ".join(words + [f"also found as {other}" for other in e.also])
 
     def at(self, macro: float, micro: float) -> Detections:
         """The same result at other thresholds."""
@@ -217,7 +222,7 @@ class Detections:
                 for s in self.unreliable
             ],
             "trained_on_generated_faces_alone": self.generated_only,
-            "expressions": [{**e.to_dict(), "start": e.start, "end": e.end} for e in self],
+            "expressions": [{**e.to_dict(), "start": e.start, "end": e.end, "also": list(e.also)} for e in self],
         }
 
     def to_record(self) -> DetectionRecord:
@@ -244,7 +249,11 @@ class Detections:
     def _expressions(self, face: FaceTrack) -> Iterator[DetectedExpression]:
         table = at_threshold(face.proposals, self.threshold)
         begins, ends = self.seconds_at(table.start).tolist(), self.seconds_at(table.end).tolist()
+        kept_by = find_same_movements(table, self.threshold)
+        names = [f"{EXPRESSION_TYPES[kind]} {score:.2f}" for kind, score in zip(table.type, table.score, strict=True)]
         for row, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+            if kept_by[row] >= 0:
+                continue
             emotion = int(table.emotion[row])
             yield DetectedExpression(
                 face.number,
@@ -256,6 +265,7 @@ class Detections:
                 self.emotions[emotion] if emotion != NO_EMOTION else None,
                 float(table.score[row]),
                 float(table.emotion_score[row]),
+                tuple(names[other] for other in np.flatnonzero(kept_by == row)),
             )
 
     def summary(self) -> str:

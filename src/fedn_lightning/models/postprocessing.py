@@ -180,6 +180,38 @@ def events_of_video(proposals: FloatArray, n_frames: int, config: InferenceConfi
     return EventTable.concatenate(tables)
 
 
+MOVEMENT = 0.5
+"""Two events of different types are one movement if this part of the shorter one lies in the other (ours)."""
+
+
+def find_same_movements(events: EventTable, threshold: tuple[float, float]) -> IntArray:
+    """Decides between a macro- and a micro-expression that were found in one movement.
+
+    The event that lies farther above the threshold of its type keeps the movement, as a share of what was possible:
+    `(score - threshold) / (1 - threshold)`. Events of one type are left alone, :func:`nms` has decided between them.
+
+    Args:
+        events: of one face, with scores from the thresholds on.
+        threshold: score from which a macro- and a micro-expression counts.
+
+    Returns:
+        `(N,)` int64: for each event the position of the event that keeps its movement; -1 where it keeps its own.
+    """
+    least = np.array(threshold)[events.type]
+    margin = (events.score - least) / np.maximum(1 - least, 1e-9)
+    order = np.argsort(-margin, kind="stable")
+    kept_by = np.full(len(events), -1)
+    length = events.end - events.start
+    for place, one in enumerate(order.tolist()):
+        if kept_by[one] >= 0:
+            continue
+        others = order[place + 1 :]
+        others = others[(events.type[others] != events.type[one]) & (kept_by[others] < 0)]
+        shared = np.minimum(events.end[others], events.end[one]) - np.maximum(events.start[others], events.start[one])
+        kept_by[others[shared >= MOVEMENT * np.minimum(length[others], length[one])]] = one
+    return kept_by
+
+
 def confidence_curves(proposals: FloatArray, n_frames: int) -> FloatArray:
     """The maximum confidence of any proposal that covers a frame, for each type, as drawn in timelines.
 
