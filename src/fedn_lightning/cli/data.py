@@ -63,7 +63,7 @@ def target_of(args: argparse.Namespace) -> CorpusTarget:
     Raises:
         ConfigError: if the experiment file cannot be read or names no corpus.
     """
-    policies = dict(_policy(text) for text in args.policy)
+    policies = dict(parse_policy(text) for text in args.policy)
     if Path(args.target).suffix.lower() not in (".yaml", ".yml"):
         return CorpusTarget(args.dataset or "casme2", args.target, policies)
     settings = _data_settings(args.target)
@@ -81,7 +81,8 @@ def target_of(args: argparse.Namespace) -> CorpusTarget:
     )
 
 
-def _policy(text: str) -> tuple[str, str]:
+def parse_policy(text: str) -> tuple[str, str]:
+    """Name and value of a `--policy`."""
     name, equals, value = text.partition("=")
     if not equals:
         msg = f"--policy {text!r} must have the form {POLICY_FORM}, e.g. offset_policy=mirror."

@@ -28,6 +28,9 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("predict",): Command(
         "fedn_lightning.cli.predict:main", "find the expressions in your own videos, by a checkpoint"
     ),
+    ("review",): Command(
+        "fedn_lightning.cli.review:main", "look at what was found, correct it, and make a corpus of it"
+    ),
     ("loso",): Command("fedn_lightning.cli.loso:main", "hold out every subject once, in parallel, and pool the result"),
     ("two-step",): Command(
         "fedn_lightning.cli.runs:two_step", "name what a spotter found by a recogniser: the baseline"

@@ -1,0 +1,92 @@
+"""`fedn review`: a local page to look at what was found, correct it, and write a table to train on."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedn_lightning.cli.data import parse_policy
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.utils.console import note
+
+EPILOG = """\
+The page is served on this machine alone; its address holds a token. Every change is saved at once to OUT/history.
+OUT/annotations.csv and OUT/videos are the corpus of the finished videos (dataset: csv), OUT/elan holds ELAN files.
+docs/review.md lists the keys.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `fedn review`."""
+    p = argparse.ArgumentParser(
+        "fedn review",
+        description="Shows predictions or a corpus on a local page, to accept, correct and add expressions.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument("target", nargs="?", default="predictions", metavar="PREDICTIONS|CORPUS", help="(%(default)s)")
+    p.add_argument("--out", metavar="DIR", help="where corrections are written (default: TARGET-review)")
+    p.add_argument("--coder", metavar="NAME", help="whose decisions these are (default: the user of this machine)")
+    p.add_argument("--dataset", metavar="NAME", help="reader of a corpus (default: csv)")
+    p.add_argument("--policy", action="append", default=[], metavar="NAME=VALUE", help="of the reader; may be repeated")
+    p.add_argument("--media", metavar="DIR", help="where videos that have moved are looked for by their name")
+    p.add_argument("--port", type=int, default=0, help="of the local server (default: any free one)")
+    p.add_argument("--no-browser", action="store_true", help="only print the address")
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs `fedn review` until it is interrupted.
+
+    Args:
+        argv: the words after the command.
+
+    Returns:
+        0.
+
+    Raises:
+        FednError: if the predictions, the corpus or stored corrections cannot be read, or somebody else reviews here.
+    """
+    args = parser().parse_args(argv)
+    try:
+        from fedn_lightning.review.server import serve
+    except ImportError as error:
+        if error.name not in ("starlette", "uvicorn"):
+            raise
+        msg = f"fedn review needs the package {error.name}: pip install 'fedn-lightning[review]'"
+        raise ConfigError(msg) from None
+    from filelock import FileLock, Timeout
+
+    from fedn_lightning.review.events import word
+    from fedn_lightning.review.session import Session
+    from fedn_lightning.review.sources import read_videos
+
+    target = Path(args.target)
+    if not target.is_dir():
+        msg = f"There is no folder {target}; give one that fedn predict wrote, or a corpus."
+        raise ConfigError(msg)
+    policies = dict(parse_policy(text) for text in args.policy)
+    coder = word(args.coder if args.coder is not None else getpass.getuser(), "--coder")
+    videos = read_videos(target, args.dataset, policies, args.media)
+    out = Path(args.out) if args.out else target.resolve().with_name(f"{target.resolve().name}-review")
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            serve(Session(videos, out, coder), args.port, lambda address: _ready(address, out, args.no_browser))
+    except Timeout:
+        msg = f"Another fedn review writes to {out}; open its page, which several tabs may share, or choose an --out."
+        raise ConfigError(msg) from None
+    return 0
+
+
+def _ready(address: str, out: Path, quiet: bool) -> None:
+    """Says where the page is, and opens it."""
+    print(address, flush=True)
+    note(f"corrections are saved in {out}; end with Ctrl+C")
+    if not quiet:
+        import webbrowser
+
+        webbrowser.open(address)

@@ -1,0 +1,103 @@
+"""What a review writes for others to read: the corpus that `dataset: csv` reads, and an ELAN file for each video."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fedn_lightning.datasets.eaf import CodedEvent, write_eaf
+from fedn_lightning.datasets.table import COLUMNS, OPTIONAL, TABLE, VIDEOS
+from fedn_lightning.errors import StoreError
+from fedn_lightning.results.writing import write_csv
+from fedn_lightning.review.events import ReviewEvent
+from fedn_lightning.review.history import History
+
+TABLE_COLUMNS = (*COLUMNS, *OPTIONAL, "face", "confidence")
+
+
+def accepted(history: History) -> list[ReviewEvent]:
+    """The events that a person accepted, changed or added, by onset."""
+    events = [event for event in history.events.values() if event.state == "accepted"]
+    return sorted(events, key=lambda e: (e.onset, e.offset, e.id))
+
+
+def write_corpus(folder: Path, histories: Iterable[History]) -> Path:
+    """Writes `annotations.csv` and links to the videos: a corpus of the finished videos.
+
+    An unfinished video is left out: whoever trains on it would take what nobody has looked at for nothing.
+
+    Args:
+        folder: root of the corpus.
+        histories: of all videos.
+
+    Returns:
+        The table.
+
+    Raises:
+        StoreError: if a video cannot be linked.
+    """
+    finished = sorted((h for h in histories if h.done), key=lambda h: (h.subject, h.video.name))
+    links = {folder / VIDEOS / h.subject / _file_name(h): h.video.path for h in finished}
+    for link, video in links.items():
+        _link(link, video)
+    for link in (folder / VIDEOS).glob("*/*"):
+        if link not in links and link.is_symlink():
+            link.unlink()
+            with contextlib.suppress(OSError):  # another video of this person stays
+                link.parent.rmdir()
+    (folder / VIDEOS).mkdir(parents=True, exist_ok=True)
+    return write_csv(folder / TABLE, TABLE_COLUMNS, [_row(h, e) for h in finished for e in accepted(h)])
+
+
+def _file_name(history: History) -> str:
+    return history.video.name + (history.video.path.suffix if history.video.path.is_file() else "")
+
+
+def _row(history: History, e: ReviewEvent) -> list[str]:
+    """One row of the table; frames are numbered as the corpus numbers them."""
+    shift = history.video.first_frame - 1 if history.video.path.is_dir() else 0
+    cells: dict[str, Any] = {**e.to_dict(), "subject": history.subject, "video": history.video.name}
+    cells |= {"onset": e.onset + shift, "offset": e.offset + shift, "apex": None if e.apex is None else e.apex + shift}
+    return ["" if cells[column] is None else str(cells[column]) for column in TABLE_COLUMNS]
+
+
+def _link(link: Path, video: Path) -> None:
+    if link.is_symlink() and link.resolve() == video.resolve():
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(video.resolve(), target_is_directory=video.is_dir())
+    except OSError as error:
+        msg = f"{link} cannot be made a link to {video} ({error.strerror}); copy the video there by hand."
+        raise StoreError(msg) from None
+
+
+def write_elan(path: Path, history: History, seconds: Sequence[float], coder: str) -> Path:
+    """Writes the accepted events of a video for ELAN; see :func:`fedn_lightning.datasets.eaf.write_eaf`.
+
+    Args:
+        path: the file; it appears whole or not at all.
+        history: of the video.
+        seconds: when each frame is shown, and at the end when the last one ends.
+        coder: whose decisions these are.
+
+    Returns:
+        `path`.
+    """
+    return write_eaf(path, history.video.path, [_coded(event, seconds, coder) for event in accepted(history)])
+
+
+def _coded(e: ReviewEvent, seconds: Sequence[float], coder: str) -> CodedEvent:
+    start, end = (round(1000 * seconds[frame]) for frame in (e.onset - 1, e.offset))
+    texts = {
+        "confidence": "" if e.confidence is None else f"{e.confidence:.6g}",
+        "apex": "" if e.apex is None else f"{seconds[e.apex - 1]:.3f}",
+        "action_units": e.action_units,
+        "emotion_self": e.emotion_self,
+    }
+    attributes = {name: text for name, text in texts.items() if text}
+    person = f"face {e.face}" if e.face > 1 else ""
+    return CodedEvent(start, max(end, start + 1), e.type, e.emotion, person, coder, attributes)
