@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from fedn_lightning.cli.config import layers
-from fedn_lightning.datamodules.detection import CorpusConfig, WindowConfig
+from fedn_lightning.datamodules.base import CorpusConfig
+from fedn_lightning.datamodules.detection import WindowConfig
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.models.losses import DetectionLoss

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from pulses import write_video
 from torch import nn
 
+from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
 from fedn_lightning.datamodules.dataset import WindowDataset, WindowSource
-from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
 from fedn_lightning.datamodules.features import FeatureCache
 from fedn_lightning.datamodules.transforms import AugmentConfig
 from fedn_lightning.datamodules.windows import TrainingWindows, WindowDraw
@@ -45,6 +47,8 @@ def module(root, store, test_subject=("ben",), num_workers=0, **crops):
         num_workers=num_workers,
     )
     made.prepare_data()
+    made.setup("fit")
+    made.setup("test")
     return made
 
 
@@ -75,7 +79,7 @@ def test_features_of_decoded_crops_are_those_of_the_store(root, tmp_path):
     features = []
     for frames in ("store", "video"):
         data = module(root, tmp_path / frames, frames=frames)
-        cache = FeatureCache(str(tmp_path / frames), Means(), torch.device("cpu"), AugmentConfig(), half=False)
+        cache = FeatureCache(str(tmp_path / frames), Means(), AugmentConfig(), half=False)
         clips = [data.stored(video) for video in data.corpus.videos]
         cache.build(clips, variants=2)
         written = list(tmp_path.glob(f"{frames}/*/*.npy"))
@@ -132,17 +136,21 @@ def test_training_windows_stay_in_their_parts(root, tmp_path):
 
 
 @pytest.mark.parametrize(("rule", "end", "known"), [("onset", 45, False), ("policy", 33, True)])
-def test_a_truth_of_unknown_offset_ends_as_long_after_its_apex_as_it_begins_before(rule, end, known):
-    data = DetectionDataModule(CorpusConfig("csv", "."), CropConfig("."), WindowConfig(16, 8, 8, unknown_offset=rule))
+def test_a_truth_of_unknown_offset_ends_as_long_after_its_apex_as_it_begins_before(rule, end, known, tmp_path):
+    data = DetectionDataModule(
+        CorpusConfig("csv", "."), CropConfig(str(tmp_path)), WindowConfig(16, 8, 8, unknown_offset=rule), val_subject=0
+    )
     video = Video("d", "s", "v", "", 30.0)
     truths = (
         Expression("d", "s", "v", 20, 33, 32, "macro", "others", end_known=False),
         Expression("d", "s", "v", 50, 60, 55, "macro", "others"),
     )
-    data.__dict__["corpus"] = Corpus("d", (video,), truths)
-    taught = data._taught(video, 0)
-    assert taught.end.tolist() == [end, 60]
-    assert taught.end_known.tolist() == [known, True]
+    data.corpus = Corpus("d", (video,), truths)
+    write_video(tmp_path, video, np.zeros((100, 8, 8, 3), np.uint8))
+    data.setup("fit")
+    (source,) = data.sources("train")
+    assert source.truths.end.tolist() == [end, 60]
+    assert source.truths.end_known.tolist() == [known, True]
     assert data.truths(video, 0).end.tolist() == [33, 60]
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedn_lightning.datamodules.base import LabelledClip
 from fedn_lightning.datamodules.recognition import (
     ExpressionSource,
-    FixedIntervals,
     IntervalConfig,
     IntervalDataset,
     TrainingIntervals,
+    all_draws,
     cut,
     positions,
 )
@@ -25,10 +28,9 @@ ROWS = [[0, 0, 20, 60, 0, 1, 1], [0, 0, 70, 80, 1, -1, 1], [0, 0, 90, 99, 1, 0, 
 def source(n_frames: int = 100) -> ExpressionSource:
     """A video whose only feature is the number of the frame; the labels are at half its frame rate."""
     truths = EventTable.from_rows(ROWS)
-    rows = truths.to_rows()
-    rows[:, 2:4] /= 2
+    clip = LabelledClip(3, None, None, replace(truths, start=truths.start / 2, end=truths.end / 2))
     features = np.arange(n_frames, dtype=np.float16)[:, None]
-    return ExpressionSource((features, features + 1000), truths, EventTable.from_rows(rows), video=3)
+    return ExpressionSource((features, features + 1000), clip, truths)
 
 
 @given(st.floats(0, 1e4), st.floats(0.5, 1e3), st.integers(4, 64), st.floats(0, 2))
@@ -49,7 +51,7 @@ def test_an_interval_is_cut_with_its_context_and_beyond_the_video_its_edges_repe
 
 
 def test_a_sample_tells_the_label_and_shows_the_stored_frames():
-    sample = IntervalDataset([source()], IntervalConfig(points=4, context=0))[next(iter(FixedIntervals([source()])))]
+    sample = IntervalDataset([source()], IntervalConfig(points=4, context=0))[all_draws([source()])[0]]
     assert sample["features"].ravel().tolist() == [24.5, 34.5, 44.5, 54.5]
     assert (sample["interval"].tolist(), sample["video"], sample["type"], sample["emotion"]) == ([10, 30], 3, 0, 1)
 

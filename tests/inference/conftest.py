@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
 from fedn_lightning.events import Corpus, DetectionRecord, Expression, Video
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
@@ -118,7 +119,7 @@ def _data(films: Path, store: Path, align: str) -> DetectionDataModule:
         batch_size=4,
         motion=MotionConfig(side=64),
     )
-    module.__dict__["corpus"] = corpus = Corpus("films", videos, expressions)
+    module.corpus = corpus = Corpus("films", videos, expressions)
     module.prepare_data = lambda: None
     prepare(corpus, store, crop_size=SIZE, jobs=0, align=align)
     return module

@@ -14,6 +14,7 @@ from fedn_lightning.inference.annotated_video import corners
 from fedn_lightning.inference.decoding import CropRequest, Crops, Done, MiscountedError, Scene
 from fedn_lightning.inference.decoding_worker import stream
 from fedn_lightning.video.store import CropSpec
+from fedn_lightning.video.timing import Timing
 from lookalikes.movies import write_movie
 
 SPEC = CropSpec(32, 30.0)
@@ -26,8 +27,8 @@ def watch(path, face="largest", spec=SPEC, fast=True):
     (scene,) = (message for message in said if isinstance(message, Scene))
     crops = np.concatenate([message.crops for message in said if isinstance(message, Crops)], axis=1)
     assert isinstance(said[-1], Done)
-    assert sum(message.frames for message in said if isinstance(message, Crops)) == scene.n_frames
-    assert crops.shape[:2] == (len(scene.chosen), scene.n_crops)
+    assert sum(message.frames for message in said if isinstance(message, Crops)) == scene.timing.n_frames
+    assert crops.shape[:2] == (len(scene.chosen), scene.timing.n_stored)
     return scene, crops
 
 
@@ -108,8 +109,7 @@ def test_fast_videos_are_resampled_to_the_working_rate(pictures, tmp_path):
     path = tmp_path / "fast.mp4"
     write_movie(path, (pictures[0] for _ in range(100)), fps=200.0)
     scene, _ = watch(path)
-    assert (scene.fps, scene.n_frames, scene.crop_fps, scene.n_crops) == (200.0, 100, 30.0, 15)
-    assert scene.times is None
+    assert scene.timing == Timing(100, 200.0, None, 30.0, 15)
 
 
 def test_a_variable_rate_is_resampled_by_its_timestamps(pictures, tmp_path):
@@ -117,8 +117,8 @@ def test_a_variable_rate_is_resampled_by_its_timestamps(pictures, tmp_path):
     times = [20 * i if i < 30 else 600 + 100 * (i - 30) for i in range(40)]
     write_movie(path, (pictures[0] for _ in range(40)), times=times)
     scene, _ = watch(path)
-    np.testing.assert_allclose(1000 * scene.times, times, atol=1)
-    assert scene.n_crops == pytest.approx(30 * 1.6, abs=2)
+    np.testing.assert_allclose(1000 * scene.timing.times, times, atol=1)
+    assert scene.timing.n_stored == pytest.approx(30 * 1.6, abs=2)
 
 
 def test_sound_alone_and_what_is_no_video(tmp_path):
@@ -147,7 +147,7 @@ def test_a_truncated_file_is_told(pictures, tmp_path, suffix):
         assert str(path) in str(error)  # noqa: PT017 - either outcome is right, by container
     else:
         assert suffix == ".mkv"  # its header does not promise a length
-        assert 20 < scene.n_frames < 60
+        assert 20 < scene.timing.n_frames < 60
 
 
 def test_frames_that_the_timestamps_miscount_are_counted(films, monkeypatch):
@@ -155,4 +155,4 @@ def test_frames_that_the_timestamps_miscount_are_counted(films, monkeypatch):
     monkeypatch.setattr(worker, "scan_face_fast", lambda job: replace(scan_fast(job), n_frames=149))
     with pytest.raises(MiscountedError, match="has not the 149 frames"):
         watch(films / "thirty.mp4")
-    assert watch(films / "thirty.mp4", fast=False)[0].n_frames == 150
+    assert watch(films / "thirty.mp4", fast=False)[0].timing.n_frames == 150

@@ -36,7 +36,7 @@ class PulsesDataModule(DetectionDataModule):
 
     def prepare_data(self) -> None:
         """Refuses a wrong split like the base class; the store is full."""
-        self.check_split()
+        self.check()
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Lets the fault strike that the variable PULSES_FAULT describes, e.g. `kill p1 3 0`: fold, epoch, batch."""

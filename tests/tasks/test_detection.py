@@ -8,7 +8,8 @@ import pytest
 import torch
 from pulses import SIZE, write_pulses
 
-from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
@@ -37,7 +38,7 @@ def data(pulses, monkeypatch):
             WindowConfig(64, 16, 16, jitter=8),
             **values,
         )
-        module.__dict__["corpus"] = corpus  # read already: cached_property looks here first
+        module.corpus = corpus
         monkeypatch.setattr(module, "prepare_data", lambda: None)
         return module
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from pulses import SIZE, write_pulses
 
-from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
 from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.encoder import EncoderConfig
@@ -34,7 +35,7 @@ def data_on(pulses, **changes) -> RecognitionDataModule:
     store, corpus = pulses
     values = {"test_subject": "p4", "val_subject": ["p3"], "batch_size": 8, "seed": 1} | changes
     module = RecognitionDataModule(CORPUS, CropConfig(str(store), SIZE), IntervalConfig(points=8, repeats=8), **values)
-    module.__dict__["corpus"] = corpus  # read already: cached_property looks here first
+    module.corpus = corpus
     module.prepare_data = lambda: None
     return module
 
@@ -119,8 +120,8 @@ def test_expressions_without_an_analysed_emotion_teach_nothing():
 
 def test_an_interval_that_came_twice_is_counted_once():
     row = [4.0, 10.0, 20.0, 0.0, 1.0, 2.0, 0.75]
-    events = events_of(np.array([row, row]), subject=7)
-    assert events.to_rows().tolist() == [[7, 4, 10, 20, 1, 2, 1, 0.75, 1]]
+    events = events_of(np.array([row, row]))
+    assert events.to_rows().tolist() == [[0, 4, 10, 20, 1, 2, 1, 0.75, 1]]
 
 
 def test_wrong_configurations_end_in_a_sentence(pulses, tmp_path):
@@ -131,6 +132,6 @@ def test_wrong_configurations_end_in_a_sentence(pulses, tmp_path):
     with pytest.raises(ConfigError, match=r"model.emotion_scheme is '4'"):
         trainer(tmp_path).fit(task(emotion_scheme="4"), data_on(pulses))
     windows = DetectionDataModule(CORPUS, CropConfig(str(pulses[0]), SIZE), WindowConfig(64, 16, 16))
-    windows.__dict__["corpus"], windows.prepare_data = pulses[1], lambda: None
+    windows.corpus, windows.prepare_data = pulses[1], lambda: None
     with pytest.raises(ConfigError, match=r"set data.class_path to RecognitionDataModule, not DetectionDataModule"):
         trainer(tmp_path).fit(task(), windows)

@@ -22,8 +22,7 @@ import torch
 import yaml  # type: ignore[import-untyped]
 
 from fedn_lightning.callbacks.run_config import describe_environment
-from fedn_lightning.datamodules.features import FeatureCache
-from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule, cut, frame_features
+from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule, cut
 from fedn_lightning.errors import FoldError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
 from fedn_lightning.loso.experiment import Experiment
@@ -32,13 +31,13 @@ from fedn_lightning.loso.pool import Pooled, read_thresholds
 from fedn_lightning.loso.status import Status, mark_finished, problem
 from fedn_lightning.models.checkpoints import read_checkpoint
 from fedn_lightning.models.postprocessing import confidence_curves
-from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.reports.timeline import save_timelines
 from fedn_lightning.results import Names, read_events, read_videos
 from fedn_lightning.results.names import BEST, CONFIG, ENVIRONMENT, PROPOSALS, RESULT, TRUTH, VIDEOS
 from fedn_lightning.results.report import result_of
 from fedn_lightning.results.run_folder import RunConfig, RunFolder
 from fedn_lightning.results.writing import write_tables
+from fedn_lightning.tasks.base import build_record
 from fedn_lightning.tasks.recognition import RecognitionTask
 from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.utils.files import write_json, write_text
@@ -56,13 +55,13 @@ class TrainedRun:
         folder: its run folder.
         config: its `config.yaml`.
         weights: of its best epoch, by name.
-        recipe: the checkpoint's own record of what it is and whom it has seen.
+        metadata: the checkpoint's own record of its task, data and subjects.
     """
 
     folder: Path
     config: dict[str, Any]
     weights: dict[str, torch.Tensor]
-    recipe: dict[str, Any]
+    metadata: dict[str, Any]
 
     @classmethod
     def read(cls, folder: str | Path) -> TrainedRun:
@@ -128,16 +127,18 @@ def check(spotter: TrainedRun, recogniser: TrainedRun) -> None:
         FoldError: in a sentence that names both runs and what differs.
     """
     both = f"{spotter.folder} and {recogniser.folder}"
-    if recogniser.recipe.get("task") != RecognitionTask.__name__:
-        msg = f"{recogniser.folder} is no recogniser: it holds a {recogniser.recipe.get('task', 'run without record')}."
+    if recogniser.metadata.get("task") != RecognitionTask.__name__:
+        msg = (
+            f"{recogniser.folder} is no recogniser: it holds a {recogniser.metadata.get('task', 'run without record')}."
+        )
         raise FoldError(msg)
     for key, name in EQUAL.items():
-        if spotter.recipe.get(key) != recogniser.recipe.get(key):
-            values = f"{spotter.recipe.get(key)} and {recogniser.recipe.get(key)}"
+        if spotter.metadata.get(key) != recogniser.metadata.get(key):
+            values = f"{spotter.metadata.get(key)} and {recogniser.metadata.get(key)}"
             raise FoldError(f"{both} differ in {name}, {values}; train both halves on the same data.")
-    held_out = sorted(spotter.recipe["subjects"]["test"])
+    held_out = sorted(spotter.metadata["subjects"]["test"])
     for run in (spotter, recogniser):
-        subjects = run.recipe["subjects"]
+        subjects = run.metadata["subjects"]
         if sorted(subjects["test"]) != held_out:
             first, second = (", ".join(names) or "nobody" for names in (held_out, subjects["test"]))
             msg = f"{both} must hold out the same subjects, but the first holds out {first}, the second {second}."
@@ -161,51 +162,40 @@ def same_weights(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tens
 def recognise_spotted(spotter: TrainedRun, recogniser: TrainedRun) -> DetectionRecord:
     """The spotter's proposals with the recogniser's emotions, beside the truth."""
     task, data = load_task(recogniser), load_data(recogniser)
-    cut_as = IntervalConfig(**recogniser.recipe["intervals"])
-    cache = FeatureCache(str(Path(data.crops.store) / "features"), task.encoder, torch.device("cpu"), data.augment)
-    videos = data.videos("test")
-    clips = [data.stored(video) for video in videos]
-    cache.build(clips)
-    motion = MotionCache(Path(data.crops.store) / "motion", data.motion) if task.has_motion else None
-    if motion is not None:
-        motion.build(clips, data.crops.jobs)
+    data.features = task.frame_features
+    data.setup("test")
+    features = data.built_features("test", variants=1)
+    assert features is not None  # a recogniser's encoder is frozen
+    cut_as = IntervalConfig(**recogniser.metadata["intervals"])
     names = Names()
     read_videos(spotter.folder / VIDEOS, names)
     proposals = read_events(spotter.folder / PROPOSALS, names).events
-    predictions = []
-    for index, (video, clip) in enumerate(zip(videos, clips, strict=True)):
-        mine = proposals[proposals.video == names.videos[video.subject, video.name]]
+    predictions, curves = [], []
+    for clip in data.clips["test"]:
+        spotted = proposals[proposals.video == names.videos[clip.video.subject, clip.video.name]]
         # Files count from the release's first frame; they are read as if that were always 1.
-        shift = video.first_frame - 1
-        mine = replace(mine, start=mine.start - shift, end=mine.end - shift, video=np.full(len(mine), index))
-        mine = replace(mine, subject=np.full(len(mine), data.corpus.subjects.index(video.subject)))
-        predictions.append(named(mine, clip, frame_features(clip, cache, motion), task, cut_as))
-    return DetectionRecord(
-        videos=tuple(videos),
-        n_frames=tuple(clip.source_n_frames for clip in clips),
-        emotions=task.emotions,
-        truths=EventTable.concatenate([data.truths(video, index) for index, video in enumerate(videos)]),
-        predictions=EventTable.concatenate(predictions),
-        threshold=read_thresholds(spotter.folder),
-        curves=tuple(spotted_curves(p, clip.source_n_frames) for p, clip in zip(predictions, clips, strict=True)),
-    )
+        shift = clip.video.first_frame - 1
+        spotted = replace(spotted, start=spotted.start - shift, end=spotted.end - shift)
+        predictions.append(recognise_events(spotted, clip.stored, features.load(clip.stored), task, cut_as))
+        curves.append(spotted_curves(spotted, clip.stored.source_n_frames))
+    return build_record(data, "test", predictions, read_thresholds(spotter.folder), curves)
 
 
-def named(
+def recognise_events(
     events: EventTable,
     clip: StoredVideo,
     features: StoredArray | npt.NDArray[np.float16],
     task: RecognitionTask,
     cut_as: IntervalConfig,
 ) -> EventTable:
-    """Events of one video with the emotions that a recogniser sees in their intervals.
+    """Events of one video with the emotions that a recogniser predicts for them.
 
     Args:
         events: in source frames.
         clip: the video.
         features: `(T, D)` its frame features.
         task: the recogniser.
-        cut_as: how it was taught to see intervals.
+        cut_as: how intervals were cut in its training.
     """
     if not len(events):
         return events
@@ -227,7 +217,7 @@ def load_task(run: TrainedRun) -> RecognitionTask:
     """The trained recogniser, in evaluation mode, on the CPU."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(RecognitionTask, "model")
-    task: RecognitionTask = parser.instantiate_classes(parser.parse_object({"model": run.recipe["model"]})).model
+    task: RecognitionTask = parser.instantiate_classes(parser.parse_object({"model": run.metadata["model"]})).model
     task.load_state_dict(run.weights)
     return task.eval()
 

@@ -59,9 +59,8 @@ def inspect(args: Sequence[str], runs: str, group: int = 1, threads: int = 1, wa
     experiment = describe(cli, args, runs, group, threads)
     if warm_up:
         with _alone(Path(cli.datamodule.crops.store)):
-            # Attached as in a run: the cache of frame features belongs to the model's encoder.
-            cli.trainer.strategy.connect(cli.model)
-            cli.datamodule.trainer = cli.trainer
+            cli.model.to(cli.trainer.strategy.root_device)
+            cli.datamodule.features = getattr(cli.model, "frame_features", None)
             cli.datamodule.warm_up()
     return experiment
 

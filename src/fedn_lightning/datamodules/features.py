@@ -1,4 +1,4 @@
-"""The cache of frame features: a frozen encoder gives equal features every time, so each frame is encoded once."""
+"""Frame features on disk: a frozen encoder and optical flow give equal values every time, so they are computed once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from torch import nn
 from fedn_lightning.datamodules.transforms import AugmentConfig, ClipAugmenter
 from fedn_lightning.models.checkpoints import weights_digest
 from fedn_lightning.models.encoder import encode_crops
+from fedn_lightning.motion.features import MotionCache
+from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_atomically
@@ -26,28 +29,38 @@ CHUNK = 128
 """Frames read and augmented at once."""
 
 
-class FeatureCache:
-    """Frame features of stored videos, computed by one frozen encoder and kept on disk.
+@dataclass(frozen=True)
+class FrameFeatures:
+    """What a network reads of every frame; a task gives it to its data module.
 
-    A file's name holds a hash of all that its content depends on (encoder weights, crop, augmentation, precision), so a
-    changed encoder never meets old features. Files are written beside and renamed: a killed run leaves no half file.
+    Attributes:
+        encoder: the frozen frame encoder; it runs on the device it is on.
+        motion: whether motion features follow the encoder's.
+    """
+
+    encoder: nn.Module
+    motion: bool = False
+
+
+class FeatureCache:
+    """Features of one frozen encoder for stored videos.
+
+    A file's name holds a hash of everything its content depends on (weights, crop, augmentation, precision), so a
+    changed encoder never reads old features. Files appear whole or not at all.
 
     Args:
         root: folder of the cache.
         encoder: frozen; used in evaluation mode.
-        device: where it runs.
         augment: strengths of the augmented variants.
         half: compute in bfloat16 (3 times faster on recent CPUs); features are stored as float16 either way.
     """
 
-    def __init__(
-        self, root: str, encoder: nn.Module, device: torch.device, augment: AugmentConfig, half: bool = True
-    ) -> None:
-        self.root, self.encoder, self.device, self.augment, self.half = Path(root), encoder, device, augment, half
+    def __init__(self, root: str | Path, encoder: nn.Module, augment: AugmentConfig, half: bool = True) -> None:
+        self.root, self.encoder, self.augment, self.half = Path(root), encoder, augment, half
         self.encoder_key = weights_digest(encoder)
 
     def path(self, video: StoredVideo, variant: int) -> Path:
-        """Where the features of a variant of a video lie."""
+        """The file of a variant of a video."""
         key = [content(video), self.half, variant, dataclasses.asdict(self.augment) if variant else None]
         name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
         return self.root / self.encoder_key / f"{name}.npy"
@@ -62,14 +75,15 @@ class FeatureCache:
         if not missing:
             return
         augmenter = ClipAugmenter(self.augment) if variants > 1 else None
+        device = next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
         was_training = self.encoder.training
-        self.encoder.eval().to(self.device)
+        self.encoder.eval()
         with ProgressBar("frame features", sum(v.n_frames for v, _ in missing)) as bar:
             for video, variant in missing:
                 features = []
                 for first in range(0, video.n_frames, CHUNK):
                     frames = self._chunk(video, first, variant, augmenter)
-                    features.append(encode_crops(self.encoder, frames, self.device, self.half))
+                    features.append(encode_crops(self.encoder, frames, device, self.half))
                     bar.advance(len(features[-1]))
                 write_atomically(self.path(video, variant), partial(np.save, arr=np.concatenate(features)))
                 video.close()
@@ -81,6 +95,40 @@ class FeatureCache:
         frames = np.array(video.frames[first : first + CHUNK])  # a copy: torch wants memory it may write to
         if variant == 0 or augmenter is None:
             return frames
-        # One seed for the whole video: its frames must all be changed alike.
+        # One seed for the whole video: all its frames must be changed alike.
         seed = int(hashlib.sha256(f"{content(video)} {variant}".encode()).hexdigest()[:8], 16) % 2**31
         return augmenter(frames, seed)
+
+
+class StoredFeatures:
+    """The frame features of stored videos: those of an encoder, and motion features if the network takes them.
+
+    Args:
+        source: what the network reads.
+        store: folder of the clip store, in which the caches lie.
+        augment: strengths of the augmented variants.
+        motion: how optical flow is measured.
+        jobs: processes that measure it; None for one per core.
+    """
+
+    def __init__(
+        self, source: FrameFeatures, store: Path, augment: AugmentConfig, motion: MotionConfig, jobs: int | None
+    ) -> None:
+        self.encoded = FeatureCache(store / "features", source.encoder, augment)
+        self.moved = MotionCache(store / "motion", motion) if source.motion else None
+        self.jobs = jobs
+
+    def build(self, videos: Sequence[StoredVideo], variants: int = 1) -> None:
+        """Computes what is missing, of the encoder's features in so many variants."""
+        self.encoded.build(videos, variants)
+        if self.moved is not None:
+            self.moved.build(videos, self.jobs)
+
+    def motion(self, video: StoredVideo) -> npt.NDArray[np.float16] | None:
+        """The motion features `(T, M)` of a video; None for a network without them."""
+        return None if self.moved is None else self.moved.features(video)
+
+    def load(self, video: StoredVideo, variant: int = 0) -> StoredArray | npt.NDArray[np.float16]:
+        """The frame vectors `(T, D)` of a variant of a video, motion features behind the encoder's."""
+        encoded, motion = self.encoded.load(video, variant), self.motion(video)
+        return encoded if motion is None else np.concatenate([encoded, motion], axis=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,16 +11,13 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from fedn_lightning.datamodules.base import CorpusConfig, CorpusDataModule, CropConfig, LabelledClip
 from fedn_lightning.datamodules.dataset import Sample, interpolate
-from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
-from fedn_lightning.datamodules.features import FeatureCache
 from fedn_lightning.datamodules.transforms import AugmentConfig
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import NO_EMOTION, EventTable, IntArray
-from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.utils.arrays import StoredArray
-from fedn_lightning.video.store import StoredVideo
 
 
 @dataclass(frozen=True)
@@ -30,10 +26,10 @@ class IntervalConfig:
 
     Attributes:
         points: frame features an interval is resampled to, whatever its length.
-        context: seen before and after the interval, as a share of its length: a neutral face to compare with.
-        window: frames around the interval whose mean vector shows what the face looks like at rest, as FEDN's window
-            does.
-        jitter: in training each end moves by up to this share of the length, as the ends that a spotter gives do.
+        context: part before and after the interval that is included, as a share of its length: a neutral face to
+            compare with.
+        window: frames around the interval whose mean vector represents the face at rest, as FEDN's window does.
+        jitter: in training each end moves by up to this share of the length, because a spotter's ends are not exact.
         repeats: draws of every expression in a training epoch.
     """
 
@@ -100,15 +96,13 @@ class ExpressionSource:
 
     Attributes:
         variants: per augmented variant the frame features `(T, D)` of the video.
-        truths: its expressions in frames of the clip store.
-        labelled: the same in source frames.
-        video: index of the video.
+        clip: the video with its truths in source frames.
+        truths: the same in frames of the clip store.
     """
 
     variants: tuple[npt.NDArray[np.float16] | StoredArray, ...]
+    clip: LabelledClip
     truths: EventTable
-    labelled: EventTable
-    video: int
 
 
 class IntervalDraw(NamedTuple):
@@ -149,14 +143,14 @@ class IntervalDataset(Dataset[Sample]):
         length = end - start
         start, end = start + draw.before * length, end + draw.after * length
         features, around = cut(source.variants[draw.variant], start, end, self.config)
-        labelled = source.labelled
+        truths = source.clip.truths
         return {
             "features": torch.from_numpy(features),
             "around": torch.from_numpy(around),
-            "video": source.video,
-            "interval": torch.tensor([labelled.start[row], labelled.end[row]], dtype=torch.float64),
-            "type": int(labelled.type[row]),
-            "emotion": int(labelled.emotion[row]),
+            "video": source.clip.index,
+            "interval": torch.tensor([truths.start[row], truths.end[row]], dtype=torch.float64),
+            "type": int(truths.type[row]),
+            "emotion": int(truths.emotion[row]),
         }
 
 
@@ -167,11 +161,12 @@ class TrainingIntervals(Sampler[IntervalDraw]):
         sources: the training videos.
         config: jitter and repeats.
         variants: cached variants to draw from.
-        seed: of everything.
+        seed: of all random draws.
     """
 
     def __init__(self, sources: Sequence[ExpressionSource], config: IntervalConfig, variants: int, seed: int) -> None:
-        self.draws = [draw for draw in all_draws(sources) if _emotion(sources, draw) != NO_EMOTION]
+        emotions = [source.truths.emotion for source in sources]
+        self.draws = [draw for draw in all_draws(sources) if emotions[draw.source][draw.expression] != NO_EMOTION]
         self.config, self.variants, self.seed = config, variants, seed
         self.epoch = 0
 
@@ -191,37 +186,15 @@ class TrainingIntervals(Sampler[IntervalDraw]):
             )
 
 
-class FixedIntervals(Sampler[IntervalDraw]):
-    """Every expression once, as labelled, for validation and test.
-
-    Args:
-        sources: the videos.
-    """
-
-    def __init__(self, sources: Sequence[ExpressionSource]) -> None:
-        self.draws = all_draws(sources)
-
-    def __len__(self) -> int:
-        return len(self.draws)
-
-    def __iter__(self) -> Iterator[IntervalDraw]:
-        return iter(self.draws)
-
-
 def all_draws(sources: Sequence[ExpressionSource]) -> list[IntervalDraw]:
-    """Every expression as labelled."""
+    """Every expression once, as labelled."""
     return [IntervalDraw(i, k) for i, source in enumerate(sources) for k in range(len(source.truths))]
 
 
-def _emotion(sources: Sequence[ExpressionSource], draw: IntervalDraw) -> int:
-    return int(sources[draw.source].truths.emotion[draw.expression])
-
-
-class RecognitionDataModule(DetectionDataModule):
+class RecognitionDataModule(CorpusDataModule):
     """Serves the labelled expressions of a corpus, one by one.
 
-    Corpus, clip store, cached frame features and split are those of :class:`.DetectionDataModule`, so that a spotter
-    and a recogniser with the same arguments hold out, validate on and train on the same subjects.
+    With the same arguments it splits subjects exactly like :class:`.DetectionDataModule`.
 
     Args:
         corpus: which corpus, and how its labels are read.
@@ -230,8 +203,8 @@ class RecognitionDataModule(DetectionDataModule):
         augment: clip augmentation of the cached variants.
         test_subject: held-out subject or subjects; none to train on everyone.
         val_subject: validation subjects by name, or how many to take from the training subjects.
-        seed: of the split and of everything drawn in training.
-        batch_size: expressions in a training batch; validation and test take 4 times as many.
+        seed: of the split and of all random draws in training.
+        batch_size: expressions in a training batch; validation and test batches are 4 times as large.
         num_workers: loader processes.
         feature_variants: cached variants of each training video, the first unchanged, the others augmented.
         motion: how optical flow is measured, for a recogniser that takes motion features.
@@ -256,39 +229,51 @@ class RecognitionDataModule(DetectionDataModule):
         feature_variants: int = 1,
         motion: MotionConfig = MotionConfig(),
     ) -> None:
-        windows = WindowConfig()  # of the detection task; not used here
         super().__init__(
-            corpus,
-            crops,
-            windows,
-            augment,
-            test_subject,
-            val_subject,
-            seed,
-            batch_size,
-            num_workers,
-            feature_variants,
-            motion=motion,
+            corpus, crops, augment, test_subject, val_subject, seed, batch_size, num_workers, feature_variants, motion
         )
         self.intervals = intervals
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """The expressions of the training subjects whose emotion is analysed, their ends moved a little."""
-        sources = self._expressions("train", self.feature_variants)
+        """The expressions of the training subjects whose emotion is analysed, with their ends moved a little."""
+        sources = self.sources("train", self.feature_variants)
         sampler = TrainingIntervals(sources, self.intervals, self.feature_variants, self.seed)
-        return self._intervals(sources, sampler, self.batch_size)
+        return self._loader(sources, sampler, self.batch_size)
+
+    def evaluation_loader(self, split: str) -> DataLoader[Sample]:
+        """Every expression of a split once, as labelled."""
+        sources = self.sources(split)
+        return self._loader(sources, all_draws(sources), 4 * self.batch_size)
 
     def class_counts(self, n_classes: int) -> IntArray:
         """How many expressions of each class the training subjects have, `(n_classes,)`."""
         emotions = np.concatenate([self.truths(video).emotion for video in self.videos("train")])
         return np.bincount(emotions[emotions >= 0], minlength=n_classes)
 
-    def _evaluation(self, stage: str) -> DataLoader[Sample]:
-        sources = self._expressions(stage, 1)
-        return self._intervals(sources, FixedIntervals(sources), 4 * self.batch_size)
+    def sources(self, split: str, variants: int = 1) -> list[ExpressionSource]:
+        """The videos of a split as the dataset reads them.
 
-    def _intervals(
-        self, sources: list[ExpressionSource], sampler: Sampler[IntervalDraw], batch_size: int
+        Raises:
+            ConfigError: if there are no frame features to read.
+        """
+        features = self.built_features(split, variants)
+        if features is None:
+            msg = "model.encoder.frozen must be true for a recogniser: it learns from cached frame features."
+            raise ConfigError(msg)
+        return [
+            ExpressionSource(
+                tuple(features.load(clip.stored, variant) for variant in range(variants)),
+                clip,
+                clip.in_store_frames(clip.truths),
+            )
+            for clip in self.clips[split]
+        ]
+
+    def _loader(
+        self,
+        sources: list[ExpressionSource],
+        sampler: Sampler[IntervalDraw] | Sequence[IntervalDraw],
+        batch_size: int,
     ) -> DataLoader[Sample]:
         return DataLoader(
             IntervalDataset(sources, self.intervals),
@@ -297,32 +282,3 @@ class RecognitionDataModule(DetectionDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
         )
-
-    def _expressions(self, stage: str, variants: int) -> list[ExpressionSource]:
-        videos = self.videos(stage)
-        stored = [self.stored(video) for video in videos]
-        cache = self._feature_cache()
-        if cache is None:
-            msg = "model.encoder.frozen must be true for a recogniser: it learns from cached frame features."
-            raise ConfigError(msg)
-        self._build(partial(cache.build, stored, variants))
-        motion = self._motion_cache()
-        if motion is not None:
-            self._build(partial(motion.build, stored, self.crops.jobs))
-        return [
-            ExpressionSource(
-                variants=tuple(frame_features(clip, cache, motion, variant) for variant in range(variants)),
-                truths=self._in_store_frames(labelled := self.truths(video, index), clip),
-                labelled=labelled,
-                video=index,
-            )
-            for index, (video, clip) in enumerate(zip(videos, stored, strict=True))
-        ]
-
-
-def frame_features(
-    clip: StoredVideo, cache: FeatureCache, motion: MotionCache | None, variant: int = 0
-) -> StoredArray | npt.NDArray[np.float16]:
-    """The frame vectors `(T, D)` of a stored video: the encoder's features, and behind them any motion features."""
-    features = cache.load(clip, variant)
-    return features if motion is None else np.concatenate([features, motion.features(clip)], axis=1)

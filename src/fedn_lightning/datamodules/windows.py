@@ -148,16 +148,3 @@ class TrainingWindows(Sampler[WindowDraw]):
                 float(np.exp(of_motion.uniform(-1, 1) * np.log1p(self.amplitude))),
                 bool(of_motion.random() < self.mirror),
             )
-
-
-class FixedWindows(Sampler[WindowDraw]):
-    """The same windows in the same order every time, for validation and test."""
-
-    def __init__(self, windows: Sequence[WindowDraw]) -> None:
-        self.windows = windows
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def __iter__(self) -> Iterator[WindowDraw]:
-        return iter(self.windows)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from fedn_lightning.errors import FednError, VideoError
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.store import CropSpec
+from fedn_lightning.video.timing import Timing
 
 FaceChoice = Literal["largest", "all"] | int
 """Which faces: the largest, all, or the N-th from the left, counted from 1."""
@@ -57,28 +58,20 @@ class Scene:
     """What is known of a video before its first crop comes.
 
     Attributes:
-        n_frames: frames of the video.
-        fps: frames per second of the video, the average where the rate is variable.
-        times: `(n_frames,)` float64 seconds of each frame where the rate is variable, else None.
+        timing: the video's frames and those of the crops.
         start: seconds at which the first frame is shown, on a clock that starts with the file's first stream.
         height: rows of a frame in pixels, after the file's rotation flag.
         width: columns.
-        crop_fps: frames per second of the crops.
-        n_crops: number of crops of each face.
         boxes: the faces in the video from left to right, source pixels; empty where whole pictures are taken.
         chosen: positions in `boxes` of the faces that are cropped; `(0,)` for whole pictures.
         transforms: for each of them `(1 or n_frames, 2, 3)` float64, source pixels to crop pixels.
         passes: how often the video is decoded.
     """
 
-    n_frames: int
-    fps: float
-    times: npt.NDArray[np.float64] | None
+    timing: Timing
     start: float
     height: int
     width: int
-    crop_fps: float
-    n_crops: int
     boxes: tuple[Box, ...]
     chosen: tuple[int, ...]
     transforms: tuple[npt.NDArray[np.float64], ...]

@@ -21,7 +21,7 @@ from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import Clock, CropJob, FaceScan, decode_crops, plan_crop, scan_face, scan_face_fast
 from fedn_lightning.video.faces import SMALL_FACES, find_faces
 from fedn_lightning.video.media import probe
-from fedn_lightning.video.timing import frame_plan, stored_fps
+from fedn_lightning.video.timing import Timing, frame_plan, stored_fps
 from fedn_lightning.video.workers import Tick
 
 Send = Callable[[Any], None]
@@ -39,7 +39,7 @@ def stream(request: CropRequest, send: Send) -> None:
     """
     clock = Clock()
     face_scan, scene = find_scene(request, clock, lambda frames: send(Alive()))
-    plan = frame_plan(face_scan.n_frames, face_scan.fps, scene.crop_fps, face_scan.times)
+    plan = frame_plan(face_scan.n_frames, face_scan.fps, scene.timing.stored_fps, face_scan.times)
     shown = np.bincount(plan, minlength=face_scan.n_frames)
     send(scene)
     number = 0
@@ -74,21 +74,11 @@ def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan
             # The resting position of a head is known only after all its movement was seen: this takes another pass.
             face_scan, passes = scan_face(mine, clock, tick), passes + 1
         transforms.append(plan_crop(mine, face_scan, clock).transforms)
-    crop_fps = stored_fps(face_scan.fps, request.spec.fps, variable=face_scan.times is not None)
-    scene = Scene(
-        face_scan.n_frames,
-        face_scan.fps,
-        face_scan.times,
-        face_scan.start,
-        face_scan.height,
-        face_scan.width,
-        crop_fps,
-        len(frame_plan(face_scan.n_frames, face_scan.fps, crop_fps, face_scan.times)),
-        tuple(boxes),
-        chosen,
-        tuple(transforms),
-        passes,
-    )
+    n, fps, times = face_scan.n_frames, face_scan.fps, face_scan.times
+    crop_fps = stored_fps(fps, request.spec.fps, variable=times is not None)
+    timing = Timing(n, fps, times, crop_fps, len(frame_plan(n, fps, crop_fps, times)))
+    size = face_scan.height, face_scan.width
+    scene = Scene(timing, face_scan.start, *size, tuple(boxes), chosen, tuple(transforms), passes)
     return replace(face_scan, pictures=[], tracker=None), scene
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
 import torch
 
 from fedn_lightning.errors import ConfigError, VideoError
@@ -19,9 +18,8 @@ from fedn_lightning.inference.detections import Detections, FaceTrack
 from fedn_lightning.inference.reliability import CropWatch, UnreliableSpan, find_spans, without_unreliable
 from fedn_lightning.inference.streaming import FaceProposer, Networks
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.models.postprocessing import confidence_curves, events_of_video
+from fedn_lightning.models.postprocessing import postprocess
 from fedn_lightning.video.prepare import Align
-from fedn_lightning.video.timing import source_to_store, store_to_source
 
 Device = Literal["auto", "cpu", "cuda"]
 Tick = Callable[[int, int], None]
@@ -110,14 +108,14 @@ class Detector:
     def _detect(self, request: CropRequest, stall_seconds: float, tick: Tick) -> Detections:
         self.networks.seconds = dict.fromkeys(self.networks.seconds, 0.0)
         with CropStream(request, stall_seconds) as stream:
-            scene = stream.scene
-            proposers = [FaceProposer(self.networks, scene.n_crops, scene.crop_fps) for _ in scene.chosen]
+            scene, timing = stream.scene, stream.scene.timing
+            proposers = [FaceProposer(self.networks, timing.n_stored, timing.stored_fps) for _ in scene.chosen]
             watches = [CropWatch() for _ in scene.chosen]
             for part in stream:
                 for proposer, watch, crops in zip(proposers, watches, part.crops, strict=True):
                     proposer.add(crops)
                     watch.add(crops)
-                tick(part.frames, scene.n_frames)
+                tick(part.frames, timing.n_frames)
         faces = [
             self._track(scene, position, proposer.proposals())
             for position, proposer in zip(scene.chosen, proposers, strict=True)
@@ -131,16 +129,16 @@ class Detector:
         return Detections(
             video=request.path,
             checkpoint=self.checkpoint,
-            n_frames=scene.n_frames,
-            fps=scene.fps,
-            times=scene.times,
+            n_frames=timing.n_frames,
+            fps=timing.fps,
+            times=timing.times,
             emotions=self.config.emotions,
             threshold=self.config.threshold,
             n_faces=len(scene.boxes),
             faces=tuple(faces),
             squares=scene.transforms,
             crop_size=self.config.crop.crop_size,
-            notes=self._notes(scene) + _reliability_notes(spans, dropped, scene.fps),
+            notes=self._notes(scene) + _reliability_notes(spans, dropped, timing.fps),
             unreliable=tuple(spans),
             generated_only=self.config.generated_only,
             start=scene.start,
@@ -149,11 +147,10 @@ class Detector:
 
     def _unreliable(self, scene: Scene, position: int, watch: CropWatch) -> list[UnreliableSpan]:
         """The stretches of one face in which nothing may begin, in frames of the video."""
-        rates = scene.fps, scene.crop_fps, scene.times
-        found = list(find_spans(watch.flags(), scene.crop_fps))
-        bounds = [[float(store_to_source(edge, *rates)) for edge in span[:2]] for span in found]
+        to_source = scene.timing.to_source
         return [
-            UnreliableSpan(position + 1, start, end, span[2]) for (start, end), span in zip(bounds, found, strict=True)
+            UnreliableSpan(position + 1, float(to_source(start)), float(to_source(end)), reason)
+            for start, end, reason in find_spans(watch.flags(), scene.timing.stored_fps)
         ]
 
     def _without_unreliable(self, faces: list[FaceTrack], spans: list[UnreliableSpan]) -> tuple[int, list[FaceTrack]]:
@@ -167,12 +164,8 @@ class Detector:
         return dropped, kept
 
     def _track(self, scene: Scene, position: int, proposals: FloatArray) -> FaceTrack:
-        """The events of one face, in frames of the video, selected as in a test."""
-        events = events_of_video(proposals, scene.n_crops, self.config.inference)
-        rates = scene.fps, scene.crop_fps, scene.times
-        events = replace(events, start=store_to_source(events.start, *rates), end=store_to_source(events.end, *rates))
-        crop = np.minimum(np.rint(source_to_store(np.arange(scene.n_frames), *rates)), scene.n_crops - 1)
-        curve = confidence_curves(proposals, scene.n_crops)[crop.astype(np.int64)]
+        """The events of one face, in frames of the video."""
+        events, curve = postprocess(proposals, scene.timing, self.config.inference)
         return FaceTrack(position + 1, scene.boxes[position] if scene.boxes else None, events, curve)
 
     def _notes(self, scene: Scene) -> tuple[str, ...]:

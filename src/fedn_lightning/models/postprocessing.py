@@ -1,8 +1,8 @@
-"""From the head's output on many windows to the events of whole videos."""
+"""From the head's output on many windows to the events of whole videos; `fedn test` and `fedn predict` share it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from torch import Tensor
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
 from fedn_lightning.models.anchors import Anchors, decode
 from fedn_lightning.models.head import HeadOutput
+from fedn_lightning.video.timing import Timing
 
 
 def nms(
@@ -143,6 +144,27 @@ def propose(
         named = torch.tensor([-1.0, 1.0], dtype=torch.float64, device=chosen.device).expand(*chosen.shape, 2)
     index = video.double().view(-1, 1, 1).expand(-1, count, 1)
     return torch.cat([index, intervals, types, named], dim=-1).flatten(0, 1)
+
+
+def postprocess(proposals: FloatArray, timing: Timing, config: InferenceConfig) -> tuple[EventTable, FloatArray]:
+    """The events of one video and its confidence curves, from the proposals of all its windows.
+
+    Args:
+        proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.
+        timing: its frames in the source and in the clip store.
+        config: suppression.
+
+    Returns:
+        Events in source frames by type and descending score, with subject 0; and the confidence in a macro- and a
+        micro-expression in each source frame, `(n_frames, 2)`.
+    """
+    events = events_of_video(proposals, timing.n_stored, config)
+    return in_source_frames(events, timing), timing.per_source_frame(confidence_curves(proposals, timing.n_stored))
+
+
+def in_source_frames(events: EventTable, timing: Timing) -> EventTable:
+    """Events of one video, given in frames of the clip store, in source frames."""
+    return replace(events, start=timing.to_source(events.start), end=timing.to_source(events.end))
 
 
 def events_of_video(proposals: FloatArray, n_frames: int, config: InferenceConfig) -> EventTable:

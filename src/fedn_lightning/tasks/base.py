@@ -1,38 +1,145 @@
-"""What tasks on a corpus of videos share: checks, checkpoints that explain themselves, if need be a frame encoder."""
+"""What all video tasks share: checks, scores, self-describing checkpoints, the frame encoder, the optimiser."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import lightning
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.utilities import dim_zero_cat
 
+from fedn_lightning.datamodules.base import CorpusDataModule
 from fedn_lightning.datamodules.emotions import CLASSES, EmotionScheme
+from fedn_lightning.datamodules.features import FrameFeatures
 from fedn_lightning.datamodules.splits import known, marks_of
 from fedn_lightning.datasets.base import is_generated
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
+from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
+from fedn_lightning.metrics.detection import DetectionMeanAP
+from fedn_lightning.metrics.spotting import SpottingF1
 from fedn_lightning.models.checkpoints import describe_mismatches
 from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
+from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS
 
-if TYPE_CHECKING:
-    from fedn_lightning.datamodules.detection import DetectionDataModule
+
+def detection_metrics(emotions: Sequence[str]) -> MetricCollection:
+    """The metrics of all tasks that detect: spotting F1 and detection mAP. Add a metric of your own here."""
+    # A record already holds the videos of all processes, so scores must not be summed over processes again.
+    metrics: list[Metric | MetricCollection] = [
+        SpottingF1(sync_on_compute=False),
+        DetectionMeanAP(emotions, sync_on_compute=False),
+    ]
+    return MetricCollection(metrics, compute_groups=False)
+
+
+def detection_curves(scores: dict[str, float], recognise: bool = True) -> dict[str, float]:
+    """The scores of detection that are logged each epoch, and `joint`, by which checkpoints are chosen.
+
+    Args:
+        scores: of :func:`detection_metrics`.
+        recognise: whether `joint` is the mean of overall spotting F1 and mAP@0.5, or that F1 alone.
+    """
+    f1, mean_ap = scores["overall_f1"], scores["map@0.5"]
+    parts = [0.0 if np.isnan(f1) else f1, *([] if np.isnan(mean_ap) or not recognise else [mean_ap])]
+    logged = {"joint": float(np.mean(parts)), "map@0.5": mean_ap}
+    return logged | {name: scores[name] for name in ("overall_f1", "macro_f1", "micro_f1")}
+
+
+class Proposals(Metric):
+    """The proposals of all windows, gathered from all processes when computed.
+
+    A window that a distributed sampler hands out twice does no harm: suppression removes its duplicates.
+
+    Attributes:
+        rows: list state of `(P, 7)` float64 rows of :data:`fedn_lightning.models.postprocessing.PROPOSAL_COLUMNS`.
+    """
+
+    full_state_update = False
+    rows: list[Tensor]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
+
+    def update(self, rows: Tensor) -> None:
+        """Adds the `(P, 7)` proposals of some windows."""
+        self.rows.append(rows.detach().double())
+
+    def compute(self) -> Tensor:
+        """All proposals `(P, 7)`, in no particular order."""
+        if not len(self.rows):
+            return torch.empty(0, len(PROPOSAL_COLUMNS), dtype=torch.float64)
+        gathered: Tensor = dim_zero_cat(self.rows)
+        return gathered
+
+    def by_video(self, count: int) -> list[FloatArray]:
+        """The proposals of each of `count` videos, in an order that depends on their values alone."""
+        table = self.compute().cpu().numpy()
+        table = table[np.lexsort(table.T[::-1])]
+        bounds = np.searchsorted(table[:, 0], np.arange(count + 1))
+        return [table[bounds[i] : bounds[i + 1]] for i in range(count)]
+
+
+def build_record(
+    data: CorpusDataModule,
+    split: str,
+    predictions: Sequence[EventTable],
+    threshold: tuple[float, float],
+    curves: Sequence[FloatArray] = (),
+    **more: Any,
+) -> DetectionRecord:
+    """The predictions of all videos of a split beside their truths.
+
+    Args:
+        data: holds the clips of the split.
+        split: `train`, `val` or `test`.
+        predictions: of each video, in source frames, with any subject and video.
+        threshold: score from which a macro- and a micro-expression counts as a prediction.
+        curves: per video `(n_frames, 2)`, macro and micro confidence in each source frame.
+        more: further fields of :class:`fedn_lightning.events.DetectionRecord`.
+    """
+    clips, subjects = data.clips[split], data.corpus.subjects
+    tables = [
+        dataclasses.replace(
+            found,
+            subject=np.full(len(found), subjects.index(clip.video.subject)),
+            video=np.full(len(found), clip.index),
+        )
+        for found, clip in zip(predictions, clips, strict=True)
+    ]
+    return DetectionRecord(
+        videos=tuple(clip.video for clip in clips),
+        n_frames=tuple(clip.stored.source_n_frames for clip in clips),
+        emotions=data.emotions,
+        truths=EventTable.concatenate([clip.truths for clip in clips]),
+        predictions=EventTable.concatenate(tables),
+        threshold=threshold,
+        curves=tuple(curves),
+        **more,
+    )
 
 
 class VideoTask(lightning.LightningModule):
-    """A task on a corpus's videos.
+    """A task on a corpus's videos, scored on whole videos after each validation and test epoch.
 
     Args:
-        emotion_scheme: that of the data; its classes are what is recognised.
+        emotion_scheme: that of the data; its classes are recognised.
 
     Attributes:
         emotions: names of the classes.
-        seen: of the checkpoint that was loaded, the people it was trained and validated on, by their marks (see
+        val_metrics: of validation; :meth:`score` updates, computes and logs them.
+        test_metrics: of the test, likewise.
+        record: predictions and truths of the last epoch that was scored.
+        scores: its scores.
+        seen: the people whom the loaded checkpoint was trained and validated on, by their marks (see
             :mod:`fedn_lightning.datamodules.splits`); None if it does not say, or none was loaded.
         seen_names: their names alone.
     """
@@ -41,15 +148,46 @@ class VideoTask(lightning.LightningModule):
         super().__init__()
         self.emotion_scheme = emotion_scheme
         self.emotions = CLASSES[emotion_scheme]
+        self.val_metrics, self.test_metrics = self.metrics(), self.metrics()
+        self.record: DetectionRecord | None = None
+        self.scores: dict[str, float] = {}
         self.seen: dict[str, list[str]] | None = None
         self.seen_names: tuple[str, ...] = ()
 
+    def metrics(self) -> MetricCollection:
+        """The metrics of a stage; they are updated with whole videos."""
+        return detection_metrics(self.emotions)
+
+    def curves(self, scores: dict[str, float]) -> dict[str, float]:
+        """The scores that are logged, and `joint`, by which checkpoints are chosen."""
+        return detection_curves(scores)
+
+    def score(self, record: DetectionRecord, split: str) -> None:
+        """Updates the metrics of `val` or `test` with a record, and logs their scores.
+
+        The test uses the threshold of the record, which was chosen before.
+        """
+        metrics = self.val_metrics if split == "val" else self.test_metrics
+        metrics.reset()
+        for metric in metrics.values():
+            metric.threshold = record.threshold
+        metrics.update(*(torch.from_numpy(table.to_rows()) for table in (record.predictions, record.truths)))
+        self.record, self.scores = record, {name: float(value) for name, value in metrics.compute().items()}
+        logged = {f"{split}/{name}": value for name, value in self.curves(self.scores).items()}
+        self.log_dict(logged, prog_bar=split == "val")
+
+    @property
+    def frame_features(self) -> FrameFeatures | None:
+        """The frame features that the data module must serve; None for a task without a frozen encoder."""
+        return None
+
     def setup(self, stage: str) -> None:
-        """Checks that data and network have the same classes.
+        """Checks that data and network have the same classes, and tells the data module which features to serve.
 
         Raises:
             ConfigError: if they differ.
         """
+        self.data.features = self.frame_features
         scheme = self.data.corpus_config.emotion_scheme
         if scheme != self.emotion_scheme:
             msg = (
@@ -59,24 +197,24 @@ class VideoTask(lightning.LightningModule):
             raise ConfigError(msg)
 
     @property
-    def data(self) -> DetectionDataModule:
+    def data(self) -> CorpusDataModule:
         """The data module of the running trainer."""
-        module: DetectionDataModule = self.trainer.datamodule  # type: ignore[attr-defined] # set by trainer.fit
+        module: CorpusDataModule = self.trainer.datamodule  # type: ignore[attr-defined] # set by trainer.fit
         return module
 
     def init_config(self) -> dict[str, Any]:
-        """All that is needed to build this module again, as plain values."""
+        """The constructor's arguments as plain values, to build this module again."""
         raise NotImplementedError
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what running the checkpoint alone needs: configuration, crop, frame rate, the subjects of each split."""
+        """Adds what a later run of the checkpoint needs: configuration, crop, frame rate, subjects of each split."""
         data = self.data
         checkpoint["fedn"] = {
             "task": type(self).__name__,
             "model": self.init_config(),
             "crop_size": data.crops.size,
             "fps": data.crops.fps,
-            # Landmarks came from a folder of this machine; that the faces were placed by landmarks is what matters.
+            # The folder of landmarks is left out: it exists on this machine only.
             "alignment": {"align": data.crops.align, "finder": data.crops.finder.partition(":")[0]},
             "emotions": list(self.emotions),
             "dataset": data.corpus_config.dataset,
@@ -86,7 +224,7 @@ class VideoTask(lightning.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Tells in a sentence when a checkpoint does not fit, and remembers whom it has seen.
+        """Checks that a checkpoint fits, and remembers on whom it was trained.
 
         Raises:
             CheckpointError: naming the first parameters that are missing or of another shape.
@@ -102,10 +240,10 @@ class VideoTask(lightning.LightningModule):
         self.seen, self.seen_names = about.get("people"), (*names.get("train", ()), *names.get("val", ()))
 
     def on_test_start(self) -> None:
-        """Makes sure that nobody is tested whom the checkpoint has seen.
+        """Checks that the checkpoint was trained and validated on none of the test subjects.
 
         Raises:
-            SplitError: naming who is; people of another corpus who only share a name are others.
+            SplitError: naming who was; people of another corpus with the same name do not count.
         """
         data = self.data
         if self.seen is None:
@@ -113,25 +251,25 @@ class VideoTask(lightning.LightningModule):
             if same:
                 msg = (
                     f"The checkpoint was trained on people called {', '.join(same)} and is too old to say who they "
-                    f"were; that those of {data.corpus_config.root} are others is taken on trust."
+                    f"were; it is assumed that those of {data.corpus_config.root} are others."
                 )
                 warnings.warn(msg, stacklevel=2)
             return
-        again = known(self.seen, data.corpus, data.split.test)
-        if again:
+        repeated = known(self.seen, data.corpus, data.split.test)
+        if repeated:
             msg = (
-                f"The checkpoint was trained or validated on {', '.join(again)} of {data.corpus_config.root}; a test "
-                f"on them would say nothing. Name held-out subjects in data.test_subject, or another corpus."
+                f"The checkpoint was trained or validated on {', '.join(repeated)} of {data.corpus_config.root}; "
+                f"a test on them would say nothing. Name held-out subjects in data.test_subject, or another corpus."
             )
             raise SplitError(msg)
 
 
 class CorpusTask(VideoTask):
-    """A task on frame features of a corpus's videos; subclasses add a network, its losses and its scores.
+    """A task on frame features of a corpus's videos; subclasses add a network and its losses.
 
     Args:
         encoder: the frame encoder.
-        emotion_scheme: that of the data; its classes are what the network recognises.
+        emotion_scheme: that of the data; its classes are recognised.
     """
 
     def __init__(self, encoder: EncoderConfig, emotion_scheme: EmotionScheme) -> None:
@@ -141,9 +279,26 @@ class CorpusTask(VideoTask):
         self.encoder: FrameEncoder = encoder.build().eval()
 
     @property
-    def encoder_frozen(self) -> bool:
-        """Whether the data module may cache frame features."""
-        return self.encoder_config.frozen
+    def has_motion(self) -> bool:
+        """Whether the network reads motion features behind the frame features."""
+        return False
+
+    @property
+    def frame_features(self) -> FrameFeatures | None:
+        """The features of the frozen encoder; None if it is trained, from pixels.
+
+        Raises:
+            ConfigError: if it is trained and the network has a motion stream.
+        """
+        if self.encoder_config.frozen:
+            return FrameFeatures(self.encoder, self.has_motion)
+        if self.has_motion:
+            msg = (
+                "model.encoder.frozen = false trains from pixels, which the motion stream does not do; set it to true, "
+                "or model.network.streams to appearance."
+            )
+            raise ConfigError(msg)
+        return None
 
     def train(self, mode: bool = True) -> Self:
         """Sets the mode; the encoder stays in evaluation mode, so that its BatchNorm statistics stay as pre-trained."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchmetrics import MetricCollection
 
 from fedn_lightning.datamodules.emotions import EmotionScheme
 from fedn_lightning.datamodules.recognition import RecognitionDataModule
@@ -19,8 +20,7 @@ from fedn_lightning.metrics.recognition import SpotThenRecogniseScore
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.losses import RecognitionLoss
 from fedn_lightning.models.recogniser import Recogniser, RecogniserConfig
-from fedn_lightning.tasks.base import CorpusTask, OptimiserConfig, configure
-from fedn_lightning.tasks.detection import Proposals
+from fedn_lightning.tasks.base import CorpusTask, OptimiserConfig, Proposals, build_record, configure
 
 Batch = dict[str, Any]
 
@@ -28,9 +28,7 @@ Batch = dict[str, Any]
 class RecognitionTask(CorpusTask):
     """Trains a recogniser on the labelled intervals of the training subjects and scores it on those of others.
 
-    After each validation and test epoch `record` holds the labelled intervals with the emotions predicted for them, and
-    `scores` the figures. `val/joint`, the mean of UF1 and UAR over macro- and micro-expressions together, is what
-    checkpoints are chosen by.
+    Checkpoints are chosen by `val/joint`, the mean of UF1 and UAR over macro- and micro-expressions together.
 
     Args:
         encoder: the frame encoder; it must stay frozen.
@@ -60,13 +58,33 @@ class RecognitionTask(CorpusTask):
         self.class_weights: Tensor
         self.register_buffer("class_weights", torch.ones(len(self.emotions)))
         self.predictions = Proposals()
-        self.record: DetectionRecord | None = None
-        self.scores: dict[str, float] = {}
+
+    @property
+    def data(self) -> RecognitionDataModule:
+        """The data module of the running trainer."""
+        module = super().data
+        if not isinstance(module, RecognitionDataModule):
+            msg = (
+                f"RecognitionTask learns from intervals; set data.class_path to RecognitionDataModule, "
+                f"not {type(module).__name__}."
+            )
+            raise ConfigError(msg)
+        return module
 
     @property
     def has_motion(self) -> bool:
-        """Whether the data module must put motion features behind the frame features."""
+        """Whether the recogniser reads motion features."""
         return self.network_config.motion
+
+    def metrics(self) -> MetricCollection:
+        """Recognition of the labelled intervals."""
+        # A record already holds the intervals of all processes.
+        return MetricCollection([SpotThenRecogniseScore(sync_on_compute=False)], compute_groups=False)
+
+    def curves(self, scores: dict[str, float]) -> dict[str, float]:
+        """UF1 and UAR over both types, and `joint`, their mean."""
+        uf1, uar = scores["overall_uf1"], scores["overall_uar"]
+        return {"joint": 0.0 if np.isnan(uf1 + uar) else (uf1 + uar) / 2, "uf1": uf1, "uar": uar}
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits `(B, C)` of a batch of intervals; the same in training and evaluation."""
@@ -77,7 +95,7 @@ class RecognitionTask(CorpusTask):
     def recognise(
         self, features: npt.NDArray[np.float32], around: npt.NDArray[np.float32]
     ) -> tuple[IntArray, FloatArray]:
-        """Names the emotions of any intervals, as :func:`.intervals.cut` gives them.
+        """Predicts the emotions of intervals, as :func:`fedn_lightning.datamodules.recognition.cut` gives them.
 
         Args:
             features: `(N, L, D)` float32.
@@ -97,12 +115,6 @@ class RecognitionTask(CorpusTask):
             ConfigError: if the data serves no intervals, or has other classes.
         """
         super().setup(stage)
-        if not isinstance(self.data, RecognitionDataModule):
-            msg = (
-                f"RecognitionTask learns from intervals; set data.class_path to RecognitionDataModule, "
-                f"not {type(self.data).__name__}."
-            )
-            raise ConfigError(msg)
         if stage == "fit":
             counts = torch.from_numpy(self.data.class_counts(len(self.emotions)))
             self.class_weights.copy_(self.loss.class_weights(counts))
@@ -121,18 +133,18 @@ class RecognitionTask(CorpusTask):
 
     def on_validation_epoch_end(self) -> None:
         """Scores the validation subjects."""
-        self._score("val")
+        self.score(self.recognised("val"), "val")
 
     def on_test_epoch_end(self) -> None:
         """Scores the held-out subjects."""
-        self._score("test")
+        self.score(self.recognised("test"), "test")
 
     def configure_optimizers(self) -> Any:
         """AdamW over what is trained."""
         return configure(self.parameters(), int(self.trainer.estimated_stepping_batches), self.optimiser_config)
 
     def init_config(self) -> dict[str, Any]:
-        """All that is needed to build this module again, as plain values."""
+        """The constructor's arguments as plain values, to build this module again."""
         configs: dict[str, Any] = {
             "encoder": dataclasses.replace(self.encoder_config, weights=None),
             "network": self.network_config,
@@ -142,10 +154,9 @@ class RecognitionTask(CorpusTask):
         return {name: dataclasses.asdict(c) for name, c in configs.items()} | {"emotion_scheme": self.emotion_scheme}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what running the checkpoint alone needs, here also how intervals are cut."""
+        """Adds what a later run of the checkpoint needs, here also how intervals are cut."""
         super().on_save_checkpoint(checkpoint)
-        if isinstance(self.data, RecognitionDataModule):
-            checkpoint["fedn"]["intervals"] = dataclasses.asdict(self.data.intervals)
+        checkpoint["fedn"]["intervals"] = dataclasses.asdict(self.data.intervals)
 
     def _loss(self, batch: Batch, logits: Tensor, stage: str) -> Tensor:
         loss = self.loss(logits, batch["emotion"], self.class_weights)
@@ -160,46 +171,20 @@ class RecognitionTask(CorpusTask):
         where = [batch["video"].unsqueeze(1), batch["interval"], F.one_hot(batch["type"], 2)]
         self.predictions.update(torch.cat([*where, emotion.unsqueeze(1), score.unsqueeze(1)], dim=1))
 
-    def _record(self, stage: str) -> DetectionRecord:
-        """The labelled intervals of a stage, in source frames, with the emotions predicted for them."""
-        data, videos = self.data, self.data.videos(stage)
-        rows_of_videos = self.predictions.by_video(len(videos))
+    def recognised(self, split: str) -> DetectionRecord:
+        """The labelled intervals of a split with the emotions predicted in this epoch."""
+        found = self.predictions.by_video(len(self.data.clips[split]))
         self.predictions.reset()
-        truths = [data.truths(video, index) for index, video in enumerate(videos)]
-        subjects = [data.corpus.subjects.index(video.subject) for video in videos]
-        predictions = [events_of(rows, subject) for rows, subject in zip(rows_of_videos, subjects, strict=True)]
-        return DetectionRecord(
-            videos=tuple(videos),
-            n_frames=tuple(data.stored(video).source_n_frames for video in videos),
-            emotions=self.emotions,
-            truths=EventTable.concatenate(truths),
-            predictions=EventTable.concatenate(predictions),
-            threshold=(0.5, 0.5),
-            intervals="truth",
-        )
-
-    def _score(self, stage: str) -> None:
-        """Computes, keeps and logs the figures of an epoch."""
-        self.record = self._record(stage)
-        # Every process has gathered all intervals already, so the metric must not be summed over processes again.
-        metric = SpotThenRecogniseScore(sync_on_compute=False)
-        metric.update(*(torch.from_numpy(table.to_rows()) for table in (self.record.predictions, self.record.truths)))
-        # With the intervals given, a spotting score says nothing.
-        self.scores = {name: float(v) for name, v in metric.compute().items() if not name.endswith("strs")}
-        uf1, uar = self.scores["overall_uf1"], self.scores["overall_uar"]
-        joint = 0.0 if np.isnan(uf1 + uar) else (uf1 + uar) / 2
-        logged = {"joint": joint, "uf1": uf1, "uar": uar}
-        self.log_dict({f"{stage}/{name}": value for name, value in logged.items()}, prog_bar=stage == "val")
+        return build_record(self.data, split, list(map(events_of, found)), (0.5, 0.5), intervals="truth")
 
 
-def events_of(rows: FloatArray, subject: int) -> EventTable:
-    """The intervals of one video with the predictions for them.
+def events_of(rows: FloatArray) -> EventTable:
+    """The intervals of one video with the predictions for them, with subject 0.
 
     Args:
-        rows: `(P, 7)` of :data:`.PROPOSAL_COLUMNS`, start and end in source frames, 1 for
-            the interval's type. An interval that a distributed sampler handed out twice stands there twice.
-        subject: index of the video's subject.
+        rows: `(P, 7)` of :data:`.PROPOSAL_COLUMNS`, start and end in source frames, 1 for the interval's type; an
+            interval that a distributed sampler handed out twice occurs twice.
     """
     video, start, end, _, micro, emotion, emotion_score = np.unique(rows, axis=0).T
-    columns = [np.full(len(video), subject), video, start, end, micro, emotion, np.ones(len(video)), emotion_score]
+    columns = [np.zeros(len(video)), video, start, end, micro, emotion, np.ones(len(video)), emotion_score]
     return EventTable.from_rows(np.stack(columns, axis=1))

@@ -24,9 +24,9 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import StoreError
 from fedn_lightning.utils.arrays import StoredArray, unmap_all
-from fedn_lightning.video import timing
 from fedn_lightning.video.media import Frames
 from fedn_lightning.video.readers import DecodedCrops, open_video
+from fedn_lightning.video.timing import Timing, frame_plan, unbroken
 
 FORMAT = 3
 """Version of the record; a store of another version is built again."""
@@ -107,16 +107,18 @@ class StoredVideo:
         """Stretches `[first, stop)` of stored frames that windows lie in: the whole video, or between its gaps."""
         if self.spec.gaps != "split":
             return [(0, self.n_frames)]
-        return timing.unbroken(self._plan, self.record["missing"])
+        return unbroken(self._plan, self.record["missing"])
 
     @property
     def _plan(self) -> npt.NDArray[np.int64]:
-        return timing.frame_plan(self.source_n_frames, self.source_fps, self.fps, self._times)
+        return frame_plan(self.source_n_frames, self.source_fps, self.fps, self.timing.times)
 
     @cached_property
-    def _times(self) -> npt.NDArray[np.float64] | None:
+    def timing(self) -> Timing:
+        """The frames of the source and those of the store."""
         times = self.record["source_times"]
-        return None if times is None else np.asarray(times, np.float64)
+        uneven = None if times is None else np.asarray(times, np.float64)
+        return Timing(self.source_n_frames, self.source_fps, uneven, self.fps, self.n_frames)
 
     def close(self) -> None:
         """Unmaps the crops until they are read again; mapped pages count as memory of the process, 88 MB a minute."""
@@ -129,11 +131,11 @@ class StoredVideo:
 
     def source_to_store(self, frame: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Source frame positions (interval ends) -> stored frame positions, both 0-based and fractional."""
-        return timing.source_to_store(frame, self.source_fps, self.fps, self._times)
+        return self.timing.to_store(frame)
 
     def store_to_source(self, frame: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Inverts :meth:`source_to_store`."""
-        return timing.store_to_source(frame, self.source_fps, self.fps, self._times)
+        return self.timing.to_source(frame)
 
     @classmethod
     def from_record(cls, record: dict[str, Any], folder: Path) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -100,3 +102,35 @@ def store_to_source(frame: npt.ArrayLike, source_fps: float, fps: float, times: 
         return frame * (source_fps / fps)
     edges = np.append(times, times[-1] + 1 / source_fps)
     return np.asarray(np.interp(frame / fps, edges, np.arange(len(edges))), np.float64)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The frames of one video and those of its store.
+
+    Attributes:
+        n_frames: frames of the source.
+        fps: frames per second of the source, the average where the rate is variable.
+        times: `(n_frames,)` float64 seconds of each source frame where the rate is variable, else None.
+        stored_fps: frames per second of the store.
+        n_stored: frames of the store.
+    """
+
+    n_frames: int
+    fps: float
+    times: FloatArray | None
+    stored_fps: float
+    n_stored: int
+
+    def to_store(self, frame: npt.ArrayLike) -> FloatArray:
+        """Source positions in frames of the store, see :func:`source_to_store`."""
+        return source_to_store(frame, self.fps, self.stored_fps, self.times)
+
+    def to_source(self, frame: npt.ArrayLike) -> FloatArray:
+        """Inverts :meth:`to_store`."""
+        return store_to_source(frame, self.fps, self.stored_fps, self.times)
+
+    def per_source_frame(self, values: FloatArray) -> FloatArray:
+        """Values of stored frames `(n_stored, ...)` for each source frame `(n_frames, ...)`."""
+        stored = np.minimum(np.rint(self.to_store(np.arange(self.n_frames))), self.n_stored - 1)
+        return values[stored.astype(np.int64)]

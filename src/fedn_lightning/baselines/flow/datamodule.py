@@ -1,4 +1,4 @@
-"""The LightningDataModule of the classical baseline: the measured motion of whole videos, split by subject."""
+"""The data module of the classical baseline: the measured motion of whole videos, split by subject."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule
+from fedn_lightning.datamodules.base import CorpusConfig, CorpusDataModule, CropConfig, LabelledClip
+from fedn_lightning.datamodules.transforms import AugmentConfig
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EventTable, FloatArray
 from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.motion.flow import MotionConfig
-from fedn_lightning.video.store import StoredVideo
 
 
 @dataclass(frozen=True)
 class VideoMotion:
-    """One video as the baseline sees it.
+    """One video as the baseline reads it.
 
     Attributes:
-        video: its index in the stage.
+        video: its index in the split.
         cells: `(T, CELLS, CELLS, 2)` float64 displacements in cells, see :mod:`fedn_lightning.motion.flow`.
         fps: frames per second of the clip store.
         truths: its expressions, in stored frames.
@@ -37,30 +37,29 @@ class VideoMotion:
 
 
 class VideoMotions(Dataset[VideoMotion]):
-    """The videos of a stage, one by one.
+    """The videos of a split, one by one.
 
     Args:
         cache: holds their motion.
-        clips: the videos in the clip store.
-        truths: of each video, in stored frames.
+        clips: the videos.
     """
 
-    def __init__(self, cache: MotionCache, clips: Sequence[StoredVideo], truths: Sequence[EventTable]) -> None:
-        self.cache, self.clips, self.truths = cache, clips, truths
+    def __init__(self, cache: MotionCache, clips: Sequence[LabelledClip]) -> None:
+        self.cache, self.clips = cache, clips
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> VideoMotion:
         clip = self.clips[index]
-        return VideoMotion(index, self.cache.load(clip).astype(np.float64), clip.fps, self.truths[index])
+        cells = self.cache.load(clip.stored).astype(np.float64)
+        return VideoMotion(index, cells, clip.stored.fps, clip.in_store_frames(clip.truths))
 
 
-class MotionDataModule(DetectionDataModule):
+class MotionDataModule(CorpusDataModule):
     """Serves the motion of whole videos, measured once and kept beside the clip store.
 
-    Corpus, clip store and split are those of :class:`.DetectionDataModule`: with the same arguments the baseline and a
-    network hold out and choose on the same subjects.
+    With the same arguments it splits subjects exactly like :class:`.DetectionDataModule`.
 
     Args:
         corpus: which corpus, and how its labels are read.
@@ -86,41 +85,34 @@ class MotionDataModule(DetectionDataModule):
         val_subject: int | list[str | int] = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(corpus, crops, test_subject=test_subject, val_subject=val_subject, seed=seed, motion=motion)
+        super().__init__(corpus, crops, AugmentConfig(), test_subject, val_subject, seed, 1, 0, 1, motion)
         if crops.align == "none":
             msg = (
                 "data.crops.align = none leaves faces where they are, but the regions whose motion is measured lie at "
                 "fixed places of an aligned face; set it to video or track."
             )
             raise ConfigError(msg)
+        self.cache = MotionCache(Path(crops.store) / "motion", motion)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Leaves a video where it is: all that is done with it is NumPy's."""
+        """Leaves a video on the CPU: the baseline computes with NumPy."""
         return batch
 
     def train_dataloader(self) -> DataLoader[Any]:
         """The videos of the training subjects."""
-        return self._evaluation("train")
+        return self.evaluation_loader("train")
 
     def val_dataloader(self) -> Any:
         """The videos of the validation subjects; nothing where there are none."""
-        return self._evaluation("val") if self.split.val else []
+        return self.evaluation_loader("val") if self.split.val else []
 
     def warm_up(self) -> None:
-        """Prepares and measures every video, so that runs on any split, at once if need be, find all on disk."""
+        """Prepares and measures every video, so that later runs on any split find everything on disk."""
         self.prepare_data()
-        self._cache().build([self.stored(video) for video in self.corpus.videos], self.crops.jobs)
+        self.cache.build([self.stored(video) for video in self.corpus.videos], self.crops.jobs)
 
-    def _cache(self) -> MotionCache:
-        return MotionCache(Path(self.crops.store) / "motion", self.motion)
-
-    def _evaluation(self, stage: str) -> DataLoader[Any]:
-        videos = self.videos(stage)
-        clips = [self.stored(video) for video in videos]
-        cache = self._cache()
-        cache.build(clips, self.crops.jobs)
-        truths = [
-            self._in_store_frames(self.truths(video, index), clip)
-            for index, (video, clip) in enumerate(zip(videos, clips, strict=True))
-        ]
-        return DataLoader(VideoMotions(cache, clips, truths), batch_size=None, collate_fn=lambda video: video)
+    def evaluation_loader(self, split: str) -> DataLoader[Any]:
+        """The videos of a split in a fixed order."""
+        clips = self.clips[split]
+        self.cache.build([clip.stored for clip in clips], self.crops.jobs)
+        return DataLoader(VideoMotions(self.cache, clips), batch_size=None, collate_fn=lambda video: video)

@@ -26,9 +26,9 @@ from fedn_lightning.baselines.flow.spotter import (
 from fedn_lightning.datamodules.emotions import EmotionScheme
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, FloatArray, IntArray
+from fedn_lightning.models.postprocessing import in_source_frames
 from fedn_lightning.motion.regions import REGIONS, HeadModel, without_head
-from fedn_lightning.tasks.base import VideoTask
-from fedn_lightning.tasks.record import build_record, compute_scores, logged_scores
+from fedn_lightning.tasks.base import VideoTask, build_record
 
 SPOTTER_FIELDS = tuple(field.name for field in dataclasses.fields(SpotterConfig))
 """Columns of the buffer `spotters`, one row for each type of expression."""
@@ -40,7 +40,7 @@ class FlowTask(VideoTask):
     The family is that of MDMD (Wang et al., Neurocomputing 2017; the MEGC 2020 baseline, arXiv 1912.11985) and of
     "Research on Micro-Expression Spotting Method Based on Optical Flow Features" (He, ACM MM 2021): regions of brows,
     nose and mouth, flow against a reference, the head's motion taken off, filtered, peaks and valleys. Written anew
-    from their public descriptions; what is ours is marked in :mod:`fedn_lightning.flow`.
+    from their public descriptions; what is ours is marked in :mod:`fedn_lightning.motion`.
 
     One epoch goes over the videos of the training subjects. At its end a small grid is searched for each type of
     expression (:mod:`.grid_search`); filters, limits and thresholds with the greatest spotting F1 on the
@@ -74,8 +74,6 @@ class FlowTask(VideoTask):
         self.register_buffer("spotters", torch.zeros(len(EXPRESSION_TYPES), len(SPOTTER_FIELDS), dtype=torch.float64))
         self.register_buffer("threshold", torch.full((len(EXPRESSION_TYPES),), math.inf, dtype=torch.float64))
         self.register_buffer("patterns", torch.zeros(len(self.emotions), 2 * len(REGIONS), dtype=torch.float64))
-        self.record: DetectionRecord | None = None
-        self.scores: dict[str, float] = {}
         self._videos: list[TrainingVideo] = []
         self._events: list[EventTable] = []
         self._curves: list[FloatArray] = []
@@ -117,6 +115,18 @@ class FlowTask(VideoTask):
     def configure_optimizers(self) -> None:
         """None: there is no gradient."""
 
+    @property
+    def data(self) -> MotionDataModule:
+        """The data module of the running trainer."""
+        module = super().data
+        if not isinstance(module, MotionDataModule):
+            msg = (
+                f"FlowTask looks at the motion of whole videos; set data.class_path to MotionDataModule, "
+                f"not {type(module).__name__}."
+            )
+            raise ConfigError(msg)
+        return module
+
     def setup(self, stage: str) -> None:
         """Checks the data.
 
@@ -124,18 +134,12 @@ class FlowTask(VideoTask):
             ConfigError: if it serves no motion or has other classes, or if several processes would share the videos.
         """
         super().setup(stage)
-        if not isinstance(self.data, MotionDataModule):
-            msg = (
-                f"FlowTask looks at the motion of whole videos; set data.class_path to MotionDataModule, "
-                f"not {type(self.data).__name__}."
-            )
-            raise ConfigError(msg)
         if self.trainer.world_size > 1:
             msg = f"trainer.devices x num_nodes = {self.trainer.world_size}, but FlowTask runs in one process; set 1."
             raise ConfigError(msg)
 
     def init_config(self) -> dict[str, Any]:
-        """All that is needed to build this module again, as plain values."""
+        """The constructor's arguments as plain values, to build this module again."""
         searches = dict(zip(EXPRESSION_TYPES, map(dataclasses.asdict, self.searches), strict=True))
         return {
             "head": self.head,
@@ -146,10 +150,9 @@ class FlowTask(VideoTask):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what running the checkpoint alone needs, here also how motion is measured."""
+        """Adds what a later run of the checkpoint needs, here also how motion is measured."""
         super().on_save_checkpoint(checkpoint)
-        if isinstance(self.data, MotionDataModule):
-            checkpoint["fedn"]["motion"] = dataclasses.asdict(self.data.motion)
+        checkpoint["fedn"]["motion"] = dataclasses.asdict(self.data.motion)
 
     def _choose(self) -> None:
         """Chooses spotters and thresholds, then the patterns of the emotions, on what was collected."""
@@ -194,24 +197,19 @@ class FlowTask(VideoTask):
         self._events.append(events)
         self._curves.append(curves)
 
-    def _record(self, stage: str) -> DetectionRecord:
-        """What was spotted in the videos of a stage; they come in order."""
-        events, curves = list(self._events), list(self._curves)
+    def _record(self, split: str) -> DetectionRecord:
+        """What was spotted in the videos of a split; they come in order."""
+        timings = [clip.stored.timing for clip in self.data.clips[split]]
+        events = [in_source_frames(found, timing) for found, timing in zip(self._events, timings, strict=True)]
+        curves = [timing.per_source_frame(curve) for curve, timing in zip(self._curves, timings, strict=True)]
+        macro, micro = self.threshold.tolist()
+        return build_record(self.data, split, events, (macro, micro), curves, chosen_on="training")
+
+    def _score(self, split: str) -> None:
+        if not self.trainer.sanity_checking:  # nothing is chosen yet, and only a few videos were read
+            self.score(self._record(split), split)
         self._events.clear()
         self._curves.clear()
-        macro, micro = self.threshold.tolist()
-        record = build_record(self.data, stage, events, curves, (macro, micro))
-        return dataclasses.replace(record, chosen_on="training")
-
-    def _score(self, stage: str) -> None:
-        if self.trainer.sanity_checking:  # nothing is chosen yet, and a few videos are no stage
-            self._events.clear()
-            self._curves.clear()
-            return
-        self.record = self._record(stage)
-        self.scores = compute_scores(self.record)
-        logged = logged_scores(self.scores, recognise=True)
-        self.log_dict({f"{stage}/{name}": value for name, value in logged.items()}, prog_bar=stage == "val")
 
 
 def peaks_of(truths: EventTable, curve: FloatArray) -> IntArray:
