@@ -7,7 +7,7 @@ import pytest
 
 from fedn_lightning.datasets import read
 from fedn_lightning.datasets.eaf import CodedEvent, read_eaf, write_eaf
-from fedn_lightning.datasets.elan import TierMap, coded_events, frame_at, read_tier_map, unmapped
+from fedn_lightning.datasets.elan import TierMap, coded_events, frame_at, frame_shown, read_tier_map, unmapped
 from fedn_lightning.errors import AnnotationError, ConfigError, CorpusNotFoundError
 from fedn_lightning.video.containers import Timeline
 from lookalikes.movies import numbered, write_movie
@@ -49,6 +49,17 @@ def test_frames_are_those_that_a_player_shows():
     assert [frame_at(ms, even) for ms in (650, 670.1, 850, 2650)] == [0, 1, 5, 50]
     uneven = Timeline(np.concatenate([np.arange(20) / 20, 1 + np.arange(30) / 50]), 0.0, 30.0)
     assert [frame_at(ms, uneven) for ms in (500, 1000, 1200)] == [10, 20, 30]
+
+
+@pytest.mark.parametrize("fps", [24.0, 29.97, 60.0, 200.0])
+def test_every_frame_comes_back_from_its_millisecond(fps):
+    rng = np.random.default_rng(3)
+    uneven = np.concatenate([[0], np.cumsum(rng.uniform(0.8, 1.2, 3000) / fps)])
+    for timeline in (Timeline(np.arange(3001) / fps, 0.123, fps), Timeline(uneven, 0.0, 3000 / uneven[-1])):
+        shown = timeline.start + timeline.times
+        assert [frame_at(round(1000 * t), timeline) for t in shown] == list(range(3001))
+        middles = shown[:-1] + np.diff(timeline.times) / 2
+        assert [frame_shown(round(1000 * t), timeline) for t in middles] == list(range(3000))
 
 
 def test_tiers_and_texts_are_mapped_by_a_small_file(root):

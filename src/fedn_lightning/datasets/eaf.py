@@ -246,7 +246,7 @@ def write_eaf(
 
     events = sorted(events, key=lambda event: event.place)
     document = Eaf(author=author)
-    _link(document, Path(video).resolve(), Path(path).resolve().parent)
+    _link(document, Path(video).absolute(), Path(path).absolute().parent)
     _declare(document, sorted({*emotions, *(e.emotion for e in events if e.emotion)}))
     for name, row in tiers_of(events):
         document.add_tier(name, row[0].type or UNTYPED, part=row[0].person or None, ann=row[0].coder or None)

@@ -228,7 +228,8 @@ def read_elan(
     tier_map = find_tier_map(root, tiers)
     videos: dict[str, Video] = {}
     rows: list[Annotation] = []
-    for video, documents in _by_video(paths, log).items():
+    for documents in _by_video(paths, log):
+        video = documents[0].video
         chosen = _of_one_coder(documents, tier_map, coder, log)
         for person, document, persons in _people(chosen, tier_map, subject, Path(root), log):
             made = _video(person, document, video, videos, log)
@@ -239,7 +240,7 @@ def read_elan(
     )
 
 
-def _by_video(paths: Sequence[Path], log: RepairLog) -> dict[Path, list[ElanDocument]]:
+def _by_video(paths: Sequence[Path], log: RepairLog) -> list[list[ElanDocument]]:
     """The documents of each video."""
     found: dict[Path, list[ElanDocument]] = {}
     for path in paths:
@@ -251,7 +252,7 @@ def _by_video(paths: Sequence[Path], log: RepairLog) -> dict[Path, list[ElanDocu
             continue
         for text in document.without_time:
             log.unusable(str(path), 0, "an annotation has no time", text)
-    return found
+    return list(found.values())
 
 
 def coders_of(document: ElanDocument, tier_map: TierMap) -> list[str]:
@@ -368,10 +369,19 @@ def read_timeline(path: str | Path) -> Timeline:
 
 
 def frame_at(ms: float, timeline: Timeline) -> int:
-    """The whole frame, 0-based, whose beginning is nearest to a time of the video."""
+    """The whole frame, 0-based, whose beginning is nearest to a time of the video: a boundary."""
+    return round(_position(ms, timeline))
+
+
+def frame_shown(ms: float, timeline: Timeline) -> int:
+    """The frame, 0-based, that is shown at a time of the video: a moment. Times are rounded to milliseconds."""
+    return int(_position(ms + 1, timeline))
+
+
+def _position(ms: float, timeline: Timeline) -> float:
     seconds = ms / 1000 - timeline.start
     times = timeline.times if timeline.variable else None
-    return round(float(store_to_source(seconds, timeline.fps, 1.0, times)))
+    return float(store_to_source(seconds, timeline.fps, 1.0, times))
 
 
 def _annotations(
@@ -387,7 +397,7 @@ def _annotations(
             row=number,
             video=video,
             onset=start + 1,
-            apex=None if apex is None else frame_at(1000 * apex + document.origin_ms, timeline) + 1,
+            apex=None if apex is None else frame_shown(1000 * apex + document.origin_ms, timeline) + 1,
             offset=max(frame_at(event.end_ms, timeline), start + 1),
             type=type_of(event),
             emotion=event.emotion.lower(),
