@@ -17,7 +17,7 @@ from fedn_lightning.metrics.functional.spotting import SpottingScores, show
 from fedn_lightning.results import EventFile, Names, find_run, read_events, read_videos
 from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, SCORE_NAMES, TRUTH, VIDEOS
 from fedn_lightning.results.report import by_name
-from fedn_lightning.results.writing import markdown_table
+from fedn_lightning.results.writing import latex_table, markdown_table
 from fedn_lightning.utils.files import plain, write_atomically
 
 SCORES = (
@@ -261,19 +261,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 def comparison_latex(comparison: Comparison) -> str:
     """The table of scores for a paper, with the rules of booktabs."""
-    head, *body = [[latex_escape(cell) for cell in row] for row in score_rows(comparison)]
-    lines = [f"\\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", "\\toprule"]
-    lines += [" & ".join(head) + r" \\", "\\midrule", *(" & ".join(row) + r" \\" for row in body)]
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
-
-
-def latex_escape(text: str) -> str:
-    r"""Text for LaTeX.
-
-    >>> latex_escape("a_b 5%")
-    'a\\_b 5\\%'
-    """
-    return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)
+    return latex_table(score_rows(comparison))
 
 
 def save_comparison(comparison: Comparison, path: str | Path) -> Path:

@@ -42,6 +42,7 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("report",): Command("fedn_lightning.cli.runs:report", "show a run as one HTML page"),
     ("dashboard",): Command("fedn_lightning.cli.tools:dashboard", "create a W&B workspace that compares runs"),
     ("evaluate",): Command("fedn_lightning.cli.evaluate:main", "score anyone's predictions against a truth table"),
+    ("summary",): Command("fedn_lightning.cli.summary:main", "count what was found: rates, durations, for a paper"),
     ("export",): Command("fedn_lightning.cli.tools:export", "write a checkpoint as ONNX, checked against PyTorch"),
     ("doctor",): Command("fedn_lightning.cli.tools:doctor", "look for what is missing here, as text for a bug report"),
     ("data", "synth"): Command("fedn_synth.cli:synth", "write the generated corpus"),

@@ -126,7 +126,7 @@ def read_coded(source: str | Path, tier_map: TierMap | None = None, coder: str =
     elif source.suffix.lower() == ".json":
         videos = [_from_rows(source, _json_rows(source), str(record.get("video") or ""), record)]
     else:
-        rows = _table_rows(source)
+        rows = read_cells(source, ("start_seconds", "end_seconds", "type"))[1]
         names = sorted({row.get("video", "") for row in rows}) or [str(record.get("video") or "")]
         videos = [_from_rows(source, [r for r in rows if r.get("video", "") == name], name, record) for name in names]
         videos = [_of_coder(video, coder) for video in videos]
@@ -213,19 +213,24 @@ def _from_elan(path: Path, tier_map: TierMap | None, coder: str, record: Mapping
     return replace(video, seconds=float(timeline.times[-1]) + 1 / timeline.fps, fps=timeline.fps)
 
 
-def _table_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a table, their cells by column."""
+def read_cells(path: str | Path, required: Sequence[str]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """The columns of a table, and the cells of each row by column; the number of the row stands under `""`.
+
+    Raises:
+        PredictionFileError: if the table cannot be read, lacks a column, or a row has another width.
+    """
     rows = []
     with Table(path) as table:
-        require(table.header, ("start_seconds", "end_seconds", "type"), str(path))
+        require(table.header, required, str(path))
         for row, line in itertools.chain.from_iterable(zip(*block, strict=True) for block in table.blocks()):
             try:
                 check_cells(row, table.header)
-                rows.append({**dict(zip(table.header, map(normal_form, row), strict=False)), "": str(line)})
             except ValueError as error:
                 msg = f"{path}, row {line}: {error}."
                 raise PredictionFileError(msg) from None
-    return rows
+            cells = dict.fromkeys(table.header, "") | dict(zip(table.header, map(normal_form, row), strict=False))
+            rows.append({**cells, "": str(line)})
+        return tuple(table.header), rows
 
 
 def _json_rows(path: Path) -> list[dict[str, str]]:

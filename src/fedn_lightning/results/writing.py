@@ -186,3 +186,28 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     head, *body = [f"| {' | '.join(row)} |" for row in rows]
     rule = "| " + " | ".join(["---"] + ["---:"] * (len(rows[0]) - 1)) + " |"
     return "\n".join([head, rule, *body])
+
+
+def latex_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first row is its head, for LaTeX with the package booktabs."""
+    head, *body = [[latex_escape(cell) for cell in row] for row in rows]
+    lines = [f"\\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", "\\toprule"]
+    lines += [" & ".join(head) + r" \\", "\\midrule", *(" & ".join(row) + r" \\" for row in body)]
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}  # fmt: skip
+
+
+def latex_escape(text: str) -> str:
+    r"""Text for LaTeX.
+
+    >>> latex_escape("a_b 5% ^"), latex_escape("no brackets [in a first cell]")
+    ('a\\_b 5\\% \\textasciicircum{}', 'no brackets {[}in a first cell{]}')
+    """
+    # A bracket at the start of a row would be an argument of the line break before it.
+    letters = {**{letter: f"\\{letter}" for letter in "&%$#_{}"}, **_LATEX, "[": "{[}", "]": "{]}"}
+    return "".join(letters.get(letter, letter) for letter in text)

@@ -1,0 +1,252 @@
+"""What a paper tells of coded videos: rates, durations and intensities by person and condition."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from fedn_lightning.datasets.eaf import CodedEvent
+from fedn_lightning.datasets.elan import type_of
+from fedn_lightning.errors import ConfigError, PredictionFileError
+from fedn_lightning.events import EXPRESSION_TYPES
+from fedn_lightning.metrics.functional.rates import Estimate, mean_of, rate
+from fedn_lightning.results.coded import CodedVideo, read_cells
+from fedn_lightning.results.reading import number
+from fedn_lightning.utils.names import loose_form
+
+ALL = "all"
+"""Name of the row of all types, or of all emotions."""
+
+_FACE = re.compile(r"face \d+")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One person in one video.
+
+    Attributes:
+        labels: what rows may be grouped by: `person`, `video`, `coder`, and the covariates.
+        events: those that begin in the time that was analysed.
+        seconds: time analysed: the video's length without unreliable stretches.
+        unreliable: seconds taken off.
+        set_aside: events that begin in unreliable stretches.
+    """
+
+    labels: Mapping[str, str]
+    events: tuple[CodedEvent, ...]
+    seconds: float
+    unreliable: float
+    set_aside: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Events of one type and emotion in one group.
+
+    Attributes:
+        type: `macro`, `micro` or `all`.
+        emotion: a word, or `all`; `none` for events without one.
+        events: how many.
+        per_minute: of the time analysed.
+        duration: mean in seconds.
+        duration_sd: standard deviation of the events' durations.
+        intensity: mean, nan where the events have none.
+        intensity_sd: its standard deviation.
+    """
+
+    type: str
+    emotion: str
+    events: int
+    per_minute: Estimate
+    duration: Estimate
+    duration_sd: float
+    intensity: Estimate
+    intensity_sd: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """The observations that share their labels.
+
+    Attributes:
+        labels: their values, by what was grouped by.
+        people: number of people.
+        videos: number of videos.
+        minutes: time analysed.
+        unreliable_minutes: time taken off.
+        set_aside: events in that time.
+        cells: by type and emotion.
+    """
+
+    labels: Mapping[str, str]
+    people: int
+    videos: int
+    minutes: float
+    unreliable_minutes: float
+    set_aside: int
+    cells: tuple[Cell, ...] = field(default=())
+
+    def cell(self, kind: str, emotion: str = ALL) -> Cell:
+        """The cell of a type and an emotion."""
+        return next(cell for cell in self.cells if (cell.type, cell.emotion) == (kind, emotion))
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """A table of what is known of videos or people.
+
+    Attributes:
+        path: the file.
+        columns: what rows may be grouped by.
+        rows: the cells by column.
+    """
+
+    path: str
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+
+    def of(self, video: str, face: str, person: str) -> Mapping[str, str]:
+        """What is known of a person in a video.
+
+        Raises:
+            PredictionFileError: if there is no row, or there are several.
+        """
+        known = {"video": video, "face": face.removeprefix("face "), "person": person}
+        places: list[str] = [key for key in ("video", "face") if key in self.columns]
+        keys = places or ["person"]
+        found = [row for row in self.rows if all(loose_form(row[k]) == loose_form(known[k]) for k in keys if row[k])]
+        if len(found) == 1:
+            return found[0]
+        what = ", ".join(f"{key} {known[key]!r}" for key in keys)
+        msg = f"{self.path} has {len(found) or 'no'} rows for {what}; it needs one for each video (or person)."
+        raise PredictionFileError(msg)
+
+
+def read_covariates(path: str | Path) -> Covariates:
+    """Reads a table with the column `video` (and `face`, where a video shows several people) or `person`.
+
+    Raises:
+        PredictionFileError: if it cannot be read.
+    """
+    columns, rows = read_cells(path, ())
+    if not {"video", "person"} & set(columns):
+        read_cells(path, ("video",))  # refuses the table by its columns
+    return Covariates(str(path), columns, tuple(rows))
+
+
+def observe(videos: Sequence[CodedVideo], covariates: Covariates | None = None) -> list[Observation]:
+    """Every person of every video.
+
+    A person's name is that of the covariates, else of the coding, else that of the video (with the face's number).
+
+    Raises:
+        PredictionFileError: if the length of a video is not known, or the covariates lack it.
+    """
+    found = []
+    for video in videos:
+        for who in video.persons:
+            face = who if _FACE.fullmatch(who) else ""
+            named = "" if face else who
+            known = covariates.of(video.name, face, named) if covariates else {}
+            person = known.get("person") or named or (f"{video.name}, {face}" if face else video.name)
+            length = number(known["seconds"], "seconds") if known.get("seconds") else video.seconds
+            if not math.isfinite(length):
+                msg = (
+                    f"Nothing tells how long the video of {video.source} is, so it has no rate. Put the video where "
+                    "the file links it, or give the length in a column seconds of --covariates."
+                )
+                raise PredictionFileError(msg)
+            lost = min(video.unreliable_seconds(who), length)
+            mine = [event for event in video.events if event.person == who]
+            kept = tuple(event for event in mine if not _unreliable(event, video, who))
+            labels = {
+                **{name: text for name, text in known.items() if name},
+                "person": person,
+                "video": video.name,
+                "coder": video.coder,
+            }
+            found.append(Observation(labels, kept, length - lost, lost, len(mine) - len(kept)))
+    return found
+
+
+def _unreliable(event: CodedEvent, video: CodedVideo, who: str) -> bool:
+    return any(a <= event.start_ms < b for a, b, person in video.unreliable if person in ("", who))
+
+
+def summarise(observations: Sequence[Observation], by: Sequence[str] = ("person",)) -> list[Group]:
+    """Groups observations and estimates each group's rates, durations and intensities; the whole comes last.
+
+    Args:
+        observations: of :func:`observe`.
+        by: labels to group by.
+
+    Raises:
+        ConfigError: if there is no such label.
+    """
+    known = dict.fromkeys(label for seen in observations for label in seen.labels)
+    for label in by:
+        if label not in known:
+            msg = f"--by {label} is not known; it must be one of {', '.join(known)} (columns of --covariates count)."
+            raise ConfigError(msg)
+    emotions = sorted({event.emotion.lower() or "none" for seen in observations for event in seen.events})
+    groups: dict[tuple[str, ...], list[Observation]] = {}
+    for seen in observations:
+        groups.setdefault(tuple(seen.labels.get(label, "") for label in by), []).append(seen)
+    found = [_group(dict(zip(by, values, strict=True)), groups[values], emotions) for values in sorted(groups)]
+    if len(found) > 1:
+        found.append(_group(dict.fromkeys(by, ALL), list(observations), emotions))
+    return found
+
+
+def _group(labels: Mapping[str, str], members: Sequence[Observation], emotions: Sequence[str]) -> Group:
+    people = sorted({seen.labels["person"] for seen in members})
+    group = Group(
+        labels=labels,
+        people=len(people),
+        videos=len({seen.labels["video"] for seen in members}),
+        minutes=sum(seen.seconds for seen in members) / 60,
+        unreliable_minutes=sum(seen.unreliable for seen in members) / 60,
+        set_aside=sum(seen.set_aside for seen in members),
+    )
+    minutes = [sum(s.seconds for s in members if s.labels["person"] == who) / 60 for who in people]
+    events = [(people.index(seen.labels["person"]), event) for seen in members for event in seen.events]
+    cells = [_cell(kind, emotion, events, minutes) for kind in (ALL, *EXPRESSION_TYPES) for emotion in (ALL, *emotions)]
+    return replace(group, cells=tuple(cells))
+
+
+def _cell(kind: str, emotion: str, events: Sequence[tuple[int, CodedEvent]], minutes: Sequence[float]) -> Cell:
+    mine = [
+        (who, event)
+        for who, event in events
+        if kind in (ALL, type_of(event)) and emotion in (ALL, event.emotion.lower() or "none")
+    ]
+    person = np.array([who for who, _ in mine], np.int64)
+    seconds = np.array([(event.end_ms - event.start_ms) / 1000 for _, event in mine])
+    strength = np.array([_intensity(event) for _, event in mine])
+    known = np.isfinite(strength)
+    return Cell(
+        type=kind,
+        emotion=emotion,
+        events=len(mine),
+        per_minute=rate(np.bincount(person, minlength=len(minutes)), minutes),
+        duration=mean_of(seconds, person),
+        duration_sd=_spread(seconds),
+        intensity=mean_of(strength[known], person[known]),
+        intensity_sd=_spread(strength[known]),
+    )
+
+
+def _intensity(event: CodedEvent) -> float:
+    try:
+        return number(event.attributes["intensity"], "intensity")
+    except (KeyError, ValueError):
+        return math.nan
+
+
+def _spread(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else math.nan
