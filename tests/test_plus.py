@@ -19,7 +19,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "one_trunk": {"model.network.streams": "both"},
     "plain_loss": {"model.loss.focal_gamma": 0.0, "model.loss.quality": False},
     "policy_ends": {"data.windows.unknown_offset": "policy"},
-    "no_motion_augment": {"data.motion_augment.amplitude": 0.0, "data.motion_augment.mirror": 0.0},
+    "no_motion_augment": {f"data.motion_augment.{kind}": 0.0 for kind in ("amplitude", "mirror", "dropout")},
+    "no_motion_dropout": {"data.motion_augment.dropout": 0.0},
+    "one_window_score": {"model.inference.agreement": 0.0},
+    "no_vote": {"model.inference.vote": False},
     "spotter": {"model.recognise": False},
 }
 CORPUS = {"data.corpus.root": "data/synthetic_study", "data.crops.store": "data/store/synthetic_study"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fedn_lightning.datamodules.dataset import WindowDataset, WindowSource, collate, interpolate, shift_at_random
 from fedn_lightning.datamodules.windows import TrainingWindows, WindowDraw, truths_in_window, window_starts
 from fedn_lightning.events import EventTable
+from fedn_lightning.motion.features import N_FEATURES, N_TRACKS, without
 
 
 @given(st.integers(1, 5000), st.integers(1, 300), st.data())
@@ -47,6 +48,17 @@ def test_epochs_differ_and_repeat_exactly():
     first = list(one)
     one.set_epoch(1)
     assert list(one) != first == list(two)
+
+
+def test_parts_of_the_face_are_left_out_of_a_window_as_if_they_rested():
+    assert all(draw.left_out == () for draw in sampler())
+    left_out = [draw.left_out for draw in sampler(dropout=0.3)]
+    assert len(set(left_out)) > 5
+    assert 0.15 < np.mean([len(tracks) / N_TRACKS for tracks in left_out]) < 0.45
+    moved = np.ones((10, N_FEATURES), np.float32)
+    grid = without(moved, (2, 5)).reshape(10, -1, N_TRACKS, 2)
+    assert (grid[:, :, [2, 5]] == 0).all()
+    assert grid.sum() == 10 * N_FEATURES * (N_TRACKS - 2) / N_TRACKS
 
 
 @given(st.floats(0, 1), st.integers(0, 64))

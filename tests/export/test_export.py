@@ -72,7 +72,7 @@ def expected(home: Path) -> list[tuple[float, float, float, int, int]]:
         windows = torch.stack([features[start : start + WINDOW] for start in starts])
         first = torch.tensor(starts, dtype=torch.float64)
         rows = propose(network(windows), network.anchors(WINDOW), first * 0, first, first * 0 + 1, 1000)
-    found = events_of_video(rows.numpy(), len(crops), dataclasses.replace(config.inference, keep=1000))
+    found = events_of_video(rows.numpy(), len(crops), dataclasses.replace(config.inference, keep=1000), WINDOW)
     columns = (found.score, found.start, found.end, found.type.tolist(), found.emotion.tolist())
     return sorted(zip(*columns, strict=True), reverse=True)
 

@@ -26,7 +26,7 @@ def output(windows: int = 2, emotions: int = 3) -> HeadOutput:
 def test_proposals_are_the_surest_slots_of_each_window_in_frames_of_the_video():
     out, start, speed = output(), torch.tensor([0.0, 100.0]).double(), torch.tensor([1.0, 2.0]).double()
     rows = propose(out, ANCHORS, torch.tensor([3, 4]), start, speed, per_window=5)
-    assert rows.shape == (10, 7)
+    assert rows.shape == (10, 8)
     assert rows[:, 0].tolist() == [3.0] * 5 + [4.0] * 5
     sure = out.confidence[1].sigmoid().amax(-1)
     best = int(sure.argmax())
@@ -45,17 +45,54 @@ def test_a_spotter_gives_no_emotion_and_never_more_than_all_slots():
 
 
 def test_windows_that_see_one_expression_give_one_event_of_each_type():
-    rows = np.array([[0, 10, 30, 0.9, 0.2, 1, 0.8], [0, 11, 31, 0.7, 0.3, 2, 0.9], [0, 60, 80, 0.5, 0.1, 0, 0.6]])
-    events = events_of_video(rows, 100, InferenceConfig())
+    rows = np.array(
+        [[0, 10, 30, 0.9, 0.2, 1, 0.8, 0], [0, 11, 31, 0.7, 0.3, 2, 0.9, 8], [0, 60, 80, 0.5, 0.1, 0, 0.6, 32]]
+    )
+    events = events_of_video(rows, 100, InferenceConfig(), 64)
     assert events.type.tolist() == [0, 0, 1, 1]
     assert events.score.tolist() == [0.9, 0.5, 0.3, 0.1]
     assert events.start.tolist() == [10, 60, 11, 60]
     assert events.emotion.tolist() == [1, 0, 2, 0]
 
 
+def test_a_score_falls_where_a_window_that_holds_the_expression_does_not_see_it():
+    rows = np.array(
+        [
+            [0, 40, 60, 0.9, 0, 1, 1, 0],
+            [0, 41, 61, 0.7, 0, 1, 1, 8],
+            [0, 10, 30, 0.8, 0, 1, 1, 0],
+            [0, 90, 99, 0.1, 0, 1, 1, 56],
+        ]
+    )
+    alone = events_of_video(rows, 128, InferenceConfig(), 64)
+    assert alone.score[alone.type == 0].tolist() == [0.9, 0.8, 0.1]
+    fused = events_of_video(rows, 128, InferenceConfig(agreement=0.5), 64)
+    macro = fused[fused.type == 0]
+    # The first two windows, of 64 frames, hold both of the first two expressions; the second does not see the other.
+    np.testing.assert_allclose(macro.score, [(0.9 + 0.8) / 2, (0.8 + 0.4) / 2, 0.1])
+    assert macro.start.tolist() == [40, 10, 90]
+
+
+def test_overlapping_proposals_vote_for_an_emotion():
+    rows = np.array(
+        [
+            [0, 40, 60, 0.9, 0, 1, 0.5, 0],
+            [0, 41, 61, 0.8, 0, 2, 0.8, 8],
+            [0, 39, 60, 0.3, 0, 2, 0.6, 16],
+            [0, 10, 30, 0.5, 0, 0, 0.9, 0],
+        ]
+    )
+    for vote, emotion, score in ((False, 1, 0.5), (True, 2, (0.8 * 0.8 + 0.3 * 0.6) / 2.0)):
+        events = events_of_video(rows, 128, InferenceConfig(vote=vote), 64)
+        macro = events[events.type == 0]
+        assert macro.emotion.tolist() == [emotion, 0]
+        np.testing.assert_allclose(macro.emotion_score, [score, 0.9])
+        assert macro.score.tolist() == [0.9, 0.5]
+
+
 def test_events_are_cut_off_at_the_ends_of_the_video_and_vanish_outside():
-    rows = np.array([[0, -5, 10, 0.9, 0, 1, 1], [0, 95, 130, 0.8, 0, 1, 1], [0, 120, 130, 0.99, 0, 1, 1]])
-    events = events_of_video(rows, 100, InferenceConfig())
+    rows = np.array([[0, -5, 10, 0.9, 0, 1, 1, 0], [0, 95, 130, 0.8, 0, 1, 1, 36], [0, 120, 130, 0.99, 0, 1, 1, 36]])
+    events = events_of_video(rows, 100, InferenceConfig(), 64)
     assert sorted(zip(events.start.tolist(), events.end.tolist(), strict=True)) == [
         (0, 10),
         (0, 10),
@@ -65,13 +102,13 @@ def test_events_are_cut_off_at_the_ends_of_the_video_and_vanish_outside():
 
 
 def test_a_video_without_proposals_has_no_events_and_a_flat_curve():
-    nothing = np.empty((0, 7))
-    assert len(events_of_video(nothing, 50, InferenceConfig())) == 0
+    nothing = np.empty((0, 8))
+    assert len(events_of_video(nothing, 50, InferenceConfig(), 64)) == 0
     assert not confidence_curves(nothing, 50).any()
 
 
 def test_a_frames_curve_is_its_surest_proposal():
-    rows = np.array([[0, 2, 6, 0.3, 0.1, 0, 1], [0, 4, 8, 0.2, 0.5, 0, 1]])
+    rows = np.array([[0, 2, 6, 0.3, 0.1, 0, 1, 0], [0, 4, 8, 0.2, 0.5, 0, 1, 0]])
     curves = confidence_curves(rows, 10)
     assert curves[:, 0].tolist() == [0, 0, 0.3, 0.3, 0.3, 0.3, 0.2, 0.2, 0, 0]
     assert curves[:, 1].tolist() == [0, 0, 0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 0, 0]

@@ -119,7 +119,7 @@ def test_expressions_without_an_analysed_emotion_teach_nothing():
 
 
 def test_an_interval_that_came_twice_is_counted_once():
-    row = [4.0, 10.0, 20.0, 0.0, 1.0, 2.0, 0.75]
+    row = [4.0, 10.0, 20.0, 0.0, 1.0, 2.0, 0.75, 0.0]
     events = events_of(np.array([row, row]))
     assert events.to_rows().tolist() == [[0, 4, 10, 20, 1, 2, 1, 0.75, 1]]
 

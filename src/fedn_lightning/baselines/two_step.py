@@ -30,7 +30,7 @@ from fedn_lightning.loso.folds import Fold, make_folds
 from fedn_lightning.loso.pool import Pooled, read_thresholds
 from fedn_lightning.loso.status import Status, mark_finished, problem
 from fedn_lightning.models.checkpoints import read_checkpoint
-from fedn_lightning.models.postprocessing import confidence_curves
+from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, confidence_curves
 from fedn_lightning.reports.timeline import save_timelines
 from fedn_lightning.results import Names, read_events, read_videos
 from fedn_lightning.results.names import BEST, CONFIG, ENVIRONMENT, PROPOSALS, RESULT, TRUTH, VIDEOS
@@ -207,7 +207,7 @@ def recognise_events(
 
 def spotted_curves(events: EventTable, n_frames: int) -> FloatArray:
     """The greatest score of any kept proposal in each frame, `(n_frames, 2)`: all that a run folder knows of it."""
-    rows = np.zeros((len(events), 7))
+    rows = np.zeros((len(events), len(PROPOSAL_COLUMNS)))
     rows[:, 1], rows[:, 2] = events.start, events.end
     rows[np.arange(len(events)), 3 + events.type] = events.score
     return confidence_curves(rows, n_frames)

@@ -16,7 +16,7 @@ from fedn_lightning.datamodules.transforms import ClipAugmenter
 from fedn_lightning.datamodules.windows import WindowDraw, truths_in_window
 from fedn_lightning.events import EventTable
 from fedn_lightning.models.anchors import Truths
-from fedn_lightning.motion.features import mirrored
+from fedn_lightning.motion.features import mirrored, without
 from fedn_lightning.utils.arrays import StoredArray
 from fedn_lightning.video.readers import DecodedCrops
 
@@ -72,7 +72,7 @@ class WindowDataset(Dataset[Sample]):
         if source.variants:
             features = interpolate(source.variants[draw.variant], position)
             if source.motion is not None:
-                moved = interpolate(source.motion, position) * np.float32(draw.amplitude)
+                moved = without(interpolate(source.motion, position), draw.left_out) * np.float32(draw.amplitude)
                 features = np.concatenate([features, mirrored(moved) if draw.mirror else moved], axis=1)
             sample["features"] = torch.from_numpy(features)
         else:

@@ -122,6 +122,7 @@ class DetectionDataModule(CorpusDataModule):
             seed=self.seed,
             amplitude=self.motion_augment.amplitude,
             mirror=self.motion_augment.mirror,
+            dropout=self.motion_augment.dropout,
         )
         augmenter = ClipAugmenter(self.augment) if pixels else None
         return self._loader(WindowDataset(sources, length, share, augmenter), sampler, self.batch_size)

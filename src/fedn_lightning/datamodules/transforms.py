@@ -58,16 +58,19 @@ class MotionAugmentConfig:
     Attributes:
         amplitude: motion is made up to this much larger or smaller, e.g. 0.5: from 1 / 1.5 to 1.5 times.
         mirror: probability that left and right are swapped.
+        dropout: probability that a part of the face is left out of a window, as if it rested, so that no expression is
+            known by one part alone.
     """
 
     amplitude: float = 0.0
     mirror: float = 0.0
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.amplitude < 0 or not 0 <= self.mirror <= 1:
+        if self.amplitude < 0 or not 0 <= self.mirror <= 1 or not 0 <= self.dropout < 1:
             msg = (
-                f"data.motion_augment: amplitude = {self.amplitude} must not be negative, and mirror = {self.mirror} "
-                f"must lie between 0 and 1."
+                f"data.motion_augment: amplitude = {self.amplitude} must not be negative, mirror = {self.mirror} must "
+                f"lie between 0 and 1, and dropout = {self.dropout} must be at least 0 and below 1."
             )
             raise ConfigError(msg)
 

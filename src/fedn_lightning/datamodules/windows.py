@@ -10,6 +10,7 @@ import numpy.typing as npt
 from torch.utils.data import Sampler
 
 from fedn_lightning.events import FloatArray
+from fedn_lightning.motion.features import N_TRACKS
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -71,6 +72,7 @@ class WindowDraw(NamedTuple):
         seed: of the clip's augmentation; None leaves the clip as it is.
         amplitude: factor on the motion of the face, where a network takes it; 1 leaves it alone.
         mirror: swaps left and right in that motion.
+        left_out: tracks of that motion that are left out, see :data:`fedn_lightning.motion.features.N_TRACKS`.
     """
 
     video: int
@@ -80,6 +82,7 @@ class WindowDraw(NamedTuple):
     seed: int | None = None
     amplitude: float = 1.0
     mirror: bool = False
+    left_out: tuple[int, ...] = ()
 
 
 class TrainingWindows(Sampler[WindowDraw]):
@@ -98,6 +101,7 @@ class TrainingWindows(Sampler[WindowDraw]):
         seed: of everything.
         amplitude: motion is multiplied by factors drawn log-uniformly from `[1 / (1 + amplitude), 1 + amplitude]`.
         mirror: probability that left and right of the motion are swapped.
+        dropout: probability that a track of the motion is left out of a window.
     """
 
     def __init__(
@@ -114,8 +118,9 @@ class TrainingWindows(Sampler[WindowDraw]):
         seed: int,
         amplitude: float = 0.0,
         mirror: float = 0.0,
+        dropout: float = 0.0,
     ) -> None:
-        self.amplitude, self.mirror = amplitude, mirror
+        self.amplitude, self.mirror, self.dropout = amplitude, mirror, dropout
         self.windows, self.n_frames, self.window = windows, n_frames, window
         self.busy = np.flatnonzero(np.asarray(busy, bool))
         self.empty = np.flatnonzero(~np.asarray(busy, bool))
@@ -147,4 +152,10 @@ class TrainingWindows(Sampler[WindowDraw]):
                 int(rng.integers(2**31)) if self.augment else None,
                 float(np.exp(of_motion.uniform(-1, 1) * np.log1p(self.amplitude))),
                 bool(of_motion.random() < self.mirror),
+                self._left_out(of_motion),
             )
+
+    def _left_out(self, rng: np.random.Generator) -> tuple[int, ...]:
+        if not self.dropout:
+            return ()
+        return tuple(np.flatnonzero(rng.random(N_TRACKS) < self.dropout).tolist())

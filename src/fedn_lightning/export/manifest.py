@@ -61,6 +61,8 @@ def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: FrameEncod
             "per_window": config.inference.per_window,
             "iou": config.inference.iou,
             "keep": config.inference.keep,
+            "agreement": config.inference.agreement,
+            "vote": config.inference.vote,
         },
         "notes": list(config.notes),
     }

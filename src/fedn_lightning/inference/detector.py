@@ -165,7 +165,7 @@ class Detector:
 
     def _track(self, scene: Scene, position: int, proposals: FloatArray) -> FaceTrack:
         """The events of one face, in frames of the video."""
-        events, curve = postprocess(proposals, scene.timing, self.config.inference)
+        events, curve = postprocess(proposals, scene.timing, self.config.inference, self.config.window)
         return FaceTrack(position + 1, scene.boxes[position] if scene.boxes else None, events, curve)
 
     def _notes(self, scene: Scene) -> tuple[str, ...]:

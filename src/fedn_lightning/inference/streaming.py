@@ -67,7 +67,7 @@ CHUNK = 32
 WINDOWS = 16
 """Windows the network sees at once."""
 
-START_AND_END = [PROPOSAL_COLUMNS.index("start"), PROPOSAL_COLUMNS.index("end")]
+IN_FRAMES = [PROPOSAL_COLUMNS.index(name) for name in ("start", "end", "window")]
 
 
 class Networks:
@@ -95,7 +95,7 @@ class Networks:
 
     @torch.inference_mode()
     def propose(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        """Proposals `(B, P, 7)` of windows `(window, D)`, each in frames of its window."""
+        """Proposals `(B, P, 8)` of windows `(window, D)`, each in frames of its window."""
         started = time.perf_counter()
         batch = torch.from_numpy(np.stack(windows)).to(self.device)
         zeros = torch.zeros(len(windows), dtype=torch.float64, device=self.device)
@@ -139,10 +139,10 @@ class FaceProposer:
             self._encode(held[:CHUNK])
 
     def proposals(self) -> FloatArray:
-        """All proposals `(P, 7)`, once every crop was added, in an order that depends on their values alone."""
+        """All proposals `(P, 8)`, once every crop was added, in an order that depends on their values alone."""
         self._flush()
         table = np.concatenate(self._proposals).astype(np.float64)
-        table[:, :, START_AND_END] += np.array(self._starts)[:, None, None]
+        table[:, :, IN_FRAMES] += np.array(self._starts)[:, None, None]
         table = table.reshape(-1, len(PROPOSAL_COLUMNS))
         return table[np.lexsort(table.T[::-1])]
 

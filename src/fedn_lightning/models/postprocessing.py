@@ -92,8 +92,15 @@ def _iou(start: FloatArray, end: FloatArray, a: float, b: float) -> FloatArray:
     return iou
 
 
-PROPOSAL_COLUMNS = ("video", "start", "end", "macro", "micro", "emotion", "emotion_score")
-"""Columns of a proposal: start and end in frames of the clip store, confidence in each type, and the emotion."""
+PROPOSAL_COLUMNS = ("video", "start", "end", "macro", "micro", "emotion", "emotion_score", "window")
+"""Columns of a proposal: start and end in frames of the clip store, confidence in each type, the emotion, and the first
+frame of the window that it comes from."""
+
+SAME = 0.5
+"""Least IoU of proposals of two windows that mean the same expression."""
+
+HELD = 0.9
+"""Share of an expression that must lie in a window for the window to have a say in its score."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +111,18 @@ class InferenceConfig:
         per_window: number of highest-scoring proposals taken from a window (O).
         iou: maximum IoU of two events of a type that are both kept (0.2, mark A).
         keep: maximum number of events of a type in a video (200, mark A).
+        agreement: weight, in a score, of the mean over all windows that hold the expression, against the highest score
+            of one of them; 0 takes the highest alone, as the precursor does (O).
+        vote: the emotion of an expression is the one for which most overlapping proposals stand, each by its confidence
+            times its score for that emotion, instead of the one of the highest-scoring proposal (O).
         false_positives_per_minute: limit for each type on the validation videos when thresholds are chosen (O).
     """
 
     per_window: int = 50
     iou: float = 0.2
     keep: int = 200
+    agreement: float = 0.0
+    vote: bool = False
     false_positives_per_minute: float = 3.0
 
 
@@ -127,7 +140,7 @@ def propose(
         per_window: how many.
 
     Returns:
-        `(B * min(per_window, N), 7)` float64 rows of :data:`PROPOSAL_COLUMNS`. The emotion is the class with the
+        `(B * min(per_window, N), 8)` float64 rows of :data:`PROPOSAL_COLUMNS`. The emotion is the class with the
         highest score, or -1 from a network without emotions.
     """
     confidence = output.confidence.float().sigmoid()
@@ -142,23 +155,26 @@ def propose(
         named = torch.stack([emotion.gather(1, chosen).double(), emotion_score.gather(1, chosen).double()], -1)
     else:
         named = torch.tensor([-1.0, 1.0], dtype=torch.float64, device=chosen.device).expand(*chosen.shape, 2)
-    index = video.double().view(-1, 1, 1).expand(-1, count, 1)
-    return torch.cat([index, intervals, types, named], dim=-1).flatten(0, 1)
+    index, window = (column.double().view(-1, 1, 1).expand(-1, count, 1) for column in (video, start))
+    return torch.cat([index, intervals, types, named, window], dim=-1).flatten(0, 1)
 
 
-def postprocess(proposals: FloatArray, timing: Timing, config: InferenceConfig) -> tuple[EventTable, FloatArray]:
+def postprocess(
+    proposals: FloatArray, timing: Timing, config: InferenceConfig, window: int
+) -> tuple[EventTable, FloatArray]:
     """The events of one video and its confidence curves, from the proposals of all its windows.
 
     Args:
-        proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.
+        proposals: `(P, 8)` rows of :data:`PROPOSAL_COLUMNS` of one video.
         timing: its frames in the source and in the clip store.
-        config: suppression.
+        config: suppression and agreement of windows.
+        window: frames in a window.
 
     Returns:
         Events in source frames by type and descending score, with subject 0; and the confidence in a macro- and a
         micro-expression in each source frame, `(n_frames, 2)`.
     """
-    events = events_of_video(proposals, timing.n_stored, config)
+    events = events_of_video(proposals, timing.n_stored, config, window)
     return in_source_frames(events, timing), timing.per_source_frame(confidence_curves(proposals, timing.n_stored))
 
 
@@ -167,26 +183,29 @@ def in_source_frames(events: EventTable, timing: Timing) -> EventTable:
     return replace(events, start=timing.to_source(events.start), end=timing.to_source(events.end))
 
 
-def events_of_video(proposals: FloatArray, n_frames: int, config: InferenceConfig) -> EventTable:
+def events_of_video(proposals: FloatArray, n_frames: int, config: InferenceConfig, window: int) -> EventTable:
     """Merges the proposals of one video's windows into its events.
 
     Every proposal counts as a macro- and as a micro-expression, with its confidence in each; within a type,
     overlapping ones are suppressed.
 
     Args:
-        proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.
+        proposals: `(P, 8)` rows of :data:`PROPOSAL_COLUMNS` of one video.
         n_frames: length of the video; events are cut off at its ends.
-        config: suppression.
+        config: suppression and agreement of windows.
+        window: frames in a window.
 
     Returns:
         Events by type and descending score, with subject 0.
     """
-    video, start, end, *confidence, emotion, emotion_score = proposals.T
-    start, end = np.clip(start, 0, n_frames), np.clip(end, 0, n_frames)
+    proposals = proposals.copy()
+    proposals[:, 1:3] = proposals[:, 1:3].clip(0, n_frames)
+    proposals = proposals[proposals[:, 2] > proposals[:, 1]]
+    video, start, end, *confidence = proposals[:, :5].T
     tables = []
     for kind in range(len(EXPRESSION_TYPES)):
-        visible = np.flatnonzero(end > start)
-        kept = visible[nms(start[visible], end[visible], confidence[kind][visible], config.iou, config.keep)]
+        kept = nms(start, end, confidence[kind], config.iou, config.keep)
+        score, named = merge_windows(proposals, kind, kept, config, window)
         tables.append(
             EventTable(
                 subject=np.zeros(len(kept), np.int64),
@@ -194,12 +213,58 @@ def events_of_video(proposals: FloatArray, n_frames: int, config: InferenceConfi
                 start=start[kept],
                 end=end[kept],
                 type=np.full(len(kept), kind),
-                emotion=emotion[kept].astype(np.int64),
-                score=confidence[kind][kept],
-                emotion_score=emotion_score[kept],
-            )
+                emotion=named[:, 0].astype(np.int64),
+                score=score,
+                emotion_score=named[:, 1],
+            )[np.argsort(-score, kind="stable")]
         )
     return EventTable.concatenate(tables)
+
+
+def merge_windows(
+    proposals: FloatArray, kind: int, kept: IntArray, config: InferenceConfig, window: int
+) -> tuple[FloatArray, FloatArray]:
+    """What all windows together say of the expressions that suppression has kept.
+
+    Args:
+        proposals: `(P, 8)` rows of :data:`PROPOSAL_COLUMNS` of one video.
+        kind: index of the expression type.
+        kept: `(K,)` positions of the proposals that were kept.
+        config: `agreement` and `vote`.
+        window: frames in a window.
+
+    Returns:
+        Scores `(K,)`, and emotions with their scores `(K, 2)`. A score's share `agreement` is the mean, over the
+        windows in which at least :data:`HELD` of the proposal lies, of the highest confidence of a proposal that means
+        the same; 0 for a window without one.
+    """
+    start, end, confidence = proposals[:, 1], proposals[:, 2], proposals[:, 3 + kind]
+    score, named = confidence[kept], proposals[kept, 5:7]
+    if not config.agreement and not config.vote:
+        return score, named
+    first, of_window = np.unique(proposals[:, -1], return_inverse=True)
+    by_start = np.argsort(start, kind="stable")
+    sorted_start = start[by_start]
+    for row, index in enumerate(kept):
+        begin, stop = start[index], end[index]
+        same = by_start[_near(sorted_start, begin, stop, SAME)]
+        same = same[_iou(start[same], end[same], begin, stop) >= SAME]
+        seen = np.zeros(len(first))
+        np.maximum.at(seen, of_window[same], confidence[same])
+        inside = np.minimum(stop, first + window) - np.maximum(begin, first)
+        agreed = seen[(inside >= HELD * (stop - begin)) | (seen > 0)].mean()
+        score[row] += config.agreement * (agreed - score[row])
+        if config.vote:
+            named[row] = _voted(proposals[same, 5], proposals[same, 6], confidence[same])
+    return score, named
+
+
+def _voted(emotion: FloatArray, emotion_score: FloatArray, confidence: FloatArray) -> tuple[float, float]:
+    """The emotion for which most proposals stand, and the mean of their scores for it, weighted by confidence."""
+    classes, of_class = np.unique(emotion, return_inverse=True)
+    weight = confidence / max(confidence.sum(), 1e-12)
+    votes = np.bincount(of_class, weight * emotion_score)
+    return classes[votes.argmax()], votes.max()
 
 
 MOVEMENT = 0.5
@@ -238,7 +303,7 @@ def confidence_curves(proposals: FloatArray, n_frames: int) -> FloatArray:
     """The maximum confidence of any proposal that covers a frame, for each type, as drawn in timelines.
 
     Args:
-        proposals: `(P, 7)` rows of :data:`PROPOSAL_COLUMNS` of one video.
+        proposals: `(P, 8)` rows of :data:`PROPOSAL_COLUMNS` of one video.
         n_frames: length of the video.
 
     Returns:

@@ -189,6 +189,13 @@ def mirrored(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray((grid * np.array([-1, 1], features.dtype)).reshape(features.shape))
 
 
+def without(features: npt.NDArray[np.float32], left_out: Sequence[int]) -> npt.NDArray[np.float32]:
+    """The features `(T, N_FEATURES)` as if the tracks of these indices rested; changed in place."""
+    if left_out:
+        features.reshape(len(features), len(FILTERS), N_TRACKS, 2)[:, :, list(left_out)] = 0
+    return features
+
+
 def reach(fps: float) -> tuple[int, int]:
     """How far the filters look, and at which frames a part of a video may begin.
 

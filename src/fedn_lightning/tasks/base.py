@@ -59,7 +59,7 @@ class Proposals(Metric):
     A window that a distributed sampler hands out twice does no harm: suppression removes its duplicates.
 
     Attributes:
-        rows: list state of `(P, 7)` float64 rows of :data:`fedn_lightning.models.postprocessing.PROPOSAL_COLUMNS`.
+        rows: list state of `(P, 8)` float64 rows of :data:`fedn_lightning.models.postprocessing.PROPOSAL_COLUMNS`.
     """
 
     full_state_update = False
@@ -70,11 +70,11 @@ class Proposals(Metric):
         self.add_state("rows", default=[], dist_reduce_fx="cat")
 
     def update(self, rows: Tensor) -> None:
-        """Adds the `(P, 7)` proposals of some windows."""
+        """Adds the `(P, 8)` proposals of some windows."""
         self.rows.append(rows.detach().double())
 
     def compute(self) -> Tensor:
-        """All proposals `(P, 7)`, in no particular order."""
+        """All proposals `(P, 8)`, in no particular order."""
         if not len(self.rows):
             return torch.empty(0, len(PROPOSAL_COLUMNS), dtype=torch.float64)
         gathered: Tensor = dim_zero_cat(self.rows)

@@ -203,7 +203,8 @@ class DetectionTask(CorpusTask):
         """Turns the proposals collected in this epoch into the events of the videos of a split."""
         clips = self.data.clips[split]
         found = zip(self.proposals.by_video(len(clips)), clips, strict=True)
-        results = [postprocess(proposals, clip.stored.timing, self.inference) for proposals, clip in found]
+        window = self.data.windows.length
+        results = [postprocess(proposals, clip.stored.timing, self.inference, window) for proposals, clip in found]
         self.proposals.reset()
         predictions, curves = [events for events, _ in results], [curve for _, curve in results]
         macro, micro = self.threshold.tolist()

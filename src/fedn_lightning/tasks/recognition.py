@@ -169,7 +169,9 @@ class RecognitionTask(CorpusTask):
         self._loss(batch, logits, stage)
         score, emotion = logits.double().softmax(dim=1).max(dim=1)
         where = [batch["video"].unsqueeze(1), batch["interval"], F.one_hot(batch["type"], 2)]
-        self.predictions.update(torch.cat([*where, emotion.unsqueeze(1), score.unsqueeze(1)], dim=1))
+        no_window = torch.zeros_like(score)
+        named = [column.unsqueeze(1) for column in (emotion, score, no_window)]
+        self.predictions.update(torch.cat([*where, *named], dim=1))
 
     def recognised(self, split: str) -> DetectionRecord:
         """The labelled intervals of a split with the emotions predicted in this epoch."""
@@ -182,9 +184,9 @@ def events_of(rows: FloatArray) -> EventTable:
     """The intervals of one video with the predictions for them, with subject 0.
 
     Args:
-        rows: `(P, 7)` of :data:`.PROPOSAL_COLUMNS`, start and end in source frames, 1 for the interval's type; an
+        rows: `(P, 8)` of :data:`.PROPOSAL_COLUMNS`, start and end in source frames, 1 for the interval's type; an
             interval that a distributed sampler handed out twice occurs twice.
     """
-    video, start, end, _, micro, emotion, emotion_score = np.unique(rows, axis=0).T
+    video, start, end, _, micro, emotion, emotion_score, _ = np.unique(rows, axis=0).T
     columns = [np.zeros(len(video)), video, start, end, micro, emotion, np.ones(len(video)), emotion_score]
     return EventTable.from_rows(np.stack(columns, axis=1))

@@ -1,8 +1,8 @@
 """Score thresholds that hold on other people: the middle of those that are nearly as good, within a ceiling.
 
 The threshold with the greatest F1 on a few validation videos hangs on single events. Here it is the mean of all
-thresholds whose F1 is nearly as great; with few truths of a type it is drawn towards the other type's; and it never
-lets more false positives through than a ceiling.
+thresholds whose F1 is nearly as great, drawn towards the threshold that suits both types together, the more so the
+fewer truths of a type there are; and it never lets more false positives through than a ceiling.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ NEARLY = 0.95
 
 FEW = 10
 """With fewer truths of a type than this its threshold is uncertain, and a reader is told."""
+
+SHARED = 20
+"""The threshold of both types together counts like a type's own with so many truths."""
 
 WITHOUT_EVIDENCE = 0.5
 """Threshold of both types where neither has a truth that is found."""
@@ -69,16 +72,14 @@ def choose_thresholds(
         raise ValueError(msg)
     hit = match(predictions, truths) != UNMATCHED
     counts = [int((truths.type == kind).sum()) for kind in range(len(EXPRESSION_TYPES))]
-    alone = [
-        middle_threshold(sweep(predictions.score[mine], hit[mine], count))
-        for mine, count in zip((predictions.type == 0, predictions.type == 1), counts, strict=True)
-    ]
+    both = middle_threshold(sweep(predictions.score, hit, sum(counts)))
+    both = both if math.isfinite(both) else WITHOUT_EVIDENCE
     chosen, capped = [], []
-    for kind, own in enumerate(alone):
-        other = alone[1 - kind] if math.isfinite(alone[1 - kind]) else WITHOUT_EVIDENCE
-        weight = min(counts[kind] / FEW, 1.0) if math.isfinite(own) else 0.0
-        threshold = weight * own + (1 - weight) * other if weight else other
-        false = np.sort(predictions.score[(predictions.type == kind) & ~hit])[::-1]
+    for kind, count in enumerate(counts):
+        mine = predictions.type == kind
+        own = middle_threshold(sweep(predictions.score[mine], hit[mine], count))
+        threshold = (count * own + SHARED * both) / (count + SHARED) if math.isfinite(own) else both
+        false = np.sort(predictions.score[mine & ~hit])[::-1]
         least = _ceiling(false, false_positives_per_minute * minutes)
         chosen.append(max(threshold, least))
         capped.append(least > threshold)
