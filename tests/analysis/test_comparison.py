@@ -13,7 +13,7 @@ from studies import fake_fold, make_experiment
 from fedn_lightning.analysis.comparison import compare, comparison_latex, comparison_markdown, difference
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import PredictionFileError
-from fedn_lightning.loso.folds import make_folds
+from fedn_lightning.loso.experiment import make_folds
 from fedn_lightning.loso.pool import pool
 
 

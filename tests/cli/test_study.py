@@ -13,8 +13,7 @@ from studies import fake_fold, make_experiment
 
 from fedn_lightning.cli import inspection
 from fedn_lightning.cli.main import main
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import make_folds
+from fedn_lightning.loso.experiment import Experiment, make_folds
 
 RESULTS = Path("experiments/results/abl")
 STUDY = """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fedn_lightning.datasets.eaf import CodedEvent, read_eaf, without_overlap, write_eaf
 from fedn_lightning.datasets.elan import coded_events
 from fedn_lightning.errors import AnnotationError, VideoError
-from fedn_lightning.utils.names import normal_form
+from fedn_lightning.utils.text import normal_form
 
 WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Cn")), min_size=1, max_size=12).map(normal_form)
 NAMES = st.text("abcäß <&>\"'()#@.-7", min_size=1, max_size=8).map(normal_form)

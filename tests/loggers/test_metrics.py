@@ -9,9 +9,9 @@ from fedn_lightning.loggers import metrics
 from fedn_lightning.loggers.metrics import METRICS, STEP, define_summaries, find
 from fedn_lightning.loggers.workspace import HEADLINES
 from fedn_lightning.models.losses import DetectionLoss
-from fedn_lightning.reports.study import tracked_row
 from fedn_lightning.study.rows import read_row, row_path
 from fedn_lightning.study.statistics import lines_of
+from fedn_lightning.study.tables import tracked_row
 
 
 class Run:

@@ -19,9 +19,8 @@ from rich.console import Console
 from studies import fake_fold, make_experiment
 
 from fedn_lightning.errors import ConfigError, FoldError
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold, make_folds
-from fedn_lightning.loso.local import LocalLaunch, share
+from fedn_lightning.loso.experiment import Experiment, Fold, make_folds
+from fedn_lightning.loso.launchers import LocalLaunch, share
 from fedn_lightning.loso.pool import pool
 from fedn_lightning.loso.progress import Watch, read_metrics
 from fedn_lightning.loso.status import Status, mark_finished, problem, read_status

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from forked import start_forked
 
-from fedn_lightning.loso.checkpoints import resumable
-from fedn_lightning.loso.local import LocalLaunch
+from fedn_lightning.loso.launchers import LocalLaunch
 from fedn_lightning.loso.progress import Display, Watch
-from fedn_lightning.loso.status import problem, read_status
+from fedn_lightning.loso.status import problem, read_status, resumable
 from fedn_lightning.loso.worker import Resources
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedn_lightning.errors import SplitError
-from fedn_lightning.loso.folds import choose_folds, make_folds
+from fedn_lightning.loso.experiment import choose_folds, make_folds
 
 SUBJECTS = st.lists(st.text("abc123", min_size=1), min_size=2, max_size=30, unique=True)
 

@@ -20,7 +20,7 @@ from studies import CONF, Study
 from fedn_lightning.cli.inspection import inspect
 from fedn_lightning.datamodules.splits import split_subjects
 from fedn_lightning.errors import CheckpointError, ConfigError, FoldError
-from fedn_lightning.loso.checkpoints import resumable
+from fedn_lightning.loso.status import resumable
 from fedn_lightning.loso.worker import Resources
 
 

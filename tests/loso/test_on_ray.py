@@ -12,8 +12,8 @@ import pytest
 from studies import make_experiment
 
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.loso.folds import make_folds
-from fedn_lightning.loso.on_ray import RayLaunch
+from fedn_lightning.loso.experiment import make_folds
+from fedn_lightning.loso.launchers import RayLaunch
 from fedn_lightning.loso.progress import read_metrics
 from fedn_lightning.loso.worker import Resources
 

@@ -14,7 +14,7 @@ from studies import fake_fold, make_experiment
 
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso import on_slurm
-from fedn_lightning.loso.folds import make_folds
+from fedn_lightning.loso.experiment import make_folds
 from fedn_lightning.loso.on_slurm import SlurmLaunch, SubmititLaunch, launch_on_slurm, main, write_array
 from fedn_lightning.loso.status import problem
 from fedn_lightning.loso.worker import Resources

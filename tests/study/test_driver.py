@@ -20,7 +20,7 @@ from rich.console import Console
 from studies import fake_fold, make_experiment
 from toy_study import toy_units
 
-from fedn_lightning.loso.folds import make_folds
+from fedn_lightning.loso.experiment import make_folds
 from fedn_lightning.loso.status import problem
 from fedn_lightning.loso.worker import Outcome, Resources
 from fedn_lightning.study.driver import Progress, try_to_write_unit, write_unit

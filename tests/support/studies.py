@@ -12,8 +12,7 @@ from forked import start_forked
 from toys import make_record
 
 from fedn_lightning.events import DetectionRecord
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold, make_folds
+from fedn_lightning.loso.experiment import Experiment, Fold, make_folds
 from fedn_lightning.loso.status import Status, mark_finished
 from fedn_lightning.loso.worker import Outcome, Resources, run_fold
 from fedn_lightning.results.report import result_of

@@ -46,9 +46,8 @@ def fold(folder: Path) -> None:
 def drive(path: Path, jobs: int) -> int:
     """Runs all folds of an experiment."""
     from fedn_lightning.cli.loso import follow
-    from fedn_lightning.loso.experiment import Experiment
-    from fedn_lightning.loso.folds import make_folds
-    from fedn_lightning.loso.local import LocalLaunch
+    from fedn_lightning.loso.experiment import Experiment, make_folds
+    from fedn_lightning.loso.launchers import LocalLaunch
     from fedn_lightning.loso.progress import Display, Watch
     from fedn_lightning.loso.worker import Resources
 

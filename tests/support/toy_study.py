@@ -14,7 +14,7 @@ from rich.console import Console
 from toy_driver import hear_interrupts, start_toy
 
 from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.local import JobSlots
+from fedn_lightning.loso.launchers import JobSlots
 from fedn_lightning.loso.worker import Resources
 from fedn_lightning.study.driver import Progress, run_units, try_to_write_unit
 from fedn_lightning.study.plan import Plan, Row, Unit, make_units

@@ -4,7 +4,7 @@ import resource
 import numpy as np
 import pytest
 
-from fedn_lightning.utils.arrays import StoredArray, unmap_all
+from fedn_lightning.utils.files import StoredArray, unmap_all
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.metrics.functional.rates import Estimate, mean_of, rate
 from fedn_lightning.results.coded import CodedVideo, read_cells
 from fedn_lightning.results.reading import number
-from fedn_lightning.utils.names import loose_form
+from fedn_lightning.utils.text import loose_form
 
 ALL = "all"
 """Name of the row of all types, or of all emotions."""

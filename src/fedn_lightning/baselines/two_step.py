@@ -25,8 +25,7 @@ from fedn_lightning.callbacks.run_config import describe_environment
 from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule, cut
 from fedn_lightning.errors import FoldError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold, make_folds
+from fedn_lightning.loso.experiment import Experiment, Fold, make_folds
 from fedn_lightning.loso.pool import Pooled, read_thresholds
 from fedn_lightning.loso.status import Status, mark_finished, problem
 from fedn_lightning.models.checkpoints import read_checkpoint
@@ -39,8 +38,7 @@ from fedn_lightning.results.run_folder import RunConfig, RunFolder
 from fedn_lightning.results.writing import write_tables
 from fedn_lightning.tasks.base import build_record
 from fedn_lightning.tasks.recognition import RecognitionTask
-from fedn_lightning.utils.arrays import StoredArray
-from fedn_lightning.utils.files import write_json, write_text
+from fedn_lightning.utils.files import StoredArray, write_json, write_text
 from fedn_lightning.video.store import StoredVideo
 
 EQUAL = {"dataset": "corpus", "emotions": "emotion classes", "fps": "frame rate", "crop_size": "crop size"}
@@ -261,7 +259,7 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, log: C
     Raises:
         FoldError: if the experiments do not belong together, or no fold is finished in both.
     """
-    from fedn_lightning.loso.seeds import pool_seeds  # here, as below
+    from fedn_lightning.loso.summary import pool_seeds  # here, as below
 
     runs = find_experiment(spotter), find_experiment(recogniser)
     experiment = pipeline_experiment(*runs, out)

@@ -92,7 +92,7 @@ def main(argv: list[str]) -> int:
     report = make_report(options)
     _tell_given(Path(options.predictions))
     # Imported here: --help needs no numpy.
-    from fedn_lightning.reports.evaluation import to_text
+    from fedn_lightning.reports.console import to_text
     from fedn_lightning.results.report import to_json
 
     print(json.dumps(to_json(report), indent=2) if options.json else to_text(report))

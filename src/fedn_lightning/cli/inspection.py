@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
-import hashlib
 import importlib
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fedn_lightning.datasets.base import digest_corpus
 from fedn_lightning.errors import ConfigError, FednError
-from fedn_lightning.loso.checkpoints import check_unseen
 from fedn_lightning.loso.experiment import Experiment, check_no_own_keys
-from fedn_lightning.utils.files import write_json
+from fedn_lightning.loso.status import check_unseen
+from fedn_lightning.utils.files import digest_file, locked, write_json
 
 SEPARATOR = "--"
 """Stands before the arguments of each experiment on the child's command line."""
@@ -58,7 +55,9 @@ def inspect(args: Sequence[str], runs: str, group: int = 1, threads: int = 1, wa
         cli = _reader(train.FednCLI)(exits, argv)
     experiment = describe(cli, args, runs, group, threads)
     if warm_up:
-        with _alone(Path(cli.datamodule.crops.store)):
+        store = Path(cli.datamodule.crops.store)
+        store.mkdir(parents=True, exist_ok=True)
+        with locked(store / ".warm-up.lock"):
             cli.model.to(cli.trainer.strategy.root_device)
             cli.datamodule.features = getattr(cli.model, "frame_features", None)
             cli.datamodule.warm_up()
@@ -99,7 +98,8 @@ def describe(cli: Any, args: Sequence[str], runs: str, group: int, threads: int)
     if weights:
         check_unseen(Path(weights), arguments["corpus"]["dataset"], corpus.subjects)
     hashed = {**plain, "data": {**plain["data"], "init_args": {**arguments, "seed": None}}}
-    digest = config_hash({**hashed, "weights": _digest_file(weights), "corpus": digest_corpus(corpus)})
+    weights_digest = digest_file(weights) if weights else None
+    digest = config_hash({**hashed, "weights": weights_digest, "corpus": digest_corpus(corpus)})
     counts = {subject: sum(v.subject == subject for v in corpus.videos) for subject in corpus.subjects}
     gpus = 0 if isinstance(trainer.accelerator, CPUAccelerator) else trainer.num_devices
     seed = plain.get("seed_everything")
@@ -148,25 +148,6 @@ def _check_no_shared_resources(plain: Mapping[str, Any]) -> None:
     if not plain["test_after_fit"]:
         msg = "test_after_fit is false, but a fold of fedn loso is what its test predicts; set it to true."
         raise ConfigError(msg)
-
-
-def _digest_file(path: str | None) -> str | None:
-    if path is None:
-        return None
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Lets one process at a time fill a clip store."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / ".warm-up.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def inspect_in_child(args: Sequence[str], runs: str, group: int, threads: int, warm_up: bool) -> Experiment:

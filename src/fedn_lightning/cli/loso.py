@@ -11,9 +11,8 @@ from fedn_lightning.cli.options import CommandParser, interrupt_on_sigterm
 
 if TYPE_CHECKING:
     from fedn_lightning.datamodules.splits import SubjectSplit
-    from fedn_lightning.loso.experiment import Experiment
-    from fedn_lightning.loso.folds import Fold
-    from fedn_lightning.loso.local import Launch
+    from fedn_lightning.loso.experiment import Experiment, Fold
+    from fedn_lightning.loso.launchers import Launch
     from fedn_lightning.loso.progress import Display
     from fedn_lightning.loso.worker import Resources, Start
 
@@ -61,8 +60,7 @@ def main(argv: list[str]) -> int:
     """
     options, extra = parser().parse_known_args(argv)
     from fedn_lightning.cli.inspection import ChildError, inspect_in_child
-    from fedn_lightning.loso.experiment import check_no_own_keys
-    from fedn_lightning.loso.folds import choose_folds, make_folds
+    from fedn_lightning.loso.experiment import check_no_own_keys, choose_folds, make_folds
 
     args = [word for config in options.config for word in ("--config", config)] + extra
     check_no_own_keys(args)
@@ -137,7 +135,7 @@ def run(experiment: Experiment, folds: list[Fold], options: argparse.Namespace) 
         KeyboardInterrupt: if the user stops it; all folds have ended then.
     """
     from fedn_lightning.loso.forkserver import choose_start
-    from fedn_lightning.loso.local import share
+    from fedn_lightning.loso.launchers import share
     from fedn_lightning.loso.progress import Display, Watch
     from fedn_lightning.loso.status import problem
     from fedn_lightning.loso.worker import Resources
@@ -168,14 +166,14 @@ def make_launch(
 ) -> Launch:
     """Hands the folds to the launcher that the options name; `start` is for those of this machine."""
     if options.launcher == "ray":
-        from fedn_lightning.loso.on_ray import RayLaunch
+        from fedn_lightning.loso.launchers import RayLaunch
 
         return RayLaunch(experiment, folds, jobs, resources, options.ray_address)
     if options.launcher == "slurm":
         from fedn_lightning.loso.on_slurm import launch_on_slurm
 
         return launch_on_slurm(experiment, folds, options.jobs, resources, options.slurm_options)
-    from fedn_lightning.loso.local import LocalLaunch
+    from fedn_lightning.loso.launchers import LocalLaunch
 
     return LocalLaunch(experiment, folds, jobs, resources, devices, start)
 
@@ -204,9 +202,8 @@ def report(
     """Pools what is finished and prints it; returns 1 if a fold that was asked for is missing."""
     from rich.console import Console
 
-    from fedn_lightning.loso.seeds import pool_seeds, write_results
     from fedn_lightning.loso.status import problem
-    from fedn_lightning.loso.summary import print_seeds
+    from fedn_lightning.loso.summary import pool_seeds, print_seeds, write_results
 
     unfinished = {fold: reason for fold in folds if (reason := problem(experiment, fold))}
     if unfinished:

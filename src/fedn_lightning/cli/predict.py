@@ -70,11 +70,12 @@ def main(argv: Sequence[str]) -> int:
         msg = f"There is no checkpoint {args.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)
     from fedn_lightning.inference.batch import predict_all
-    from fedn_lightning.inference.writers import Settings, checkpoint_digest
+    from fedn_lightning.inference.writers import Settings
+    from fedn_lightning.utils.files import digest_file
 
     threshold = None if args.threshold is None else (args.threshold[0], args.threshold[1])
     settings = Settings(
-        checkpoint_digest(args.ckpt), (args.format or ["csv"])[0], args.annotate, face, args.align, threshold
+        digest_file(args.ckpt)[:16], (args.format or ["csv"])[0], args.annotate, face, args.align, threshold
     )
     with _Progress("", transient=True) as bar:
         outcomes = []

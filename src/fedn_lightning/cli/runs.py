@@ -43,7 +43,7 @@ def compare(argv: list[str]) -> int:
     p.add_argument("--out", metavar="DIR", help=f"write {', '.join(COMPARISON.values())}")
     options = p.parse_args(argv)
     from fedn_lightning.analysis import comparison
-    from fedn_lightning.reports.evaluation import lines
+    from fedn_lightning.reports.console import lines
     from fedn_lightning.utils.files import write_json, write_text
 
     found = comparison.compare(options.runs, options.names, options.bootstrap, options.seed)
@@ -106,7 +106,7 @@ def errors(argv: list[str]) -> int:
 def _errors_text(found: Sequence[Summary]) -> str:
     """The tables of one run, or of several runs side by side."""
     from fedn_lightning.analysis import tables
-    from fedn_lightning.reports.evaluation import lines
+    from fedn_lightning.reports.console import lines
 
     shown = tables.all_tables(found[0]) if len(found) == 1 else tables.tables(found)
     heads = "\n".join(tables.headline(summary.run) for summary in found)

@@ -123,7 +123,7 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
         KeyboardInterrupt: if the user stops it; all trainings have ended then.
     """
     from fedn_lightning.loso.forkserver import choose_start
-    from fedn_lightning.loso.local import JobSlots, share
+    from fedn_lightning.loso.launchers import JobSlots, share
     from fedn_lightning.loso.worker import Resources
     from fedn_lightning.study.driver import Progress, run_units, try_to_write_unit
     from fedn_lightning.study.labels import try_to_cross
@@ -151,9 +151,9 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
 
 def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> list[Line] | None:
     """Writes the table of all rows there are, and prints it; None if a row that was asked for is missing."""
-    from fedn_lightning.reports.study import write_study
     from fedn_lightning.study.rows import read_row, row_path
     from fedn_lightning.study.statistics import lines_of
+    from fedn_lightning.study.tables import write_study
 
     paths = {row.name: row_path(options.results, row.name) for row in plan.rows}
     rows = {name: read_row(path) for name, path in paths.items() if path.is_file()}
@@ -172,7 +172,7 @@ def track(plan: Plan, units: list[Unit], lines: list[Line], options: argparse.Na
     """Gives each row of the table a run in W&B, under the settings of the first experiment."""
     from fedn_lightning.loggers.aggregate import StudyRow, log_study_rows
     from fedn_lightning.loggers.wandb import WandbSettings
-    from fedn_lightning.reports.study import tracked_row
+    from fedn_lightning.study.tables import tracked_row
 
     first = units[0].experiment
     settings = WandbSettings(project=first.wandb_project, mode=first.wandb_mode)  # type: ignore[arg-type] # checked there

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
     from fedn_lightning.analysis.event_summary import observe, read_covariates, summarise
     from fedn_lightning.datasets.elan import read_tier_map
-    from fedn_lightning.reports.evaluation import lines
+    from fedn_lightning.reports.console import lines
     from fedn_lightning.reports.event_summary import emotion_rows, rate_rows, summary_json, write_summary
     from fedn_lightning.results.coded import find_sources, read_coded
 

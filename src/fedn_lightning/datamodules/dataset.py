@@ -17,7 +17,7 @@ from fedn_lightning.datamodules.windows import WindowDraw, truths_in_window
 from fedn_lightning.events import EventTable
 from fedn_lightning.models.anchors import Truths
 from fedn_lightning.motion.features import mirrored, without
-from fedn_lightning.utils.arrays import StoredArray
+from fedn_lightning.utils.files import StoredArray
 from fedn_lightning.video.readers import DecodedCrops
 
 Sample = dict[str, Any]

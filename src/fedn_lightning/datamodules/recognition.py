@@ -17,7 +17,7 @@ from fedn_lightning.datamodules.transforms import AugmentConfig
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import NO_EMOTION, EventTable, IntArray
 from fedn_lightning.motion.flow import MotionConfig
-from fedn_lightning.utils.arrays import StoredArray
+from fedn_lightning.utils.files import StoredArray
 
 
 @dataclass(frozen=True)

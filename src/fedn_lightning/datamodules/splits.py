@@ -10,7 +10,7 @@ import numpy as np
 
 from fedn_lightning.errors import SplitError
 from fedn_lightning.events import Corpus
-from fedn_lightning.utils.names import normal_form
+from fedn_lightning.utils.text import normal_form
 
 EVERYONE = "all"
 """Stands for all subjects of a corpus: a network trained elsewhere is tested on it."""

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from fedn_lightning.errors import AnnotationError, ConfigError
 from fedn_lightning.events import Corpus, Expression, ExpressionType, Repair, Video, to_half_open
-from fedn_lightning.utils.validation import check_choice
+from fedn_lightning.utils.text import check_choice
 
 TypeSource = Literal["label", "duration"]
 UnusableRows = Literal["error", "drop"]

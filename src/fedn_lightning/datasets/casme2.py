@@ -15,7 +15,7 @@ from fedn_lightning.datasets.base import Annotation, PastEnd, RepairLog, TypeSou
 from fedn_lightning.datasets.release import Row, find_folder, find_table, not_found, pad, read_sheet
 from fedn_lightning.errors import AnnotationError, VideoError
 from fedn_lightning.events import Corpus, ExpressionType, Video
-from fedn_lightning.utils.validation import as_number, as_text, check_choice
+from fedn_lightning.utils.text import as_number, as_text, check_choice
 from fedn_lightning.video.media import VIDEO_SUFFIXES, probe
 
 VideoKind = Literal["auto", "rawvideo", "rawpic", "cropped"]

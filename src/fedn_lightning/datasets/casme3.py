@@ -14,7 +14,7 @@ from fedn_lightning.datasets.base import Annotation, RepairLog, TypeSource, Unus
 from fedn_lightning.datasets.release import find_parents, find_table, matching, not_found, open_folder, read_table
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import Corpus, ExpressionType, Video
-from fedn_lightning.utils.validation import as_number, as_text, check_choice
+from fedn_lightning.utils.text import as_number, as_text, check_choice
 from fedn_lightning.video.media import numbered_images
 
 NAME = "CAS(ME)^3 part A"

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from fedn_lightning.errors import AnnotationError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.utils.files import write_atomically
-from fedn_lightning.utils.names import VIDEO_SUFFIXES, normal_form
+from fedn_lightning.utils.text import VIDEO_SUFFIXES, normal_form
 
 if TYPE_CHECKING:
     from pympi.Elan import Eaf

@@ -22,8 +22,7 @@ from fedn_lightning.datasets.eaf import KINDS, UNTYPED, CodedEvent, ElanDocument
 from fedn_lightning.datasets.release import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
-from fedn_lightning.utils.names import normal_form
-from fedn_lightning.utils.validation import as_number, check_choice
+from fedn_lightning.utils.text import as_number, check_choice, normal_form
 from fedn_lightning.video.containers import Timeline
 from fedn_lightning.video.timing import store_to_source
 

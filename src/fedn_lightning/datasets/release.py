@@ -9,8 +9,7 @@ from pathlib import Path
 from fedn_lightning.datasets.base import RepairLog
 from fedn_lightning.errors import AnnotationError, CorpusNotFoundError, VideoError
 from fedn_lightning.events import Video
-from fedn_lightning.utils.delimited import repeated_name
-from fedn_lightning.utils.validation import as_text
+from fedn_lightning.utils.text import as_text, repeated_name
 from fedn_lightning.video.media import probe
 
 

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from fedn_lightning.datasets.base import Annotation, PastEnd, RepairLog, TypeSource, UnusableRows, to_corpus
 from fedn_lightning.datasets.release import find_parents, find_table, matching, not_found, open_folder, read_table
 from fedn_lightning.events import Corpus, ExpressionType, Video
-from fedn_lightning.utils.validation import as_number, as_text, check_choice
+from fedn_lightning.utils.text import as_number, as_text, check_choice
 
 NAME = "SAMM Long Videos"
 SOURCE = "It is released by Manchester Metropolitan University after a licence agreement: http://www2.docm.mmu.ac.uk/STAFF/M.Yap/dataset.php."

@@ -12,7 +12,7 @@ from pathlib import Path
 from fedn_lightning.datasets.base import Annotation, RepairLog, TypeSource, UnusableRows, to_corpus
 from fedn_lightning.datasets.release import find_parents, find_table, matching, not_found, open_folder, read_table
 from fedn_lightning.events import Corpus, Video
-from fedn_lightning.utils.validation import as_number, as_text
+from fedn_lightning.utils.text import as_number, as_text
 
 NAME = "SMIC-E-HS"
 SOURCE = "It is released by the University of Oulu after a licence agreement: https://www.oulu.fi/cmvs/node/41319."

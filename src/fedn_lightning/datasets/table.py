@@ -18,9 +18,15 @@ from fedn_lightning.datasets.base import (
 from fedn_lightning.datasets.release import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
-from fedn_lightning.utils.delimited import check_cells, open_table, read_rows, repeated_name
-from fedn_lightning.utils.names import normal_form, other_spellings
-from fedn_lightning.utils.validation import as_number
+from fedn_lightning.utils.text import (
+    as_number,
+    check_cells,
+    normal_form,
+    open_table,
+    other_spellings,
+    read_rows,
+    repeated_name,
+)
 from fedn_lightning.video.media import VIDEO_SUFFIXES, probe
 
 NAME = "A corpus of your own"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,6 +13,7 @@ from fedn_lightning.inference.config import DetectorConfig
 from fedn_lightning.models.encoder import FrameEncoder
 from fedn_lightning.models.fedn import FEDN
 from fedn_lightning.motion.features import N_FEATURES
+from fedn_lightning.utils.files import digest_file
 from fedn_lightning.video.alignment import canonical_eyes
 
 FORMAT = 1
@@ -45,7 +45,7 @@ def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: FrameEncod
     return {
         "format": FORMAT,
         "fedn_lightning": version("fedn-lightning"),
-        "checkpoint": {"file": Path(checkpoint).name, "sha256": _digest(checkpoint), "trained_on": config.dataset},
+        "checkpoint": {"file": Path(checkpoint).name, "sha256": digest_file(checkpoint), "trained_on": config.dataset},
         "crop": _crop(config, encoder),
         "window": {
             "length": config.window,
@@ -101,8 +101,3 @@ def _crop(config: DetectorConfig, encoder: FrameEncoder) -> dict[str, Any]:
 
 def _rounded(values: list[float]) -> list[float]:
     return [round(value, 6) for value in values]
-
-
-def _digest(path: str | Path) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

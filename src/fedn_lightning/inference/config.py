@@ -16,7 +16,7 @@ from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig
 from fedn_lightning.motion.flow import MotionConfig
-from fedn_lightning.utils.validation import check_choice
+from fedn_lightning.utils.text import check_choice
 from fedn_lightning.video.prepare import Align
 from fedn_lightning.video.store import CropSpec
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -35,7 +34,7 @@ class Settings:
     """What decides the output for a video beside the video itself.
 
     Attributes:
-        checkpoint: digest of the checkpoint, see :func:`checkpoint_digest`.
+        checkpoint: first 16 digits of the SHA-256 of the checkpoint.
         format: of the events.
         annotate: whether the annotated video is written.
         face: which faces.
@@ -49,12 +48,6 @@ class Settings:
     face: FaceChoice = "largest"
     align: str | None = None
     threshold: tuple[float, float] | None = None
-
-
-def checkpoint_digest(path: str | Path) -> str:
-    """What identifies a checkpoint: a hash of the file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def write_outputs(

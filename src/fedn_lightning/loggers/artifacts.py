@@ -13,7 +13,6 @@ changed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from fedn_lightning.datasets.base import digest_corpus
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus
 from fedn_lightning.results.names import RESULT, TABLES
 from fedn_lightning.results.run_folder import RunConfig
+from fedn_lightning.utils.files import digest_file
 
 MODEL, PREDICTIONS, DATASET = "model", "predictions", "dataset"
 """Types of artifact."""
@@ -60,9 +60,8 @@ def checkpoint_artifact(checkpoint: Path) -> Any:
     if config and config.wandb.get("checkpoints", True):
         _add(artifact, checkpoint)
     else:
-        with checkpoint.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        _describe(artifact, "checkpoint.json", {"name": checkpoint.name, "bytes": size, "sha256": digest})
+        content = {"name": checkpoint.name, "bytes": size, "sha256": digest_file(checkpoint)}
+        _describe(artifact, "checkpoint.json", content)
     return artifact
 
 

@@ -18,8 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fedn_lightning.errors import ConfigError, FednError
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold
+from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.status import problem
 from fedn_lightning.loso.worker import Outcome, Resources, run_fold
 from fedn_lightning.utils.files import write_json, write_text

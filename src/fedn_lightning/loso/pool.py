@@ -15,8 +15,7 @@ from typing import Any
 
 from fedn_lightning.errors import FoldError
 from fedn_lightning.events import EXPRESSION_TYPES, IntArray
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold
+from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.status import problem
 from fedn_lightning.results import Names, read_run_tables, read_videos
 from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, RESULT, TABLES, TRUTH, VIDEOS

@@ -13,8 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold
+from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.status import read_status
 from fedn_lightning.loso.worker import Outcome
 from fedn_lightning.results.names import CONFIG, METRICS_LOG

@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from fedn_lightning.errors import FednError, FoldError
-from fedn_lightning.loso.checkpoints import resumable
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold
-from fedn_lightning.loso.status import NAME, Status, adopt_finished, mark_finished, problem
+from fedn_lightning.loso.experiment import Experiment, Fold
+from fedn_lightning.loso.status import NAME, Status, adopt_finished, mark_finished, problem, resumable
 from fedn_lightning.results.names import RESULT
 from fedn_lightning.results.run_folder import RunFolder
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fedn_lightning.metrics.functional.agreement import Differences
 from fedn_lightning.metrics.functional.spotting import SpottingScores, show
-from fedn_lightning.reports.evaluation import lines
+from fedn_lightning.reports.console import lines
 from fedn_lightning.results.agreement import IOUS, Agreement
 from fedn_lightning.results.coded import CodedVideo
 

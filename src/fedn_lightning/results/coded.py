@@ -23,8 +23,7 @@ from fedn_lightning.datasets.elan import (
 from fedn_lightning.errors import AnnotationError, PredictionFileError, VideoError
 from fedn_lightning.results.names import PREDICTION, TYPES
 from fedn_lightning.results.reading import Table, number, require
-from fedn_lightning.utils.delimited import check_cells
-from fedn_lightning.utils.names import normal_form
+from fedn_lightning.utils.text import check_cells, normal_form
 
 Stretch = tuple[int, int, str]
 """Start and end in milliseconds, and the person; an empty name means everyone."""

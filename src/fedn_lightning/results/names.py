@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fedn_lightning.events import NO_EMOTION
-from fedn_lightning.utils.names import loose_form, normal_form, other_spellings
+from fedn_lightning.utils.text import loose_form, normal_form, other_spellings
 
 CONFIG, RESULT, ENVIRONMENT, METRICS_LOG = "config.yaml", "result.json", "env.txt", "metrics.csv"
 """Files of a run folder: configuration, scores of its test, versions and machine, and the numbers of each epoch."""

@@ -26,9 +26,7 @@ from fedn_lightning.results.names import (
     Format,
     Names,
 )
-from fedn_lightning.utils.delimited import check_cells, open_table, read_rows, repeated_name
-from fedn_lightning.utils.names import normal_form
-from fedn_lightning.utils.validation import to_float
+from fedn_lightning.utils.text import check_cells, normal_form, open_table, read_rows, repeated_name, to_float
 
 _BLOCK = 20_000
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 
 from fedn_lightning.errors import AnnotationError
 from fedn_lightning.events import EXPRESSION_TYPES, ExpressionType
-from fedn_lightning.utils.names import normal_form
+from fedn_lightning.utils.text import normal_form
 
 State = Literal["open", "accepted", "rejected"]
 """`open`: found by the network, and nobody has decided yet."""

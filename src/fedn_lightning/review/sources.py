@@ -18,7 +18,7 @@ from fedn_lightning.events import Corpus, Video
 from fedn_lightning.inference.writers import EVENT_FILES, RECORD
 from fedn_lightning.results.writing import whole_frames
 from fedn_lightning.review.events import ReviewEvent, ReviewVideo
-from fedn_lightning.utils.names import normal_form
+from fedn_lightning.utils.text import normal_form
 
 
 def read_videos(

@@ -1,6 +1,6 @@
-"""A study: many experiments on the same folds, resumable over days, and one table of what came out.
+"""A study: many experiments on the same folds, resumable over days, and one table of results.
 
-:mod:`.plan` reads which rows there are, :mod:`.units` what has to be trained for each, :mod:`.driver` trains it,
-:mod:`.row_file` keeps each row's result in a small JSON file, :mod:`.statistics` draws intervals and differences from
-these files alone, :mod:`.labels` asks what the source of the emotion labels costs.
+:mod:`.plan` reads the rows and their trainings, :mod:`.driver` runs them, :mod:`.rows` keeps the result of each row in a
+small JSON file, :mod:`.statistics` computes intervals and differences from these files alone, :mod:`.labels` compares
+expert labels and self-reports, :mod:`.tables` writes the table.
 """

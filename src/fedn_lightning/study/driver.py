@@ -18,9 +18,8 @@ from rich.table import Table
 
 from fedn_lightning.baselines.two_step import combine_fold
 from fedn_lightning.errors import FednError
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold
-from fedn_lightning.loso.local import JobSlots, LocalLaunch
+from fedn_lightning.loso.experiment import Experiment, Fold
+from fedn_lightning.loso.launchers import JobSlots, LocalLaunch
 from fedn_lightning.loso.pool import read_result, read_thresholds
 from fedn_lightning.loso.progress import DONE, View, Watch
 from fedn_lightning.loso.status import problem, read_status, training_seconds
@@ -184,7 +183,7 @@ def write_unit(unit: Unit, results: str | Path, draws: int) -> bool:
         FoldError: if the folds do not belong together.
     """
     # Imported here, because it imports torch, which takes seconds: a driver that only waits does not need it.
-    from fedn_lightning.loso.seeds import pool_seeds
+    from fedn_lightning.loso.summary import pool_seeds
 
     experiment, folds = unit.experiment, unit.folds
     kept = stored_seeds(unit, results)

@@ -9,8 +9,7 @@ from typing import Any
 
 from fedn_lightning.baselines.two_step import pipeline_experiment
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.loso.experiment import Experiment
-from fedn_lightning.loso.folds import Fold, make_folds
+from fedn_lightning.loso.experiment import Experiment, Fold, make_folds
 from fedn_lightning.loso.status import problem
 
 STUDY_FILE = "study.yaml"

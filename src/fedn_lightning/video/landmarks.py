@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import ConfigError, FaceNotFoundError
-from fedn_lightning.utils.validation import as_number
+from fedn_lightning.utils.text import as_number
 from fedn_lightning.video.alignment import Face
 
 EYE_CORNERS = ((33, 133), (362, 263))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import VideoError
-from fedn_lightning.utils.names import VIDEO_SUFFIXES as VIDEO_SUFFIXES
+from fedn_lightning.utils.text import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 
 Frames = npt.NDArray[np.uint8]
 """`(T, H, W, 3)` uint8, RGB."""

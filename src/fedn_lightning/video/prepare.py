@@ -15,8 +15,8 @@ from typing import Any, Literal, get_args
 from fedn_lightning.errors import ConfigError, FednError, StoreError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.utils.console import ProgressBar
-from fedn_lightning.utils.locks import locked
-from fedn_lightning.utils.validation import check_choice
+from fedn_lightning.utils.files import locked
+from fedn_lightning.utils.text import check_choice
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import CropJob, crop_video
 from fedn_lightning.video.faces import check_cascades

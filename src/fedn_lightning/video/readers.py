@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import VideoError
-from fedn_lightning.utils.validation import check_choice
+from fedn_lightning.utils.text import check_choice
 from fedn_lightning.video.alignment import crop
 from fedn_lightning.video.media import Frames, FrameSource, check_range, local_name, numbered_images
 from fedn_lightning.video.pyav import PyAVSource

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import StoreError
-from fedn_lightning.utils.arrays import StoredArray, unmap_all
+from fedn_lightning.utils.files import StoredArray, unmap_all
 from fedn_lightning.video.media import Frames
 from fedn_lightning.video.readers import DecodedCrops, open_video
 from fedn_lightning.video.timing import Timing, frame_plan, unbroken

@@ -104,13 +104,13 @@ def ratio(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def show(value: float, digits: int = 4) -> str:
-    """A score for a reader; an undefined one is `-`.
+def show(value: float | None, digits: int = 4) -> str:
+    """A score as text; an undefined one (NaN, or None as read from JSON) is `-`.
 
-    >>> show(0.25), show(float("nan"))
-    ('0.2500', '-')
+    >>> show(0.25), show(float("nan")), show(None)
+    ('0.2500', '-', '-')
     """
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _line(group: str, counts: Counts) -> str:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from fedn_lightning.metrics.functional.spotting import SpottingScores, show
-from fedn_lightning.reports.evaluation import froc_table, header, scores_table
+from fedn_lightning.reports.console import froc_table, header, scores_table
 from fedn_lightning.reports.html.charts import overview_charts
 from fedn_lightning.reports.html.skeleton import html_page, paragraph, section, table
 from fedn_lightning.results.report import Report, subject_table

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from fedn_lightning.metrics.functional.bootstrap import Interval
 from fedn_lightning.metrics.functional.evaluation import flat_scores
 from fedn_lightning.metrics.functional.spotting import show
-from fedn_lightning.reports.console import explain_choice, explain_subjects
-from fedn_lightning.reports.evaluation import scores_table
+from fedn_lightning.reports.console import explain_choice, explain_subjects, scores_table
 from fedn_lightning.reports.html.evaluation import spotting_rows
 from fedn_lightning.reports.html.skeleton import Cell, Markup, missing, paragraph, section, table
 from fedn_lightning.results.names import SELECTIONS, headlines

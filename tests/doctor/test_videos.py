@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedn_lightning import doctor as videos
+from fedn_lightning.doctor import videos
 
 
 def child(code: str) -> videos.DecordTrial:

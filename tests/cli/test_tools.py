@@ -7,7 +7,7 @@ import pytest
 
 from fedn_lightning import doctor
 from fedn_lightning.cli.main import main
-from fedn_lightning.doctor import Finding, Section
+from fedn_lightning.doctor import Finding, Section, project
 
 
 @pytest.fixture
@@ -28,15 +28,15 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_sound_installation_is_called_so(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert not said["broken"]
-    videos = {finding["name"]: finding["value"] for finding in said["videos"]}
+    found = json.loads(capsys.readouterr().out)
+    assert not found["broken"]
+    videos = {finding["name"]: finding["value"] for finding in found["videos"]}
     assert videos["PyAV"] == "writes and decodes H.264"
     assert videos["decord"] == "decodes H.264"
     assert videos["face cascade"] == "finds a generated face"
-    data = {finding["name"]: finding["value"] for finding in said["data"]}
+    data = {finding["name"]: finding["value"] for finding in found["data"]}
     assert data == {"data/mine": "there (mine)", "runs/encoder/best.ckpt": "not there (mine)"}
-    assert {"machine", "devices", "packages", "extras", "w&b"} <= said.keys()
+    assert {"machine", "devices", "packages", "extras", "w&b"} <= found.keys()
 
 
 def test_what_is_broken_ends_with_code_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,18 +51,39 @@ def test_what_is_broken_ends_with_code_one(monkeypatch: pytest.MonkeyPatch, caps
 def test_a_key_is_found_and_never_shown(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fedn_lightning import doctor as surroundings
-
     monkeypatch.setenv("WANDB_MODE", "online")
-    (mode, login) = surroundings.wandb().findings
+    (mode, login) = project.wandb().findings
     assert "nobody is logged in. Run: wandb login" in mode.problem
     assert login.value.startswith("none")
     (checkout / "netrc").write_text("machine api.wandb.ai login user password 0123secret\n")
-    (mode, login) = surroundings.wandb().findings
+    (mode, login) = project.wandb().findings
     assert (mode.problem, login.value) == ("", "by netrc")
     monkeypatch.setenv("WANDB_API_KEY", "0123secret")
-    assert surroundings.wandb().findings[1].value == "by WANDB_API_KEY"
-    assert "0123secret" not in str(surroundings.wandb())
+    assert project.wandb().findings[1].value == "by WANDB_API_KEY"
+    assert "0123secret" not in str(project.wandb())
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
     monkeypatch.delenv("WANDB_API_KEY")
-    assert surroundings.wandb().findings[1].value.startswith("none")
+    assert project.wandb().findings[1].value.startswith("none")
+
+
+def test_a_workspace_is_written_without_a_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "workspace.json"
+    assert main(["dashboard", "--project", "faces", "--group", "g", "--json", str(file), "--dry-run"]) == 0
+    assert json.loads(file.read_text())["project"] == "faces"
+    shown = capsys.readouterr()
+    assert "faces, g" in shown.out
+    assert "Timelines and film strips: 4 panels" in shown.out
+    assert str(file) in shown.err
+
+
+def test_creating_one_without_a_network_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fedn_lightning.loggers import workspace
+
+    def refuse(base: str) -> None:
+        raise workspace.DashboardError(f"W&B at {base} cannot be reached.")
+
+    monkeypatch.setattr(workspace, "check_reach", refuse)
+    assert main(["dashboard"]) == 2
+    assert capsys.readouterr().err.startswith("fedn: error: W&B at https://")

@@ -1,0 +1,176 @@
+"""Checks of the machine, its devices and the installed packages.
+
+`torch.utils.collect_env` tells more, but it runs pip and compilers for several seconds and prints a page.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from fedn_lightning.doctor.findings import Finding, Section
+from fedn_lightning.utils.cores import available_cores
+
+GB = 1e9
+
+MIN_DISK = 3.0
+"""GB: generated corpus, stills, crops and runs of `make fit` take some 2 GB."""
+
+MIN_MEMORY = 2.0
+"""GB: `make fit` takes 1.4."""
+
+
+def machine(paths: bool = False) -> Section:
+    """System, Python, cores, memory, disk.
+
+    Args:
+        paths: also show the paths of Python and of the current folder.
+    """
+    where = [Finding("Python's path", sys.executable), Finding("folder", str(Path.cwd()))] if paths else []
+    return Section(
+        "Machine",
+        (
+            Finding("system", platform.platform()),
+            Finding("Python", platform.python_version()),
+            Finding("cores", f"{available_cores()} of {os.cpu_count()} usable"),
+            _memory(),
+            disk(shutil.disk_usage(Path.cwd()).free),
+            *where,
+        ),
+    )
+
+
+def devices() -> Section:
+    """Devices that torch can use."""
+    import torch
+
+    found = [Finding("threads", f"{torch.get_num_threads()} of torch (OMP_NUM_THREADS {_setting('OMP_NUM_THREADS')})")]
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for number in range(count):
+        free, total = torch.cuda.mem_get_info(number)
+        name = torch.cuda.get_device_name(number)
+        found.append(Finding(f"CUDA {number}", f"{name}, {free / GB:.1f} of {total / GB:.1f} GB free"))
+    if not count:
+        built = (
+            f"built for {torch.version.cuda}, but no device answers" if torch.version.cuda else "torch is built without"
+        )
+        found.append(Finding("CUDA", f"none ({built})"))
+    found.append(Finding("MPS", "available" if torch.backends.mps.is_available() else "none"))
+    return Section("Devices", tuple(found))
+
+
+def disk(free: float) -> Finding:
+    """Checks the free space, in bytes, of the disk of the current folder.
+
+    >>> disk(1e9).problem
+    'The disk has 1.0 GB free; make fit needs about 3. Make room, or work in a folder on another disk.'
+    """
+    problem = ""
+    if free < MIN_DISK * GB:
+        problem = (
+            f"The disk has {free / GB:.1f} GB free; make fit needs about {MIN_DISK:g}. "
+            f"Make room, or work in a folder on another disk."
+        )
+    return Finding("disk", f"{free / GB:.1f} GB free", problem)
+
+
+def _memory() -> Finding:
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    available = _available()
+    if available is None:
+        return Finding("memory", f"{total / GB:.1f} GB" if total else "unknown")
+    problem = ""
+    if available < MIN_MEMORY * GB:
+        problem = (
+            f"{available / GB:.1f} GB of memory are free; training needs about {MIN_MEMORY:g}. End other programs."
+        )
+    return Finding("memory", f"{available / GB:.1f} of {total / GB:.1f} GB free", problem)
+
+
+def _available() -> int | None:
+    """Available memory in bytes; None on systems without `/proc/meminfo`."""
+    info = Path("/proc/meminfo")
+    if not info.is_file():
+        return None
+    fields = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+    return int(fields["MemAvailable"].split()[0]) * 1024
+
+
+def _setting(name: str) -> str:
+    return os.environ.get(name, "not set")
+
+
+PROJECT = "fedn-lightning"
+REPAIR = "pip install -c constraints.txt -e ."
+"""The command that installs what the project needs, in its checkout."""
+
+
+def packages() -> Section:
+    """Versions of all that the project needs."""
+    found = [Finding(PROJECT, metadata.version(PROJECT))]
+    return Section("Packages", (*found, *(check_requirement(need) for need in requirements() if applies(need))))
+
+
+def extras() -> Section:
+    """Which optional extras are installed; a missing one is no problem."""
+    names = metadata.metadata(PROJECT).get_all("Provides-Extra") or []
+    found = [_extra(name, [need for need in requirements() if applies(need, name)]) for name in sorted(names)]
+    mesh = (
+        "installed"
+        if importlib.util.find_spec("mediapipe")
+        else "not installed; fedn_lightning/video/landmarks.py says how"
+    )
+    return Section("Extras", (*found, Finding("face mesh", mesh)))
+
+
+def requirements() -> list[Requirement]:
+    """What the installed project says it needs, extras included."""
+    return [Requirement(line) for line in metadata.requires(PROJECT) or []]
+
+
+def applies(need: Requirement, extra: str = "") -> bool:
+    """Whether a requirement holds on this machine: for everybody, or because of an extra alone.
+
+    >>> applies(Requirement("ray>=2; extra == 'ray'")), applies(Requirement("ray>=2; extra == 'ray'"), "ray")
+    (False, True)
+    """
+    always = need.marker is None or need.marker.evaluate({"extra": ""})
+    if not extra:
+        return always
+    return not always and need.marker is not None and need.marker.evaluate({"extra": extra})
+
+
+def check_requirement(need: Requirement) -> Finding:
+    """Whether a package is installed in a version that will do."""
+    version = version_of(need.name)
+    if version is None:
+        return Finding(need.name, "not installed", f"{need.name} is not installed. Run: {REPAIR}", broken=True)
+    if not need.specifier.contains(version, prereleases=True):
+        problem = f"{need.name} is {version}, but the project needs {need.specifier}. Run: {REPAIR}"
+        return Finding(need.name, version, problem, broken=True)
+    return Finding(need.name, version)
+
+
+def version_of(name: str) -> str | None:
+    """The installed version of a package, None if it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _extra(name: str, needs: Sequence[Requirement]) -> Finding:
+    wanted = [need for need in needs if need.name != PROJECT]
+    versions = {need.name: version_of(need.name) for need in wanted}
+    missing = [package for package, version in versions.items() if version is None]
+    if missing:
+        return Finding(name, f"not installed ({', '.join(missing)}); pip install '{PROJECT}[{name}]'")
+    return Finding(name, ", ".join(f"{package} {version}" for package, version in versions.items()))
