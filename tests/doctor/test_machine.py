@@ -26,7 +26,7 @@ def test_a_missing_package_is_named() -> None:
 def test_every_requirement_of_this_machine_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
     monkeypatch.setattr(machine, "requirements", lambda: [Requirement(line) for line in needs])
-    names = [finding.name for finding in machine.packages().findings]
+    names = [finding.name for finding in machine.check_packages().findings]
     assert len([name for name in names if name.startswith("decord")]) == 1
     assert {"torch", "lightning", "av", "wandb"} <= set(names)
 
@@ -34,6 +34,6 @@ def test_every_requirement_of_this_machine_is_looked_at(monkeypatch: pytest.Monk
 def test_a_missing_extra_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = [Requirement("no-such-package-of-ours; extra == 'dev'"), Requirement("pytest; extra == 'dev'")]
     monkeypatch.setattr(machine, "requirements", lambda: needs)
-    (found,) = (finding for finding in machine.extras().findings if finding.name == "dev")
+    (found,) = (finding for finding in machine.check_extras().findings if finding.name == "dev")
     assert found.value == "not installed (no-such-package-of-ours); pip install 'fedn-lightning[dev]'"
     assert not found.problem

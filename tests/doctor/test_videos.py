@@ -37,7 +37,7 @@ def test_a_decord_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_pyav_that_cannot_write_is_broken(tmp_path: Path) -> None:
-    found = videos.pyav(tmp_path / "no folder" / "film.mp4")
+    found = videos.check_pyav(tmp_path / "no folder" / "film.mp4")
     assert found.broken
     assert "cannot write and decode" in found.problem
 

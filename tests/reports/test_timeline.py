@@ -66,7 +66,7 @@ def test_summary_counts_like_the_protocol() -> None:
     record = make_record()
     found = record.predictions[record.predictions.score >= 0.5]
     line = summary(record.truths, found, match(found, record.truths))
-    assert line == "1 of 2 macro found, 1 of 1 micro found, 1 false alarm"
+    assert line == "1 of 2 macro found, 1 of 1 micro found, 1 false positive"
 
 
 def test_every_class_has_a_colour_of_its_own() -> None:

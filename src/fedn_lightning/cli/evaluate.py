@@ -97,10 +97,10 @@ def main(argv: list[str]) -> int:
 
     print(json.dumps(to_json(report), indent=2) if options.json else to_text(report))
     if options.html:
-        from fedn_lightning.reports.html.evaluation import write_page
+        from fedn_lightning.reports.html.report import write_evaluation
 
         try:
-            write_page(options.html, report)
+            write_evaluation(options.html, report)
         except OSError as error:
             msg = f"The page {options.html} cannot be written: {error.strerror or error}."
             raise ConfigError(msg) from error

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from fedn_lightning.doctor.findings import Finding, Section, hide_home, is_broken, to_markdown, to_plain
-from fedn_lightning.doctor.machine import devices, extras, machine, packages
-from fedn_lightning.doctor.project import data, wandb
-from fedn_lightning.doctor.videos import DecordTrial, face_finder, pyav
+from fedn_lightning.doctor.machine import check_devices, check_extras, check_machine, check_packages
+from fedn_lightning.doctor.project import check_data, check_wandb
+from fedn_lightning.doctor.videos import DecordTrial, check_face_finder, check_pyav
 
 __all__ = ["Finding", "Section", "hide_home", "is_broken", "run_checks", "to_markdown", "to_plain"]
 
@@ -23,13 +23,18 @@ def run_checks(
         folder: folder of data sets.
         paths: also show the paths of Python and of the current folder.
     """
-    first = [packages(), extras()]
+    first = [check_packages(), check_extras()]
     if any(finding.broken for finding in first[0].findings):
-        return [*first, machine(paths), data(experiments, folder), wandb()]  # the other checks need these packages
+        return [
+            *first,
+            check_machine(paths),
+            check_data(experiments, folder),
+            check_wandb(),
+        ]  # the other checks need these packages
 
     with tempfile.TemporaryDirectory() as scratch:
         film = Path(scratch) / "film.mp4"
-        written = pyav(film)
+        written = check_pyav(film)
         trial = DecordTrial.start(film)  # while it runs, torch is imported
-        others = [machine(paths), devices(), data(experiments, folder), wandb()]
-        return [*first, *others[:2], Section("Videos", (written, trial.finding(), face_finder())), *others[2:]]
+        others = [check_machine(paths), check_devices(), check_data(experiments, folder), check_wandb()]
+        return [*first, *others[:2], Section("Videos", (written, trial.finding(), check_face_finder())), *others[2:]]

@@ -28,7 +28,7 @@ MIN_MEMORY = 2.0
 """GB: `make fit` takes 1.4."""
 
 
-def machine(paths: bool = False) -> Section:
+def check_machine(paths: bool = False) -> Section:
     """System, Python, cores, memory, disk.
 
     Args:
@@ -48,7 +48,7 @@ def machine(paths: bool = False) -> Section:
     )
 
 
-def devices() -> Section:
+def check_devices() -> Section:
     """Devices that torch can use."""
     import torch
 
@@ -113,13 +113,13 @@ REPAIR = "pip install -c constraints.txt -e ."
 """The command that installs what the project needs, in its checkout."""
 
 
-def packages() -> Section:
+def check_packages() -> Section:
     """Versions of all that the project needs."""
     found = [Finding(PROJECT, metadata.version(PROJECT))]
     return Section("Packages", (*found, *(check_requirement(need) for need in requirements() if applies(need))))
 
 
-def extras() -> Section:
+def check_extras() -> Section:
     """Which optional extras are installed; a missing one is no problem."""
     names = metadata.metadata(PROJECT).get_all("Provides-Extra") or []
     found = [_extra(name, [need for need in requirements() if applies(need, name)]) for name in sorted(names)]

@@ -19,7 +19,7 @@ WANDB_MODES = ("offline", "online", "disabled", "dryrun", "run")
 WANDB_HOST = "https://api.wandb.ai"
 
 
-def data(experiments: Path, folder: Path) -> Section:
+def check_data(experiments: Path, folder: Path) -> Section:
     """Which data sets and weights the experiments name are there, and what else lies in the data folder.
 
     Args:
@@ -68,7 +68,7 @@ def _paths_of(content: Any) -> list[str]:
     return found
 
 
-def wandb() -> Section:
+def check_wandb() -> Section:
     """Mode and login of W&B; the key is looked for, never shown."""
     mode = os.environ.get("WANDB_MODE", "")
     login = login_of(os.environ.get("WANDB_BASE_URL") or WANDB_HOST)

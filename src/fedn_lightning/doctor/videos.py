@@ -94,7 +94,7 @@ def compare_frames(frames: npt.NDArray[np.uint8]) -> str:
     return "right" if off <= NEAR else f"a frame is off by {off:.0f} grey levels"
 
 
-def pyav(film: Path) -> Finding:
+def check_pyav(film: Path) -> Finding:
     """Writes the film by PyAV and decodes it."""
     repair = "Reinstall it with: pip install --force-reinstall av"
     try:
@@ -107,7 +107,7 @@ def pyav(film: Path) -> Finding:
     return Finding("PyAV", "does not work", f"PyAV cannot write and decode a film of H.264 ({answer}). {repair}", True)
 
 
-def face_finder() -> Finding:
+def check_face_finder() -> Finding:
     """Looks for the face in a picture of a generated one, by OpenCV's cascades."""
     try:
         from fedn_lightning.video.faces import find_faces, sample_face

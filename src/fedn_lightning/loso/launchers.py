@@ -160,7 +160,7 @@ class RayLaunch:
             msg = "--launcher ray needs Ray, which is not installed: pip install 'fedn-lightning[ray]'."
             raise ConfigError(msg) from error
         self._ray = ray
-        here = {"num_cpus": jobs * experiment.cpus} if address is None else {}
+        here: dict[str, Any] = {"num_cpus": jobs * experiment.cpus} if address is None else {}
         try:
             ray.init(address=address or "local", log_to_driver=False, include_dashboard=False, **here)
         except (ConnectionError, RuntimeError, ValueError) as error:

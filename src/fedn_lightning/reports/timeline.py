@@ -1,4 +1,4 @@
-"""A picture of one video: what was annotated, what was found, and how sure the network was in each frame."""
+"""A picture of one video: ground truth, predictions, and the confidence of the network in each frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def draw_timeline(record: DetectionRecord, video: int) -> Figure:
     """Draws one video of a record.
 
     Truths and predictions lie in lanes by type and have the colour of their emotion. A prediction that found a truth
-    (IoU >= 0.5, protocol `megc`) is solid, a false alarm is hatched; a truth that nothing found is pale with a
+    (IoU >= 0.5, protocol `megc`) is solid, a false positive is hatched; a false negative is pale with a
     coloured rim. Below, the network's confidence in each frame and the threshold.
 
     Args:
@@ -146,8 +146,8 @@ def _draw_title(figure: Figure, record: DetectionRecord, video: int, events: Eve
     handles = [Patch(color=colours[emotion], label=emotion) for emotion in record.emotions]
     handles += [Patch(facecolor=FAINT, label="not analysed")] if (truths.emotion < 0).any() else []
     handles += [
-        Patch(facecolor="white", edgecolor=INK, hatch="//////", label="false alarm"),
-        Patch(facecolor=MISSED, edgecolor=INK, label="missed"),
+        Patch(facecolor="white", edgecolor=INK, hatch="//////", label="false positive"),
+        Patch(facecolor=MISSED, edgecolor=INK, label="false negative"),
     ]
     handles += [Patch(color=TYPE_COLOURS[kind], label=f"{kind} confidence") for kind in EXPRESSION_TYPES]
     figure.legend(
@@ -158,7 +158,7 @@ def _draw_title(figure: Figure, record: DetectionRecord, video: int, events: Eve
 
 
 def summary(truths: EventTable, found: EventTable, hits: IntArray) -> str:
-    """One line on a video: how many of each type were found, and the false alarms.
+    """One line on a video: how many of each type were found, and the false positives.
 
     Args:
         truths: M truths of the video.
@@ -170,8 +170,8 @@ def summary(truths: EventTable, found: EventTable, hits: IntArray) -> str:
     for index, kind in enumerate(EXPRESSION_TYPES):
         total = int((truths.type == index).sum())
         parts.append(f"{int((truths.type[matched] == index).sum())} of {total} {kind} found")
-    alarms = len(found) - len(matched)
-    return ", ".join([*parts, f"{alarms} false alarm{'' if alarms == 1 else 's'}"])
+    wrong = len(found) - len(matched)
+    return ", ".join([*parts, f"{wrong} false positive{'' if wrong == 1 else 's'}"])
 
 
 def save_timeline(record: DetectionRecord, video: int, path: str | Path) -> Path:

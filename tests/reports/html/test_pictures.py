@@ -13,10 +13,19 @@ from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.functional.curves import operating_curves
 from fedn_lightning.metrics.functional.detection import detection_scores
 from fedn_lightning.models.postprocessing import confidence_curves
-from fedn_lightning.reports.html.charts import overlap_chart, threshold_charts, training_chart
-from fedn_lightning.reports.html.skeleton import Cell, Markup, table
-from fedn_lightning.reports.html.timeline_picture import confidence_steps, step_path
-from fedn_lightning.reports.svg import LEFT, TOP, Line, Mark, line_chart
+from fedn_lightning.motion.features import AREAS
+from fedn_lightning.reports.html.attention import LONGEST, MOTION_SIDE, motion_picture
+from fedn_lightning.reports.html.charts import (
+    LEFT,
+    TOP,
+    Line,
+    Mark,
+    line_chart,
+    overlap_chart,
+    threshold_charts,
+    training_chart,
+)
+from fedn_lightning.reports.html.timelines import confidence_steps, step_path
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -75,7 +84,7 @@ def test_a_training_chart_begins_at_zero_and_holds_every_point() -> None:
     assert drawn[0, 1] == pytest.approx(TOP + (1 - 3.1 / 5) * (280 - 40 - TOP), abs=0.1)
 
 
-def test_confidence_in_a_frame_is_that_of_the_surest_proposal() -> None:
+def test_confidence_in_a_frame_is_that_of_the_highest_scoring_proposal() -> None:
     rng = np.random.default_rng(1)
     start = rng.uniform(-5, 180, 40)
     rows = np.stack([np.zeros(40), start, start + rng.uniform(1, 40, 40), rng.random(40)], axis=1)
@@ -89,7 +98,19 @@ def test_a_step_path_is_no_longer_than_its_steps() -> None:
     assert step_path(np.full(10, 1.0)) == "M0 99V56H10V99Z"
 
 
-def test_a_table_escapes_text_and_keeps_markup() -> None:
-    made = table([("a", "b", "c"), ("<i>", Markup("<u>1</u>"), Cell("<td class='x'>2</td>"))], "it's")
-    assert "<th scope='row'>&lt;i&gt;</th><td><u>1</u></td><td class='x'>2</td>" in made
-    assert "aria-label='it&#x27;s'" in made
+def test_the_longest_arrow_has_its_length_and_points_along_the_motion() -> None:
+    moved = np.zeros((len(AREAS), 2))
+    moved[2] = [0.0, -0.01]
+    found = motion_picture(np.zeros((32, 32, 3), np.uint8), moved, 17)
+    lines = [[arrow[key] for key in ("x1", "y1", "x2", "y2")] for arrow in found["arrows"]]
+    assert len(lines) == len(AREAS)
+    x1, y1, x2, y2 = lines[2]
+    assert x1 == x2
+    assert y1 - y2 == pytest.approx(LONGEST * MOTION_SIDE, abs=0.2)
+    assert all(line[:2] == line[2:] for k, line in enumerate(lines) if k != 2)
+    assert found["frame"] == 17
+
+
+def test_a_face_at_rest_has_no_arrows() -> None:
+    found = motion_picture(np.zeros((8, 8, 3), np.uint8), np.zeros((len(AREAS), 2)), 0)
+    assert all((arrow["x1"], arrow["y1"]) == (arrow["x2"], arrow["y2"]) for arrow in found["arrows"])

@@ -1,15 +1,16 @@
-"""What a trained network looked at: the weights of both attentions in the windows around chosen events."""
+"""The weights of both attentions of a trained network, in the windows around chosen events."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from markupsafe import Markup
 
 from fedn_lightning.analysis.errors import false_alarms, misses
 from fedn_lightning.datamodules.windows import window_frames, window_starts
@@ -20,14 +21,13 @@ from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.models.attention import segment_frames
 from fedn_lightning.models.encoder import FrameEncoder, encode_windows
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
-from fedn_lightning.motion.features import MotionCache, displacements
+from fedn_lightning.motion.features import AREAS, MotionCache, displacements
 from fedn_lightning.reports.clips import Clips, data_uri, read_crops
-from fedn_lightning.reports.html.skeleton import Markup, missing, paragraph, section
-from fedn_lightning.reports.html.strips import describe
-from fedn_lightning.reports.html.timelines import moment
-from fedn_lightning.reports.motion_picture import motion_picture
+from fedn_lightning.reports.html.page import render
+from fedn_lightning.reports.html.strips import link_event
 from fedn_lightning.results.names import BEST
 from fedn_lightning.results.run_scores import RunFiles
+from fedn_lightning.video.alignment import EYE_DISTANCE
 from fedn_lightning.video.store import StoredVideo
 
 SPREAD = (0.1, 0.9)
@@ -96,7 +96,7 @@ def load_network(path: Path) -> Network:
 
 @torch.inference_mode()
 def look_at(network: Network, video: StoredVideo, start: float, end: float) -> Look:
-    """Runs the network on the window that has an event nearest to its middle, of those it saw in the test.
+    """Runs the network on the window that has an event nearest to its middle, of those in the test.
 
     Args:
         network: as :func:`load_network` gives it.
@@ -141,16 +141,18 @@ def _members(config: NetworkConfig, window: int) -> IntArray:
 
 
 WIDTH, HEIGHT = 800, 156
-PLOT_TOP, PLOT_BOTTOM, CELLS = 34, 138, 12
-"""Ordinates of the gate's plot, and height of the row of cells below it."""
+PLOT_TOP, PLOT_BOTTOM = 34, 138
+"""Ordinates of the gate's plot."""
 ROWS = {"truth": 2, "prediction": 17}
 """Ordinates of the events above the plot."""
 REEL = 16
 """Crops of a window."""
-REEL_SIDE, SEGMENT_SIDE = 56, 96
-"""Their side in pixels, and that of a segment's crops."""
+REEL_SIDE, SEGMENT_SIDE, MOTION_SIDE = 56, 96, 256
+"""Sides in pixels of the crops of a window, of a segment, and of the picture of motion."""
 TALLEST = 2.6
 """Height of the bar of a segment's heaviest frame, in rem."""
+LONGEST = 0.14
+"""Length of the longest arrow, as a part of the side: motion is drawn larger than it is, and the caption says so."""
 
 
 class Span(NamedTuple):
@@ -162,8 +164,8 @@ class Span(NamedTuple):
     emotion: int
 
 
-def picture(stored: StoredVideo, look: Look, chosen: int, spans: Sequence[Span]) -> str:
-    """A look as HTML.
+def picture(stored: StoredVideo, look: Look, chosen: int, spans: Sequence[Span]) -> dict[str, Any]:
+    """What the template shows of a look.
 
     Args:
         stored: the video.
@@ -174,51 +176,23 @@ def picture(stored: StoredVideo, look: Look, chosen: int, spans: Sequence[Span])
     Raises:
         VideoError: if crops are decoded from a source that is not there.
     """
-    parts = [_reel(stored, look), _window(stored, look, chosen, spans), _segment(stored, look, chosen)]
+    places = ((np.arange(REEL) + 0.5) / REEL * len(look.frames)).astype(np.int64)
+    motion = None
     if look.moved is not None:
         frames = look.members[chosen]
         here = int(frames[np.linalg.norm(look.moved[frames], axis=2).max(axis=1).argmax()])
-        crop = read_crops(stored, look.frames[[here]])[0]
-        parts.append(motion_picture(crop, look.moved[here], int(look.frames[here])))
-    return "".join(parts)
+        motion = motion_picture(read_crops(stored, look.frames[[here]])[0], look.moved[here], int(look.frames[here]))
+    return {
+        "reel": [data_uri(crop, REEL_SIDE) for crop in read_crops(stored, look.frames[places])],
+        "window": _window(stored.fps, look, chosen, spans),
+        "segment": _segment(stored, look, chosen),
+        "motion": motion,
+    }
 
 
-def _reel(stored: StoredVideo, look: Look) -> str:
-    """Crops spread over the window, above the gate."""
-    places = ((np.arange(REEL) + 0.5) / REEL * len(look.frames)).astype(np.int64)
-    sources = [data_uri(crop, REEL_SIDE) for crop in read_crops(stored, look.frames[places])]
-    return f"<div class='reel'>{''.join(f'<img src={source!r} alt loading=lazy>' for source in sources)}</div>"
-
-
-def _window(stored: StoredVideo, look: Look, chosen: int, spans: Sequence[Span]) -> str:
-    """Events of the window, the gate with the chosen segment, and what each frame weighs."""
+def _window(fps: float, look: Look, chosen: int, spans: Sequence[Span]) -> dict[str, Any]:
+    """Events of the window, the gate with the chosen segment, and the weight of each frame."""
     members, scale = look.members[chosen], WIDTH / len(look.frames)
-    x, width, height = members.min() * scale, (np.ptp(members) + 1) * scale, PLOT_BOTTOM - PLOT_TOP
-    begin, stop = look.frames[0] / stored.fps, (look.frames[-1] + 1) / stored.fps
-    parts = [
-        *_events(look, spans),
-        *_gate(look),
-        *_cells(look),
-        f"<rect class='pick' x='{x:.1f}' y='{PLOT_TOP}' width='{width:.1f}' height='{height}'/>",
-    ]
-    name = f"Gate of the window attention from {begin:.1f} to {stop:.1f} seconds"
-    ends = f"<span>{begin:.1f} s</span><span>bars: truth above, prediction below</span><span>{stop:.1f} s</span>"
-    drawn = f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{name}'>{''.join(parts)}</svg>"
-    return f"{drawn}<div class='ends'>{ends}</div>"
-
-
-def _events(look: Look, spans: Sequence[Span]) -> Iterator[str]:
-    """Bars above the plot: truths in the first row, predictions in the second."""
-    scale, begin = WIDTH / len(look.frames), float(look.frames[0])
-    for span in spans:
-        a, b = (min(max((bound - begin) * scale, 0.0), WIDTH) for bound in (span.start, span.end))
-        if b > a:
-            place = f"x='{a:.1f}' y='{ROWS[span.what]}' width='{b - a:.1f}' height='11'"
-            yield f"<rect class='e{span.emotion}' {place}><title>{span.what}</title></rect>"
-
-
-def _gate(look: Look) -> Iterator[str]:
-    """The gate over the segments: its band, its mean, and the line of no preference."""
     x = (np.arange(len(look.gate)) + 0.5) * WIDTH / len(look.gate)
     top = 1.15 * max(float(look.high.max()), float(look.gate.max()))
 
@@ -228,36 +202,72 @@ def _gate(look: Look) -> Iterator[str]:
     def points(values: FloatArray) -> list[str]:
         return [f"{a:.1f},{b:.1f}" for a, b in zip(x, ordinate(values), strict=True)]
 
-    even = float(ordinate(look.gate.mean(keepdims=True))[0])
-    yield f"<path class='axis' d='M0 {PLOT_BOTTOM}H{WIDTH}'/><path class='even' d='M0 {even:.1f}H{WIDTH}'/>"
-    yield f"<polygon class='spread' points='{' '.join([*points(look.high), *reversed(points(look.low))])}'/>"
-    yield f"<polyline class='gate' points='{' '.join(points(look.gate))}'/>"
-
-
-def _cells(look: Look) -> Iterator[str]:
-    """A cell for each frame, the redder the more it weighs in its segments; the heaviest is full red."""
     weight = look.per_frame()
-    width, y = WIDTH / len(weight), PLOT_BOTTOM + 4
-    for k, share in enumerate((weight / weight.max()).tolist()):
-        place = f"x='{k * width:.2f}' y='{y}' width='{width:.2f}' height='{CELLS}'"
-        yield f"<rect class='cell' {place} opacity='{share:.2f}'/>"
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "top": PLOT_TOP,
+        "bottom": PLOT_BOTTOM,
+        "begin": f"{look.frames[0] / fps:.1f}",
+        "end": f"{(look.frames[-1] + 1) / fps:.1f}",
+        "events": list(_events(look, spans)),
+        "even": float(ordinate(look.gate.mean(keepdims=True))[0]),
+        "band": " ".join([*points(look.high), *reversed(points(look.low))]),
+        "mean": " ".join(points(look.gate)),
+        # A cell for each frame, the redder the more the frame weighs in its segments; the heaviest is full red.
+        "cells": [
+            {"x": k * scale, "width": scale, "share": share} for k, share in enumerate((weight / weight.max()).tolist())
+        ],
+        "pick_x": members.min() * scale,
+        "pick_width": (np.ptp(members) + 1) * scale,
+    }
 
 
-def _segment(stored: StoredVideo, look: Look, chosen: int) -> str:
-    """The frames of one segment, a bar above each for its weight."""
+def _events(look: Look, spans: Sequence[Span]) -> Iterator[dict[str, Any]]:
+    """Bars above the plot: truths in the first row, predictions in the second."""
+    scale, begin = WIDTH / len(look.frames), float(look.frames[0])
+    for span in spans:
+        a, b = (min(max((bound - begin) * scale, 0.0), WIDTH) for bound in (span.start, span.end))
+        if b > a:
+            yield {"emotion": span.emotion, "x": a, "y": ROWS[span.what], "width": b - a, "what": span.what}
+
+
+def _segment(stored: StoredVideo, look: Look, chosen: int) -> list[dict[str, Any]]:
+    """The frames of one segment, with a bar above each for its weight."""
     weights, frames = look.weights[chosen], look.frames[look.members[chosen]]
-    cells = []
-    for weight, frame, crop in zip(weights.tolist(), frames.tolist(), read_crops(stored, frames), strict=True):
-        alt = f"frame {frame} of the clip, weight {weight:.3f}"
-        cells.append(
-            f"<div><i style='height:{TALLEST * weight / weights.max():.2f}rem'></i>"
-            f"<img src='{data_uri(crop, SEGMENT_SIDE)}' alt='{alt}' loading='lazy'>{weight:.3f}</div>"
-        )
-    note = f"<p class='none'>One segment; without preference each frame would weigh {1 / len(weights):.3f}.</p>"
-    return f"{note}<div class='eight'>{''.join(cells)}</div>"
+    crops = read_crops(stored, frames)
+    return [
+        {
+            "number": frame,
+            "weight": weight,
+            "height": TALLEST * weight / weights.max(),
+            "source": data_uri(crop, SEGMENT_SIDE),
+        }
+        for weight, frame, crop in zip(weights.tolist(), frames.tolist(), crops, strict=True)
+    ]
 
 
-TITLE = "What the network looked at"
+def motion_picture(crop: npt.NDArray[np.uint8], moved: FloatArray, frame: int) -> dict[str, Any]:
+    """A crop with an arrow for each area of the face, for networks with a motion stream.
+
+    Args:
+        crop: `(S, S, 3)` uint8 RGB.
+        moved: `(A, 2)` distance of each of :data:`fedn_lightning.motion.features.AREAS` from its rest position, in eye
+            distances.
+        frame: its number in the clip, for the caption.
+    """
+    parts = moved * EYE_DISTANCE  # of the crop's side
+    longest = float(np.linalg.norm(parts, axis=1).max())
+    times = LONGEST / longest if longest > 0 else 1.0
+    arrows = []
+    for area, (x, y) in zip(AREAS, (parts * times * MOTION_SIDE).tolist(), strict=True):
+        left, top = (area.left + area.right) / 2 * MOTION_SIDE, (area.top + area.bottom) / 2 * MOTION_SIDE
+        arrows.append({"name": area.name, "x1": left, "y1": top, "x2": left + x, "y2": top + y})
+    source = data_uri(crop, MOTION_SIDE)
+    return {"frame": frame, "times": times, "side": MOTION_SIDE, "source": source, "arrows": arrows}
+
+
+TITLE = "Attention of the network"
 EXPLANATION = (
     "The best checkpoint, run once more on the window around an event. Blue: the window attention's gate over the "
     "window's segments, its mean over the features and the band that eight tenths of them lie in; dashed: no "
@@ -269,7 +279,7 @@ EXPLANATION = (
 
 @dataclass(frozen=True)
 class Choice:
-    """An event worth looking at: why, the table it stands in, its row."""
+    """A chosen event: why it was chosen, the table it stands in, its row."""
 
     why: str
     table: EventTable
@@ -277,7 +287,7 @@ class Choice:
 
 
 def choose(run: RunFiles, limit: int) -> list[Choice]:
-    """At most `limit` events: the best hit and the worst miss of each type, and the worst false alarm."""
+    """At most `limit` events: a hit and a false negative of each type, and the highest scoring false positive."""
     taken = match(run.predicted, run.truths)
     hits = np.flatnonzero(taken != UNMATCHED)
     hits = hits[np.argsort(-run.predicted.score[hits], kind="stable")]
@@ -287,10 +297,10 @@ def choose(run: RunFiles, limit: int) -> list[Choice]:
         for k in kinds
         for row in _first(run.predicted, hits.tolist(), k)
     ]
-    alarms = [error.event for error in false_alarms(run.predicted, run.truths)]
-    found += [Choice("the highest scoring false alarm", run.predicted, row) for row in alarms[:1]]
+    wrong = [error.event for error in false_alarms(run.predicted, run.truths)]
+    found += [Choice("the highest scoring false positive", run.predicted, row) for row in wrong[:1]]
     missed = [error.event for error in misses(run.predicted, run.truths, run.proposals)]
-    found += [Choice("a miss", run.truths, row) for k in kinds for row in _first(run.truths, missed, k)]
+    found += [Choice("a false negative", run.truths, row) for k in kinds for row in _first(run.truths, missed, k)]
     return found[:limit]
 
 
@@ -299,30 +309,25 @@ def _first(table: EventTable, rows: list[int], kind: int) -> list[int]:
 
 
 def attention_section(run: RunFiles, clips: Clips, limit: int) -> Markup:
-    """Window and segment attention for some events, from the network that looked at their subject.
+    """Window and segment attention for some events, from the network that was tested on their subject.
 
     Args:
         run: whose events.
         clips: its crops; the network is run on them again.
         limit: events, at most.
     """
-    if not clips:
-        return section("attention", TITLE, missing(clips.reason))
-    chosen = choose(run, limit)
-    if not chosen:
-        return section("attention", TITLE, missing("Nothing was found and nothing was missed."))
-    networks = _Networks(run)
-    figures: list[str] = []
+    chosen = choose(run, limit) if clips else []
+    looks: list[dict[str, Any]] = []
     reasons: dict[str, None] = {}
+    if not chosen:
+        reasons[clips.reason or "There are no predictions and no false negatives."] = None
+    networks = _Networks(run)
     for choice in chosen:
         try:
-            figures.append(_figure(run, clips, networks, choice))
+            looks.append(_look(run, clips, networks, choice))
         except FednError as error:
             reasons[str(error)] = None
-    parts = [missing(reason) for reason in reasons]
-    if figures:
-        parts += [paragraph(EXPLANATION), Markup(f"<div class='looks'>{''.join(figures)}</div>")]
-    return section("attention", TITLE, *parts)
+    return render("attention.html", title=TITLE, explanation=EXPLANATION, reasons=list(reasons), looks=looks)
 
 
 class _Networks:
@@ -333,7 +338,7 @@ class _Networks:
         self._read: dict[str, Network] = {}
 
     def of(self, subject: str) -> Network:
-        """The network that looked at a subject.
+        """The network that was tested on a subject.
 
         Raises:
             CheckpointError: if its checkpoint is not there or cannot be used.
@@ -344,7 +349,7 @@ class _Networks:
         return self._read[str(path)]
 
 
-def _figure(run: RunFiles, clips: Clips, networks: _Networks, choice: Choice) -> str:
+def _look(run: RunFiles, clips: Clips, networks: _Networks, choice: Choice) -> dict[str, Any]:
     """One event: its window, and its segment.
 
     Raises:
@@ -354,20 +359,14 @@ def _figure(run: RunFiles, clips: Clips, networks: _Networks, choice: Choice) ->
     index = int(table.video[row])
     video = run.videos[index]
     stored, network = clips.video(video), networks.of(video.subject)
-    start, end = float(table.start[row]), float(table.end[row])
-    first, last = (float(stored.source_to_store(frame)) for frame in (start, end))
+    first, last = (float(stored.source_to_store(float(bound[row]))) for bound in (table.start, table.end))
     try:
         look = look_at(network, stored, first, last)
         pictures = picture(stored, look, look.segment_in(first, last), _spans(run, index, stored))
     finally:
         stored.close()
     sure = f", confidence {table.score[row]:.2f}" if table is run.predicted else ""
-    where = f"<a href='{moment(run, index, start, end)}'>{start / video.fps:.1f} s in the timeline</a>"
-    caption = f"<b>{describe(run, table, row)}</b>: {choice.why}{sure}"
-    return (
-        f"<figure class='look'><figcaption>{caption}<span class='soft'>{html.escape(video.key)}, {where}</span>"
-        f"</figcaption>{pictures}</figure>"
-    )
+    return {**link_event(run, table, row), "why": f"{choice.why}{sure}", **pictures}
 
 
 def _spans(run: RunFiles, video: int, stored: StoredVideo) -> list[Span]:
