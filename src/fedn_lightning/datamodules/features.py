@@ -20,7 +20,6 @@ from fedn_lightning.models.checkpoints import weights_digest
 from fedn_lightning.models.encoder import encode_crops
 from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.motion.flow import MotionConfig
-from fedn_lightning.utils.files import StoredArray
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import StoredArray, write_atomically
 from fedn_lightning.video.store import StoredVideo, content
