@@ -14,7 +14,7 @@ MAKEFLAGS += --no-builtin-rules
 # The data steps use every core by themselves, and two trainings at once would only slow each other down.
 .NOTPARALLEL:
 
-.PHONY: help setup fit loso study test torture quick lint format docs dist clean test-bare test-lowest
+.PHONY: help setup fit loso study weights test torture quick lint format docs dist clean test-bare test-lowest
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,19 @@ data/.synthetic-seed8: | $(READY)
 # Resumable like loso; the table is in experiments/results/ablations.
 study: data/.synthetic-seed8 runs/encoder_synthetic/result.json | $(READY) ## train FEDN, its ablations and the baselines on the same folds
 	$(FEDN) study experiments/ablations --jobs 2
+
+# The people that the weights in the package have seen, of both renderers. Resumable like the steps above.
+WEIGHTS_SEEDS := data/.synthetic-seed7 data/.synthetic3d-seed31
+
+data/.synthetic3d-seed31: | $(READY)
+	$(FEDN) data synth --preset weights --faces 3d --out data/synthetic3d --seed 31
+	touch $@
+
+runs/weights/result.json: $(WEIGHTS_SEEDS) experiments/weights.yaml | $(READY)
+	$(FEDN) fit --config experiments/weights.yaml
+
+weights: runs/weights/result.json ## train the weights that travel in the package, and put them there
+	$(BIN)/python scripts/pack_weights.py runs/weights
 
 # A file's tests share what they have made, so they stay on one worker.
 PYTEST := -m pytest -n 2 --dist loadfile

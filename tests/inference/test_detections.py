@@ -15,7 +15,7 @@ from fedn_lightning.datasets.eaf import read_eaf
 from fedn_lightning.datasets.elan import coded_events as read_back
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EventTable
-from fedn_lightning.inference.config import GENERATED_NOTE
+from fedn_lightning.inference.config import generated_note
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections, FaceTrack
 from fedn_lightning.inference.reliability import UnreliableSpan
 from fedn_lightning.inference.timeline import MOST_ROWS, draw
@@ -204,7 +204,10 @@ def test_a_long_video_is_a_bounded_picture(found):
 def test_a_detector_of_generated_faces_says_so_everywhere(found, tmp_path):
     from pympi.Elan import Eaf
 
-    warned = replace(found, generated_only=True, notes=(GENERATED_NOTE,))
+    note = generated_note({"generated": True, "subjects": {"train": ["s1", "s2"], "val": ["s3"], "test": ["s4"]}})
+    assert "3 generated people" in note
+    assert "nothing was measured on real people" in note
+    warned = replace(found, generated_only=True, notes=(note,))
     with write_events(warned, tmp_path / "e.csv", "csv").open(newline="") as file:
         assert {row["warning"] for row in csv.DictReader(file)} == {GENERATED_ONLY}
     told = json.loads(write_events(warned, tmp_path / "e.json", "json").read_text())
@@ -213,7 +216,8 @@ def test_a_detector_of_generated_faces_says_so_everywhere(found, tmp_path):
     assert document.get_annotation_data_for_tier("warning") == [(0, 3000, GENERATED_ONLY)]
     assert any(GENERATED_ONLY in text.get_text() for text in warned.plot().texts)
     assert not any(GENERATED_ONLY in text.get_text() for text in found.plot().texts)
-    assert GENERATED_NOTE in repr(warned)
+    assert note in repr(warned)
+    assert note in told["notes"]
 
 
 def test_unreliable_stretches_stand_in_every_output(found, tmp_path):

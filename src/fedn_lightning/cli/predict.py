@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from fedn_lightning.cli.options import CommandParser
 from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.utils.console import ProgressBar, note
+from fedn_lightning.weights import shipped
 
 if TYPE_CHECKING:
     from fedn_lightning.inference.batch import Outcome
@@ -26,9 +27,12 @@ settings and assumptions. A video whose files exist already is skipped. See docs
 
 def parser() -> CommandParser:
     """The options of `fedn predict`."""
-    p = CommandParser("predict", "Finds facial expressions in any video. Needs only a checkpoint.", EPILOG)
+    what = "Finds facial expressions in any video, with the weights in the package or with a checkpoint."
+    p = CommandParser("predict", what, EPILOG)
     p.add_argument("video", nargs="+", metavar="VIDEO|DIR|GLOB", help="video files, folders of them, or patterns")
-    p.add_argument("--ckpt", required=True, help="checkpoint of fedn fit, e.g. runs/NAME/checkpoints/best.ckpt")
+    p.add_argument(
+        "--ckpt", help="checkpoint of fedn fit (default: the weights in the package, which know generated faces)"
+    )
     p.add_argument("--out", default="predictions", help="parent of the output folders (%(default)s)")
     p.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
     p.add_argument("--format", choices=("csv", "json", "elan", "megc"), action="append", help="of the events (csv)")
@@ -66,6 +70,7 @@ def main(argv: Sequence[str]) -> int:
     for reason, paths in overlooked(args.video, args.out).items():
         names = ", ".join(str(path) for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
         note(f"{len(paths)} files are not looked at, {reason}: {names}")
+    args.ckpt = args.ckpt or str(shipped())
     if not Path(args.ckpt).is_file():
         msg = f"There is no checkpoint {args.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)

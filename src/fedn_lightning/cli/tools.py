@@ -45,16 +45,18 @@ def export(argv: list[str]) -> int:
         "intervals and scores), with a manifest fedn.json, and compares both with PyTorch.",
         "docs/export.md shows how to use the files with onnxruntime alone. Takes about half a minute.",
     )
-    p.add_argument("--ckpt", required=True, type=Path, metavar="FILE", help="e.g. runs/synthetic/checkpoints/best.ckpt")
+    p.add_argument("--ckpt", type=Path, metavar="FILE", help="checkpoint (default: the weights in the package)")
     p.add_argument("--align", choices=("video", "track", "none"), help="how faces were aligned, if it does not say")
-    p.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: onnx, beside the checkpoint)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: onnx, beside --ckpt)")
     options = p.parse_args(argv)
     print("translating and comparing, about half a minute ...", file=sys.stderr)
     from fedn_lightning.export.onnx_files import check_packages, export
     from fedn_lightning.utils.console import note
+    from fedn_lightning.weights import shipped
 
     check_packages()
-    exported = export(options.ckpt, options.out or options.ckpt.parent / "onnx", options.align)
+    beside = options.ckpt.parent if options.ckpt else Path()
+    exported = export(options.ckpt or shipped(), options.out or beside / "onnx", options.align)
     for sentence in exported.notes:
         note(sentence)
     for file in exported.files:

@@ -30,10 +30,16 @@ OTHERS = {
 """What the checkpoints of other tasks are, and what can be done with them."""
 
 
-GENERATED_NOTE = (
-    "The detector was trained on generated faces alone. What it finds in real faces has not been measured; do not use "
-    "it to judge people."
-)
+def generated_note(metadata: Mapping[str, Any]) -> str:
+    """What must be said of a detector that was trained on generated faces alone.
+
+    Args:
+        metadata: what the checkpoint says of itself.
+    """
+    subjects = metadata.get("subjects", {})
+    count = len({*subjects.get("train", ()), *subjects.get("val", ())})
+    who = f"{count} generated people" if count else "generated faces"
+    return f"These weights have seen {who} and nobody real; nothing was measured on real people. Judge nobody by them."
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def _read_config(metadata: Mapping[str, Any], threshold: Tensor, align: Align | 
         threshold=(macro, micro),
         dataset=metadata["dataset"],
         motion=MotionConfig(**metadata.get("motion", {})),
-        notes=((GENERATED_NOTE,) if metadata.get("generated") else ()) + notes,
+        notes=((generated_note(metadata),) if metadata.get("generated") else ()) + notes,
         generated_only=bool(metadata.get("generated")),
     )
 

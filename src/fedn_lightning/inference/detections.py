@@ -26,7 +26,7 @@ from fedn_lightning.video.timing import source_to_store
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GENERATED_ONLY = "trained on generated faces alone"
+GENERATED_ONLY = "trained on generated faces alone; nothing was measured on real people"
 """What stands beside the results of such a detector: nothing has been measured on real faces."""
 
 SHOWN = 20

@@ -20,6 +20,7 @@ from fedn_lightning.inference.streaming import FaceProposer, Networks
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.models.postprocessing import postprocess
 from fedn_lightning.video.prepare import Align
+from fedn_lightning.weights import shipped
 
 Device = Literal["auto", "cpu", "cuda"]
 Tick = Callable[[int, int], None]
@@ -72,6 +73,20 @@ class Detector:
         if threshold is not None:
             config = replace(config, threshold=threshold)
         return cls(config, Networks(config, encoder, network, torch.device(name)), str(path))
+
+    @classmethod
+    def pretrained(
+        cls, device: Device = "auto", align: Align | None = None, threshold: tuple[float, float] | None = None
+    ) -> Self:
+        """The detector whose weights travel in the package; it has seen generated faces alone.
+
+        `fedn_lightning/weights/README.md` is its model card. The arguments are those of :meth:`from_checkpoint`.
+
+        Raises:
+            CheckpointError: if the file is not the one that was published.
+            ConfigError: if `align` or `device` cannot be.
+        """
+        return cls.from_checkpoint(shipped(), device, align, threshold)
 
     def detect(
         self,

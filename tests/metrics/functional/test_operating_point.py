@@ -82,6 +82,14 @@ def test_no_type_has_more_false_positives_than_the_ceiling(seed, ceiling, minute
     assert scores.micro.fp <= ceiling * minutes
 
 
+def test_what_could_be_a_truth_without_a_known_offset_is_no_false_positive_to_the_ceiling():
+    truths = EventTable.from_rows([[0, 0, 100, 140, 0, -1, 1, 1, 1], [0, 0, 500, 515, 0, -1, 1, 1, 0]])
+    found = EventTable.from_rows([[0, 0, 500, 545, 0, -1, 0.9], [0, 0, 100, 140, 0, -1, 0.6]])
+    elsewhere = EventTable.from_rows([[0, 0, 800, 845, 0, -1, 0.9], [0, 0, 100, 140, 0, -1, 0.6]])
+    assert choose_thresholds(found, truths, 1.0, 0.0).threshold[0] <= 0.6
+    assert choose_thresholds(elsewhere, truths, 1.0, 0.0).threshold[0] > 0.9
+
+
 def test_the_order_of_the_rows_and_the_number_of_other_videos_do_not_matter():
     predictions, truths = videos(5)
     turned = choose_thresholds(predictions[np.arange(len(predictions))[::-1]], truths, 10.0)

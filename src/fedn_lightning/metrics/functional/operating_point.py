@@ -15,6 +15,7 @@ import numpy as np
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.metrics.functional.threshold import Sweep, sweep
+from fedn_lightning.metrics.functional.unknown_offsets import could_be
 
 NEARLY = 0.95
 """Thresholds whose F1 is at least this share of the greatest are nearly as good."""
@@ -62,7 +63,9 @@ def choose_thresholds(
         predictions: every proposal of the validation videos, whatever its score.
         truths: their truths.
         minutes: their length together.
-        false_positives_per_minute: greatest number of false positives of each type a minute; `inf` for no ceiling.
+        false_positives_per_minute: greatest number of false positives of each type a minute; `inf` for no ceiling. A
+            prediction that could be a truth whose offset the release does not know is none of them: the truth's end is
+            a policy's, and a detector that finds the whole expression misses it.
 
     Raises:
         ValueError: if the ceiling is negative or not a number.
@@ -71,6 +74,7 @@ def choose_thresholds(
         msg = f"A ceiling on false positives a minute must be 0 or more, got {false_positives_per_minute}."
         raise ValueError(msg)
     hit = match(predictions, truths) != UNMATCHED
+    wrong = ~hit & ~could_be(predictions, truths[~truths.end_known])
     counts = [int((truths.type == kind).sum()) for kind in range(len(EXPRESSION_TYPES))]
     both = middle_threshold(sweep(predictions.score, hit, sum(counts)))
     both = both if math.isfinite(both) else WITHOUT_EVIDENCE
@@ -79,7 +83,7 @@ def choose_thresholds(
         mine = predictions.type == kind
         own = middle_threshold(sweep(predictions.score[mine], hit[mine], count))
         threshold = (count * own + SHARED * both) / (count + SHARED) if math.isfinite(own) else both
-        false = np.sort(predictions.score[mine & ~hit])[::-1]
+        false = np.sort(predictions.score[mine & wrong])[::-1]
         least = _ceiling(false, false_positives_per_minute * minutes)
         chosen.append(max(threshold, least))
         capped.append(least > threshold)
