@@ -33,6 +33,7 @@ def result_of(predicted, truths, proposals=None, subjects=22) -> SeedResult:
         minutes=np.linspace(1, 2, subjects),
         emotions=("negative", "positive", "surprise"),
         tally=tally(predicted, truths, proposals=proposals),
+        known_offsets=np.arange(3 * subjects).reshape(subjects, 3),
     )
 
 
@@ -69,6 +70,16 @@ def test_a_large_row_is_a_small_file_and_equal(tmp_path: Path) -> None:
     assert replace(again, seeds={}) == replace(row, seeds={})
     stored = json.loads(path.read_text())["seeds"]["7"]["scores"]
     assert stored == pytest.approx(plain_scores(result))
+
+
+def test_the_score_without_unknown_offsets_counts_each_subject_by_its_weight() -> None:
+    result = through_json(result_of(table([]), table([]), subjects=2))
+    path = "without_unknown_offsets.spotting.overall.f1"
+    assert scores_under(result, np.array([1, 1]))[path] == 2 * 3 / (2 * 3 + 5 + 7)
+    assert scores_under(result, np.array([0, 2]))[path] == 2 * 6 / (2 * 6 + 8 + 10)
+    # Files that were written before it was counted lack it.
+    older = replace(result, known_offsets=None)
+    assert np.isnan(plain_scores(through_json(older))[path])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9}', '{"format": 1, "seeds": {"7": {}}}'])

@@ -31,6 +31,7 @@ SCORE_NAMES = {
     "recognition.uf1": "UF1 (micro)",
     "recognition.uar": "UAR (micro)",
     "false_alarms_a_minute": "false alarms/min",
+    "without_unknown_offsets.spotting.overall.f1": "F1 overall, known offsets",
 }
 """What tables call a score, by its path in `fedn evaluate --json`."""
 
@@ -38,6 +39,7 @@ STUDY_SCORES = (
     "spotting.macro.f1",
     "spotting.micro.f1",
     "spotting.overall.f1",
+    "without_unknown_offsets.spotting.overall.f1",
     "detection.map@0.5",
     "strs",
     "false_alarms_a_minute",

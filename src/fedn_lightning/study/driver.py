@@ -18,13 +18,16 @@ from rich.table import Table
 
 from fedn_lightning.baselines.two_step import combine_fold
 from fedn_lightning.errors import FednError
+from fedn_lightning.events import EventTable
 from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.launchers import JobSlots, LocalLaunch
 from fedn_lightning.loso.pool import read_result, read_thresholds
 from fedn_lightning.loso.progress import DONE, View, Watch
 from fedn_lightning.loso.status import problem, read_status, training_seconds
 from fedn_lightning.loso.worker import Outcome, Resources, Start, start_process
+from fedn_lightning.metrics.functional.spotting import spotting_scores
 from fedn_lightning.metrics.functional.tally import tally
+from fedn_lightning.metrics.functional.unknown_offsets import without_unknown_offsets
 from fedn_lightning.results import read_run_tables
 from fedn_lightning.results.run_folder import read_environment
 from fedn_lightning.study.plan import Task, Unit, trainings
@@ -46,12 +49,21 @@ def measure(pooled: Path, truth: Path | None = None) -> SeedResult:
     minutes = np.zeros(len(names.subjects))
     for (subject, _), (n_frames, fps) in names.lengths.items():
         minutes[names.subjects[subject]] += n_frames / fps / 60
+    predicted, truths = tables.predicted.events, tables.truths.events
+    known = without_unknown_offsets(predicted, truths)
     return SeedResult(
         subjects=tuple(names.subjects),
         minutes=minutes,
         emotions=tuple(names.emotions),
-        tally=tally(tables.predicted.events, tables.truths.events, proposals=tables.proposals.events),
+        tally=tally(predicted, truths, proposals=tables.proposals.events),
+        known_offsets=np.array([_spotted(*known, subject) for subject in range(len(names.subjects))], np.int64),
     )
+
+
+def _spotted(predictions: EventTable, truths: EventTable, subject: int) -> list[int]:
+    """TP, FP and FN of a subject, macro and micro summed."""
+    overall = spotting_scores(predictions[predictions.subject == subject], truths[truths.subject == subject]).overall
+    return [overall.tp, overall.fp, overall.fn]
 
 
 def digest(experiment: Experiment, folds: Sequence[Fold]) -> str:

@@ -50,6 +50,9 @@ class SeedResult:
         minutes: `(S,)` float64, length of each subject's videos.
         emotions: class names, in the order of the emotion index.
         tally: counts, confusions and ranked detections.
+        known_offsets: `(S, 3)` int64, TP, FP and FN of both types without the truths of unknown offset, see
+            :mod:`fedn_lightning.metrics.functional.unknown_offsets`; None in files that were written before it was
+            counted.
         folds: by name.
         digest: of the files the result was computed from.
     """
@@ -58,6 +61,7 @@ class SeedResult:
     minutes: FloatArray
     emotions: tuple[str, ...]
     tally: Tally
+    known_offsets: IntArray | None = None
     folds: dict[str, FoldCost] = field(default_factory=dict)
     digest: str = ""
 
@@ -126,7 +130,7 @@ def seed_json(result: SeedResult) -> dict[str, Any]:
     subjects, ranked = result.tally.subjects, result.tally.ranked
     truths = {int(c): t for c, t in zip(ranked.classes, ranked.truth_subject, strict=True)}
     place = {int(index): at for at, index in enumerate(subjects.index)}
-    nothing = np.zeros((), np.int64)
+    nothing, known = np.zeros((), np.int64), result.known_offsets
     by_subject = {}
     for index, name in enumerate(result.subjects):
         row = place.get(index)
@@ -137,6 +141,7 @@ def seed_json(result: SeedResult) -> dict[str, Any]:
             "counts": counts.tolist(),
             "confusion": table.tolist() if table.ndim else [],
             "shown": subjects.in_truth[row].tolist() if row is not None else [],
+            **({} if known is None else {"known_offsets": known[index].tolist()}),
             "truths": [int((truths[c] == index).sum()) if c in truths else 0 for c in range(len(result.emotions))],
         }
     order = zip(ranked.classes, ranked.score, ranked.hit, ranked.subject, strict=True)
@@ -160,6 +165,7 @@ def seed_from_json(value: dict[str, Any]) -> SeedResult:
         if row["confusion"]:
             confusion[at], shown[at] = row["confusion"], row["shown"]
     counts = np.array([row["counts"] for row in rows], np.int64).reshape(-1, 4, 3)
+    known = [row["known_offsets"] for row in rows if "known_offsets" in row]
     truths = np.array([row["truths"] for row in rows], np.int64).reshape(-1, len(emotions))
     classes = [emotions.index(name) for name in value["ranking"]]
     orders = [read_ranking(text) for text in value["ranking"].values()]
@@ -175,6 +181,7 @@ def seed_from_json(value: dict[str, Any]) -> SeedResult:
         minutes=np.array([row["minutes"] for row in rows], np.float64),
         emotions=emotions,
         tally=Tally(SubjectCounts(np.arange(len(rows)), counts, confusion, shown), ranked),
+        known_offsets=np.array(known, np.int64) if len(known) == len(rows) else None,
         folds={name: FoldCost(**{**f, "thresholds": tuple(f["thresholds"])}) for name, f in value["folds"].items()},
         digest=value["digest"],
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from fedn_lightning.analysis.comparison import Difference, difference
 from fedn_lightning.events import FloatArray, IntArray
-from fedn_lightning.metrics.functional.spotting import SpottingScores, ratio
+from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, ratio
 from fedn_lightning.metrics.functional.tally import weighted_scores
 from fedn_lightning.results.names import STUDY_SCORES
 from fedn_lightning.study.rows import RowResult, SeedResult
@@ -23,6 +23,8 @@ from fedn_lightning.study.rows import RowResult, SeedResult
 OVERALL = SpottingScores.groups().index("overall")
 FALSE_POSITIVES = 1
 """Position among TP, FP and FN."""
+
+KNOWN_OFFSETS = "without_unknown_offsets.spotting.overall.f1"
 
 Samples = dict[str, FloatArray]
 """By score `(1 + D,)` float64: the plain value, then one of each draw."""
@@ -136,7 +138,19 @@ def scores_under(result: SeedResult, weight: IntArray) -> dict[str, float]:
     # Who names no emotion in any proposal has no STRS, as it has no mAP.
     spots_only = not len(result.tally.ranked.classes)
     known = {path: scores[path] for path in STUDY_SCORES if path in scores}
-    return {**known, "strs": float("nan") if spots_only else known["strs"], "false_alarms_a_minute": rate}
+    return {
+        **known,
+        "strs": float("nan") if spots_only else known["strs"],
+        "false_alarms_a_minute": rate,
+        KNOWN_OFFSETS: known_offsets_f1(result, weight),
+    }
+
+
+def known_offsets_f1(result: SeedResult, weight: IntArray) -> float:
+    """Overall F1 without the truths of unknown offset, each subject counted so many times; NaN if never counted."""
+    if result.known_offsets is None:
+        return float("nan")
+    return Counts(*(int(count) for count in weight @ result.known_offsets)).f1
 
 
 def plain_scores(result: SeedResult) -> dict[str, float]:
