@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from fedn_lightning.datamodules.detection import DetectionDataModule
     from fedn_lightning.inference.detections import Detections
     from fedn_lightning.inference.detector import Detector
-    from fedn_lightning.metrics.detection import DetectionMeanAP
-    from fedn_lightning.metrics.spotting import SpottingF1
+    from fedn_lightning.metrics.classes import DetectionMeanAP, SpottingF1
     from fedn_lightning.models.fedn import FEDN
     from fedn_lightning.tasks.detection import DetectionTask
 
@@ -29,8 +28,8 @@ _PUBLIC = {
     "FEDN": "fedn_lightning.models.fedn",
     "DetectionTask": "fedn_lightning.tasks.detection",
     "DetectionDataModule": "fedn_lightning.datamodules.detection",
-    "SpottingF1": "fedn_lightning.metrics.spotting",
-    "DetectionMeanAP": "fedn_lightning.metrics.detection",
+    "SpottingF1": "fedn_lightning.metrics.classes",
+    "DetectionMeanAP": "fedn_lightning.metrics.classes",
 }
 """Each public name and its module, imported when first asked for: `fedn --help` needs no torch."""
 

@@ -7,12 +7,10 @@ import pytest
 import torch
 
 from fedn_lightning.events import EventTable
-from fedn_lightning.metrics.detection import DetectionMeanAP
+from fedn_lightning.metrics.classes import DetectionMeanAP, SpotThenRecogniseScore, SpottingF1
 from fedn_lightning.metrics.functional.detection import detection_scores
 from fedn_lightning.metrics.functional.spotting import spotting_scores
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.metrics.recognition import SpotThenRecogniseScore
-from fedn_lightning.metrics.spotting import SpottingF1
 from metrics.random_events import realistic
 from metrics.two_processes import METRICS, run_two_processes, videos
 

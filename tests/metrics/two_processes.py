@@ -7,9 +7,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from fedn_lightning.metrics.detection import DetectionMeanAP
-from fedn_lightning.metrics.recognition import SpotThenRecogniseScore
-from fedn_lightning.metrics.spotting import SpottingF1
+from fedn_lightning.metrics.classes import DetectionMeanAP, SpotThenRecogniseScore, SpottingF1
 from metrics.random_events import realistic
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fedn_lightning.events import DetectionRecord, EventTable, Video
-from fedn_lightning.metrics.functional.interval import interval_iou
+from fedn_lightning.metrics.functional.matching import interval_iou
 from fedn_lightning.results import Names, read_events
 from fedn_lightning.results.writing import whole_frames, write_challenge
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedn_lightning.errors import FoldError
-from fedn_lightning.metrics.functional.tally import tally
+from fedn_lightning.metrics.functional.bootstrap import tally
 from fedn_lightning.study.rows import (
     FoldCost,
     RowResult,

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedn_lightning.metrics.functional.bootstrap import resampled_scores
-from fedn_lightning.metrics.functional.tally import tally
+from fedn_lightning.metrics.functional.bootstrap import resampled_scores, tally
 from fedn_lightning.study.rows import RowResult, SeedResult
 from fedn_lightning.study.statistics import (
     lines_of,

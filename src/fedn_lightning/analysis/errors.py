@@ -30,8 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.events import EventTable, FloatArray, IntArray
-from fedn_lightning.metrics.functional.interval import interval_iou
-from fedn_lightning.metrics.functional.matching import UNMATCHED, Pairs, match, overlapping_pairs
+from fedn_lightning.metrics.functional.matching import UNMATCHED, Pairs, interval_iou, match, overlapping_pairs
 
 Label = Literal["type", "emotion"]
 """What must be right beside the time: macro or micro (spotting), or the emotion class (detection)."""

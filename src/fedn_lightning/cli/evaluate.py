@@ -137,10 +137,9 @@ def _check(options: argparse.Namespace) -> None:
 def make_report(options: argparse.Namespace) -> Report:
     """Reads the files and scores them as the options say."""
     from fedn_lightning.metrics.functional.bootstrap import bootstrap_intervals
-    from fedn_lightning.metrics.functional.curves import operating_curves
     from fedn_lightning.metrics.functional.evaluation import evaluate
     from fedn_lightning.metrics.functional.protocols import PROTOCOLS
-    from fedn_lightning.metrics.functional.threshold import at_threshold
+    from fedn_lightning.metrics.functional.threshold import at_threshold, operating_curves
     from fedn_lightning.results import read_events, read_videos
     from fedn_lightning.results.report import Report
 

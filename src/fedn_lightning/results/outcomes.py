@@ -9,8 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, Video, to_inclusive
-from fedn_lightning.metrics.functional.interval import interval_iou
-from fedn_lightning.metrics.functional.matching import UNMATCHED, match
+from fedn_lightning.metrics.functional.matching import UNMATCHED, interval_iou, match
 
 Kind = Literal["hit", "miss", "false alarm"]
 

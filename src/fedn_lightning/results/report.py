@@ -10,13 +10,19 @@ import numpy as np
 
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, IntArray
 from fedn_lightning.metrics.functional.bootstrap import Interval, bootstrap_intervals
-from fedn_lightning.metrics.functional.curves import RATES, OperatingCurves, operating_curves
 from fedn_lightning.metrics.functional.detection import detection_scores
 from fedn_lightning.metrics.functional.evaluation import HEADLINE, Evaluation, evaluate, spotting_by_subject
 from fedn_lightning.metrics.functional.protocols import PROTOCOLS
 from fedn_lightning.metrics.functional.recognition import confusion
 from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, show, spot_groups
-from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold, select_threshold
+from fedn_lightning.metrics.functional.threshold import (
+    RATES,
+    OperatingCurves,
+    Threshold,
+    at_threshold,
+    operating_curves,
+    select_threshold,
+)
 from fedn_lightning.results import EventFile, Names, RunTables
 from fedn_lightning.utils.files import plain
 
@@ -125,7 +131,7 @@ def to_json(report: Report) -> dict[str, Any]:
     if not math.isnan(report.curves.minutes):
         result["froc"] = {
             "minutes": report.curves.minutes,
-            "false_alarms_per_minute": list(RATES),
+            "false_positives_per_minute": list(RATES),
             "recall": report.curves.recall_at(),
         }
     if report.per_subject is not None:

@@ -25,9 +25,9 @@ from fedn_lightning.loso.pool import read_result, read_thresholds
 from fedn_lightning.loso.progress import DONE, View, Watch
 from fedn_lightning.loso.status import problem, read_status, training_seconds
 from fedn_lightning.loso.worker import Outcome, Resources, Start, start_process
+from fedn_lightning.metrics.functional.bootstrap import tally
+from fedn_lightning.metrics.functional.matching import without_unknown_offsets
 from fedn_lightning.metrics.functional.spotting import spotting_scores
-from fedn_lightning.metrics.functional.tally import tally
-from fedn_lightning.metrics.functional.unknown_offsets import without_unknown_offsets
 from fedn_lightning.results import read_run_tables
 from fedn_lightning.results.run_folder import read_environment
 from fedn_lightning.study.plan import Task, Unit, trainings

@@ -16,7 +16,7 @@ import numpy as np
 
 from fedn_lightning.errors import FoldError
 from fedn_lightning.events import FloatArray, IntArray
-from fedn_lightning.metrics.functional.tally import RankedDetections, SubjectCounts, Tally
+from fedn_lightning.metrics.functional.bootstrap import RankedDetections, SubjectCounts, Tally
 from fedn_lightning.utils.files import plain, write_text
 
 FORMAT = 1
@@ -51,7 +51,7 @@ class SeedResult:
         emotions: class names, in the order of the emotion index.
         tally: counts, confusions and ranked detections.
         known_offsets: `(S, 3)` int64, TP, FP and FN of both types without the truths of unknown offset, see
-            :mod:`fedn_lightning.metrics.functional.unknown_offsets`; None in files that were written before it was
+            :mod:`fedn_lightning.metrics.functional.matching`; None in files that were written before it was
             counted.
         folds: by name.
         digest: of the files the result was computed from.

@@ -15,8 +15,8 @@ import numpy as np
 
 from fedn_lightning.analysis.comparison import Difference, difference
 from fedn_lightning.events import FloatArray, IntArray
+from fedn_lightning.metrics.functional.bootstrap import weighted_scores
 from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, ratio
-from fedn_lightning.metrics.functional.tally import weighted_scores
 from fedn_lightning.results.names import STUDY_SCORES
 from fedn_lightning.study.rows import RowResult, SeedResult
 

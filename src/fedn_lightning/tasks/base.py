@@ -23,8 +23,7 @@ from fedn_lightning.datamodules.splits import known, marks_of
 from fedn_lightning.datasets.base import is_generated
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
-from fedn_lightning.metrics.detection import DetectionMeanAP
-from fedn_lightning.metrics.spotting import SpottingF1
+from fedn_lightning.metrics.classes import DetectionMeanAP, SpottingF1
 from fedn_lightning.models.checkpoints import describe_mismatches
 from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS

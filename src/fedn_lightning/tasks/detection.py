@@ -14,7 +14,7 @@ from fedn_lightning.datamodules.detection import DetectionDataModule
 from fedn_lightning.datamodules.emotions import EmotionScheme
 from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.events import DetectionRecord
-from fedn_lightning.metrics.functional.operating_point import OperatingPoint, choose_thresholds
+from fedn_lightning.metrics.functional.threshold import OperatingPoint, choose_thresholds
 from fedn_lightning.models.anchors import Anchors, AssignmentConfig, assign
 from fedn_lightning.models.checkpoints import OLD_WEIGHTS
 from fedn_lightning.models.encoder import EncoderConfig, encode_windows
@@ -38,7 +38,7 @@ class DetectionTask(CorpusTask):
     """Trains FEDN on windows and scores it on whole videos.
 
     Each validation epoch chooses two score thresholds, for macro and for micro, on the validation subjects
-    (:func:`fedn_lightning.metrics.functional.operating_point.choose_thresholds`). They are saved with the weights and
+    (:func:`fedn_lightning.metrics.functional.threshold.choose_thresholds`). They are saved with the weights and
     used unchanged on the test subjects (selection `strict`). Checkpoints are chosen by `val/joint`, the mean of overall
     spotting F1 and mAP@0.5.
 

@@ -16,7 +16,7 @@ from fedn_lightning.datamodules.emotions import EmotionScheme
 from fedn_lightning.datamodules.recognition import RecognitionDataModule
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray, IntArray
-from fedn_lightning.metrics.recognition import SpotThenRecogniseScore
+from fedn_lightning.metrics.classes import SpotThenRecogniseScore
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.losses import RecognitionLoss
 from fedn_lightning.models.recogniser import Recogniser, RecogniserConfig

@@ -1,15 +1,19 @@
+from __future__ import annotations
+
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.functional import bootstrap
-from fedn_lightning.metrics.functional.bootstrap import bootstrap_intervals
+from fedn_lightning.metrics.functional.bootstrap import bootstrap_intervals, tally, weighted_scores
+from fedn_lightning.metrics.functional.detection import detection_scores
 from fedn_lightning.metrics.functional.evaluation import evaluate, flat_scores
 from fedn_lightning.metrics.functional.protocols import PROTOCOLS
-from metrics.random_events import realistic
+from metrics.random_events import events, realistic, table
 
 
 def tables(seed=0, n_videos=44):
@@ -93,3 +97,12 @@ def test_spotting_alone_has_no_interval_of_detection():
 def test_settings_out_of_range_are_refused(draws, level):
     with pytest.raises(ValueError, match="at least one draw"):
         bootstrap_intervals(EventTable(), EventTable(), draws=draws, level=level)
+
+
+@settings(max_examples=100, deadline=None)
+@given(events(), events(truth=True))
+def test_proposals_of_subjects_who_claim_nothing_count_as_false_detections(found, truths) -> None:
+    proposals, true = table(found), table(truths)
+    counted = tally(proposals[proposals.score > 0.5], true, proposals=proposals)
+    mine = weighted_scores(counted, np.ones(len(counted.subjects.index), np.int64))["detection.map@0.5"]
+    assert mine == pytest.approx(detection_scores(proposals, true).mean([0.5]), nan_ok=True)

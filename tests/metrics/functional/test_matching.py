@@ -4,7 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedn_lightning.events import EventTable
-from fedn_lightning.metrics.functional.matching import UNMATCHED, match, match_at, overlapping_pairs
+from fedn_lightning.metrics.functional.evaluation import evaluate
+from fedn_lightning.metrics.functional.matching import (
+    UNMATCHED,
+    interval_iou,
+    match,
+    match_at,
+    overlapping_pairs,
+    without_unknown_offsets,
+)
 from metrics import reference
 from metrics.random_events import events, realistic, table
 from metrics.reference import Event
@@ -107,3 +115,106 @@ def test_nan_is_refused(column):
 def test_a_threshold_out_of_range_is_refused(threshold):
     with pytest.raises(ValueError, match="must lie in"):
         match(EventTable(), EventTable(), threshold)
+
+
+frames = st.integers(1, 60)
+
+
+def event(onset, length):
+    return Event(0, 0, onset, onset + length - 1, 0, 0)
+
+
+@given(frames, frames, frames, frames)
+def test_equals_the_iou_on_inclusive_frames(onset_a, length_a, onset_b, length_b):
+    a, b = event(onset_a, length_a), event(onset_b, length_b)
+    expected = reference.iou(a, b)
+    got = interval_iou(a.onset - 1, a.offset, b.onset - 1, b.offset)
+    assert float(got) == float(expected)
+
+
+@given(frames, frames, frames, frames, st.integers(0, 100_000))
+def test_symmetric_and_indifferent_to_a_shift(start_a, length_a, start_b, length_b, shift):
+    a, b = (start_a, start_a + length_a), (start_b, start_b + length_b)
+    moved = [x + shift for x in (*a, *b)]
+    assert interval_iou(*a, *b) == interval_iou(*b, *a) == interval_iou(*moved)
+
+
+def test_counts_the_set_of_shared_frames():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        a, b = (int(x) for x in rng.integers(1, 30, 2))
+        c, d = a + int(rng.integers(0, 20)), b + int(rng.integers(0, 20))
+        first, second = set(range(a, c + 1)), set(range(b, d + 1))
+        assert interval_iou(a - 1, c, b - 1, d) == len(first & second) / len(first | second)
+
+
+@pytest.mark.parametrize("threshold", [k / 100 for k in range(5, 100, 5)])
+def test_reaches_every_decimal_threshold_exactly(threshold):
+    hundredths = round(threshold * 100)
+    assert interval_iou(0, 100, 0, hundredths) == threshold
+
+
+def test_empty_intervals_overlap_nothing():
+    assert interval_iou(3, 3, 3, 3) == 0
+    assert interval_iou(3, 3, 0, 10) == 0
+    assert interval_iou([5, 0], [2, 4], [0, 0], [10, 4]).tolist() == [0, 1]
+
+
+events = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 40), st.integers(1, 25), st.integers(0, 1), st.booleans()), max_size=6
+)
+
+
+def unknown_table(rows, scores=None):
+    return EventTable.from_rows(
+        [
+            [0, video, start, start + length, kind, -1, 1 if scores is None else scores[i], 1, known]
+            for i, (video, start, length, kind, known) in enumerate(rows)
+        ]
+    )
+
+
+def fits_some_end(start, end, truth_start, truth_end):
+    """Tries every end from the truth's own on."""
+    for other in range(int(truth_end), int(max(end, truth_end)) + 1):
+        shared = max(min(end, other) - max(start, truth_start), 0)
+        if shared / (max(end, other) - min(start, truth_start)) >= 0.5:
+            return True
+    return False
+
+
+@given(events, events)
+def test_a_prediction_goes_if_some_end_of_an_unknown_truth_would_make_it_a_hit_and_no_known_truth_is_hit(found, truth):
+    predictions, truths = unknown_table(found, np.linspace(1, 0.1, len(found))), unknown_table(truth)
+    stay, known = without_unknown_offsets(predictions, truths)
+    hit = match(predictions, truths[truths.end_known]) >= 0
+    expected = [
+        k
+        for k, (video, start, length, kind, _) in enumerate(found)
+        if hit[k]
+        or not any(
+            not known and video == v and kind == t and fits_some_end(start, start + length, s, s + n)
+            for v, s, n, t, known in truth
+        )
+    ]
+    assert stay.score.tolist() == predictions.score[expected].tolist()
+    assert known.end_known.all()
+
+
+def test_both_readings_stand_side_by_side():
+    truths = EventTable.from_rows([[0, 0, 10, 20, 0, 0, 1, 1, 0], [0, 0, 90, 99, 0, 1, 1, 1, 1]])
+    found = EventTable.from_rows([[0, 0, 10, 45, 0, 0, 0.9], [0, 0, 90, 99, 0, 1, 0.8]])
+    evaluation = evaluate(found, truths)
+    spotting, mean_ap = evaluation.without_unknown
+    assert evaluation.unknown_offsets == 1
+    assert (evaluation.spotting.macro.tp, evaluation.spotting.macro.fp, evaluation.spotting.macro.fn) == (1, 1, 1)
+    assert (spotting.macro.tp, spotting.macro.fp, spotting.macro.fn) == (1, 0, 0)
+    assert evaluation.detection.mean((0.5,)) == pytest.approx(0.5)
+    assert mean_ap == 1
+
+
+def test_where_every_offset_is_known_the_readings_are_one():
+    truths = unknown_table([(0, 5, 10, 0, True)])
+    evaluation = evaluate(truths, truths)
+    assert evaluation.unknown_offsets == 0
+    assert evaluation.without_unknown[0] == evaluation.spotting

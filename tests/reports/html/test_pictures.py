@@ -10,8 +10,8 @@ import pytest
 from toys import make_record
 
 from fedn_lightning.events import EventTable
-from fedn_lightning.metrics.functional.curves import operating_curves
 from fedn_lightning.metrics.functional.detection import detection_scores
+from fedn_lightning.metrics.functional.threshold import operating_curves
 from fedn_lightning.models.postprocessing import confidence_curves
 from fedn_lightning.motion.features import AREAS
 from fedn_lightning.reports.html.attention import LONGEST, MOTION_SIDE, motion_picture

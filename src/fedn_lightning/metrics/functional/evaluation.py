@@ -9,11 +9,11 @@ import numpy as np
 
 from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.functional.detection import DetectionScores, detection_scores
+from fedn_lightning.metrics.functional.matching import without_unknown_offsets
 from fedn_lightning.metrics.functional.protocols import PROTOCOLS, Protocol
 from fedn_lightning.metrics.functional.recognition import RecognitionScores, confusion, strs
 from fedn_lightning.metrics.functional.spotting import Spotted, SpottingScores, spot_groups
 from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold
-from fedn_lightning.metrics.functional.unknown_offsets import without_unknown_offsets
 
 HEADLINE = "micro"
 """The group whose recognition and STRS stand alone, as in the challenge; the others are reported beside."""

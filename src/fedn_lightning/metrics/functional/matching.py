@@ -1,10 +1,9 @@
-"""The one matcher: which truth each prediction takes (protocol `megc`).
+"""Interval IoU and the matching of predictions with truths (protocol `megc`).
 
-Predictions come by descending score (ties: earlier start, then earlier end, then input order) and each takes the
-still free truth it overlaps best (ties: earlier start, then earlier end, then input order), if the overlap reaches the
-threshold. Two consequences carry the rest of the package: a prediction with a lower score never changes what one with
-a higher score takes, so a single matching tells the counts at *every* score threshold; and both sides are used at most
-once.
+Predictions are processed by descending score (ties: earlier start, then earlier end, then input order). Each takes the
+free truth it overlaps best (ties: likewise), if the IoU reaches the threshold. So each side is used at most once, and a
+prediction with a lower score never changes the match of one with a higher score: one matching gives the counts at
+*every* score threshold.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from fedn_lightning.events import EventTable, FloatArray, IntArray
-from fedn_lightning.metrics.functional.interval import interval_iou
+from fedn_lightning.events import BoolArray, EventTable, FloatArray, IntArray
 
 UNMATCHED = -1
-"""What :func:`match` says of a prediction that took no truth."""
+"""The value of :func:`match` for a prediction without a truth."""
 
 
 class Pairs(NamedTuple):
@@ -27,6 +26,35 @@ class Pairs(NamedTuple):
     prediction: IntArray
     truth: IntArray
     iou: FloatArray
+
+
+def interval_iou(
+    start_a: npt.ArrayLike, end_a: npt.ArrayLike, start_b: npt.ArrayLike, end_b: npt.ArrayLike
+) -> FloatArray:
+    """Intersection over union of half-open intervals, element by element.
+
+    Lengths are `end - start`, so the value equals the field's IoU on inclusive frames: onset 1, offset 10 and
+    onset 6, offset 10 are `[0, 10)` and `[5, 10)` and share 5 of 10 frames. It is one correctly rounded division of
+    exact differences for frame numbers, hence exactly 0.5 where the field says "half".
+
+    Args:
+        start_a: first frames, any shape that broadcasts with the others.
+        end_a: one past the last frames.
+        start_b: first frames.
+        end_b: one past the last frames.
+
+    Returns:
+        float64 of the broadcast shape, in `[0, 1]`; 0 where an interval is empty.
+
+    >>> float(interval_iou(0, 10, 5, 10)), float(interval_iou(0, 5, 5, 9)), float(interval_iou(3, 3, 3, 3))
+    (0.5, 0.0, 0.0)
+    """
+    a, b, c, d = (np.asarray(x, np.float64) for x in (start_a, end_a, start_b, end_b))
+    shared = np.minimum(b, d) - np.maximum(a, c)
+    # Of two intervals that touch, the union is one interval; of two that do not, it is not needed.
+    together = np.maximum(b, d) - np.minimum(a, c)
+    iou: FloatArray = np.maximum(shared, 0.0) / np.where(together > 0, together, 1.0)
+    return iou
 
 
 def match(
@@ -52,7 +80,7 @@ def match(
 
     >>> truths = EventTable.from_rows([[0, 0, 0, 10, 0, -1, 1], [0, 0, 8, 18, 0, -1, 1]])
     >>> found = EventTable.from_rows([[0, 0, 5, 10, 0, -1, 0.4], [0, 0, 1, 11, 0, -1, 0.9], [0, 0, 9, 19, 1, -1, 0.9]])
-    >>> match(found, truths)  # the second is surer and takes truth 0; the third has the other type
+    >>> match(found, truths)  # the second has the higher score and takes truth 0; the third has the other type
     array([-1,  0, -1])
     """
     taken: IntArray = match_at(predictions, truths, (iou_threshold,), within)[0]
@@ -84,7 +112,7 @@ def match_at(
     pairs = overlapping_pairs(predictions, truths, min(iou_thresholds), within)
     if not len(pairs.iou):
         return result
-    # Every threshold is a world of its own, with its own copy of each prediction and truth: one pass settles all.
+    # All thresholds are matched in one pass, each with its own copy of every prediction and truth.
     pairs, rank, by_rank = _in_order_of_choice(predictions, truths, pairs)
     layers = [np.flatnonzero(pairs.iou >= threshold) for threshold in iou_thresholds]
     layer = np.repeat(np.arange(len(layers)), [len(rows) for rows in layers])
@@ -118,7 +146,7 @@ def overlapping_pairs(
         return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     rows, group, truth_group = _groups(predictions, truths, within)
     start, end = predictions.start[rows], predictions.end[rows]
-    # One axis for all groups: each group's truths lie in a stretch of their own, with empty margins on both sides.
+    # One axis for all groups: each group has its own range on it, with empty margins on both sides.
     origin, reach = truths.start.min(), float(np.ptp(truths.start)) + 1.0
     key = truth_group * (4 * reach) + (truths.start - origin)
     by_key = np.argsort(key, kind="stable")
@@ -188,10 +216,10 @@ def _in_order_of_choice(predictions: EventTable, truths: EventTable, pairs: Pair
 
 
 def _accept(suitor: IntArray, target: IntArray, n_targets: int) -> IntArray:
-    """Lets suitors choose in turn, by rounds of proposals instead of one after the other.
+    """Matches predictions in order of choice, in a few vectorised rounds.
 
-    All truths prefer the prediction that chooses earlier, so deferred acceptance (Gale and Shapley 1962) ends where
-    choosing in turn ends, in a few vectorised rounds.
+    Every truth prefers the prediction that chooses earlier, so deferred acceptance (Gale and Shapley 1962) gives the
+    same result as choosing one after the other.
 
     Args:
         suitor: `(P,)` ascending numbers, the lower the earlier; one entry per pair.
@@ -217,3 +245,64 @@ def _accept(suitor: IntArray, target: IntArray, n_targets: int) -> IntArray:
         active = refused[at[refused] < stop[refused]]
     accepted: IntArray = at[at < stop]
     return accepted
+
+
+def without_unknown_offsets(
+    predictions: EventTable,
+    truths: EventTable,
+    iou_threshold: float = 0.5,
+    within: Sequence[str] = ("video", "type"),
+) -> tuple[EventTable, EventTable]:
+    """Removes the truths without a known offset, and the predictions that could be one of them.
+
+    In the main scores such a truth counts like any other, with the end that a policy gave it (CAS(ME)^2: its apex),
+    which hardly any detector hits. Here it is ignored, as crowds in COCO: a prediction that could be it is neither a
+    true nor a false positive.
+
+    Args:
+        predictions: N events that count, after any threshold.
+        truths: M truths.
+        iou_threshold: least IoU of a true positive.
+        within: columns in which a prediction and a truth must agree.
+
+    Returns:
+        The predictions that stay, in their order, and the truths whose offset is known. A prediction that hits a truth
+        with a known offset stays in any case.
+
+    >>> truths = EventTable.from_rows([[0, 0, 10, 20, 0, -1, 1, 1, 0], [0, 0, 90, 99, 0, -1, 1, 1, 1]])
+    >>> found = EventTable.from_rows([[0, 0, 12, 45, 0, -1, 1], [0, 0, 40, 60, 0, -1, 1], [0, 0, 91, 99, 0, -1, 1]])
+    >>> [table.start.tolist() for table in without_unknown_offsets(found, truths)]
+    [[40.0, 91.0], [90.0]]
+    """
+    known = truths[truths.end_known]
+    if len(known) == len(truths):
+        return predictions, truths
+    hit = match(predictions, known, iou_threshold, within) != UNMATCHED
+    return predictions[hit | ~could_be(predictions, truths[~truths.end_known], iou_threshold, within)], known
+
+
+def could_be(
+    predictions: EventTable, unknown: EventTable, iou_threshold: float = 0.5, within: Sequence[str] = ("video", "type")
+) -> BoolArray:
+    """Which predictions would hit a truth if it ended at the best possible frame from its given end on.
+
+    Of these ends, that of the prediction gives the greatest IoU.
+
+    Args:
+        predictions: N events.
+        unknown: truths whose offset is unknown.
+        iou_threshold: least IoU of a true positive.
+        within: columns in which a prediction and a truth must agree.
+
+    Returns:
+        `(N,)`.
+    """
+    found = np.zeros(len(predictions), np.bool_)
+    for row in range(len(unknown)):
+        start, end = unknown.start[row], np.maximum(predictions.end, unknown.end[row])
+        shared = np.minimum(predictions.end, end) - np.maximum(predictions.start, start)
+        fits = shared >= iou_threshold * (end - np.minimum(predictions.start, start))
+        for name in within:
+            fits &= getattr(predictions, name) == getattr(unknown, name)[row]
+        found |= fits
+    return found

@@ -12,9 +12,8 @@ import numpy as np
 from markupsafe import Markup
 
 from fedn_lightning.events import EXPRESSION_TYPES, FloatArray, IntArray
-from fedn_lightning.metrics.functional.curves import OperatingCurves, false_alarms_per_minute, thinned
 from fedn_lightning.metrics.functional.detection import DetectionScores
-from fedn_lightning.metrics.functional.threshold import Sweep
+from fedn_lightning.metrics.functional.threshold import OperatingCurves, Sweep, false_positives_per_minute, thinned
 from fedn_lightning.reports.curves import panels_of, read_metrics
 from fedn_lightning.reports.html.page import render
 
@@ -181,7 +180,7 @@ def tradeoff_charts(curves: OperatingCurves) -> list[Markup]:
         few = _few(sweep)
         pr.append(Line(name, sweep.recall[few], sweep.precision[few]))
         if not math.isnan(curves.minutes):
-            rate = false_alarms_per_minute(sweep, curves.minutes)
+            rate = false_positives_per_minute(sweep, curves.minutes)
             drawn = np.flatnonzero(rate <= FROC_LIMIT)
             shown = drawn[thinned(len(drawn))]
             froc.append(Line(name, rate[shown], sweep.recall[shown]))

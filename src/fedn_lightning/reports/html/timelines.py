@@ -13,8 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
-from fedn_lightning.metrics.functional.interval import interval_iou
-from fedn_lightning.metrics.functional.matching import UNMATCHED, match
+from fedn_lightning.metrics.functional.matching import UNMATCHED, interval_iou, match
 from fedn_lightning.reports.html.page import render
 from fedn_lightning.reports.timeline import LANES, summary
 from fedn_lightning.results.run_scores import RunFiles
