@@ -20,4 +20,8 @@ grep --quiet "usage: fedn" help.txt
 venv/bin/fedn data synth --preset tiny --out corpus
 venv/bin/fedn data check corpus --dataset casme2
 venv/bin/fedn doctor
+# The weights in the wheel find their way, and say what they have seen.
+venv/bin/fedn predict "$(find corpus/rawvideo -name '*.avi' | sort | head --lines 1)" --out found > found.txt
+grep --quiet "generated people and nobody real" found.txt
+test "$(stat --format %s "$wheel")" -lt 15000000
 venv/bin/python -c 'from fedn_lightning import Detector, __version__; print("fedn-lightning", __version__, "works")'
