@@ -15,10 +15,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fedn_lightning.events import EventTable
-from fedn_lightning.metrics.functional.threshold import operating_curves
 from fedn_lightning.metrics.functional.protocols import PROTOCOLS
 from fedn_lightning.metrics.functional.spotting import Counts
-from fedn_lightning.metrics.functional.threshold import best_threshold, spotting_sweep
+from fedn_lightning.metrics.functional.threshold import best_threshold, operating_curves, spotting_sweep
 
 INK, TRUTH, FOUND = "#22262b", "#1b6ca8", "#c8553d"
 
