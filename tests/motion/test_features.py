@@ -12,6 +12,7 @@ from fedn_lightning.motion.features import (
     N_FEATURES,
     N_TRACKS,
     MotionStream,
+    baseline,
     mirrored,
     motion_features,
     tracks,
@@ -84,3 +85,14 @@ def test_a_stream_gives_the_features_of_the_whole_video_and_keeps_a_few_seconds(
 def test_a_video_shorter_than_the_filters_has_features():
     frames = np.stack([shifted(texture(4), 0.1 * t, 0) for t in range(7)])
     assert MotionStream(7, 30.0, CONFIG).add(frames).shape == (7, N_FEATURES)
+
+
+@pytest.mark.parametrize("edges", ["nearest", "reflect"])
+@pytest.mark.parametrize("n_samples", [1, 2, 10, 40, 61, 120, 300])
+def test_the_running_median_of_a_short_signal_is_that_of_the_extended_one(edges, n_samples):
+    signal = np.random.default_rng(0).normal(size=(n_samples, 3))
+    numpy_mode = {"nearest": "edge", "reflect": "symmetric"}[edges]
+    extended = np.pad(signal, ((60, 60), (0, 0)), mode=numpy_mode)
+    expected = np.median(np.lib.stride_tricks.sliding_window_view(extended, 121, axis=0), axis=-1)
+    # 121 samples of a second each: every frame is a sample.
+    np.testing.assert_array_equal(baseline(signal, 121.0, 1.0, samples=121, edges=edges), expected)

@@ -75,7 +75,10 @@ def baseline(
     step = max(width // samples, 1)
     flat = signal.reshape(len(signal), -1)
     at = np.arange(0, len(signal), step)
-    slow = median_filter(flat[at], size=(width // step | 1, 1), mode=edges)
+    size = width // step | 1
+    # Extended here: mode "reflect" of scipy 1.17 reads foreign memory where the window is much longer than the signal.
+    extended = np.pad(flat[at], ((size // 2, size // 2), (0, 0)), mode="symmetric" if edges == "reflect" else "edge")
+    slow = median_filter(extended, size=(size, 1), mode="nearest")[size // 2 :][: len(at)]
     frames = np.arange(len(signal))
     return np.stack([np.interp(frames, at, channel) for channel in slow.T], axis=1).reshape(signal.shape)
 
