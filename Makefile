@@ -14,7 +14,7 @@ MAKEFLAGS += --no-builtin-rules
 # The data steps use every core by themselves, and two trainings at once would only slow each other down.
 .NOTPARALLEL:
 
-.PHONY: help setup fit loso study weights test torture quick lint format docs dist clean test-bare test-lowest
+.PHONY: help setup fit loso study weights bench test torture quick lint format docs dist clean test-bare test-lowest
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ weights: runs/weights/result.json ## train the weights that travel in the packag
 
 # A file's tests share what they have made, so they stay on one worker.
 PYTEST := -m pytest -n 2 --dist loadfile
+
+bench: $(READY) ## print ratios of speeds, compared with tests/bench/baseline.json
+	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/bench_ratios.py
 
 test: lint docs ## check style, types, architecture and documentation, run all tests, measure coverage
 	$(BIN)/python $(PYTEST) --cov

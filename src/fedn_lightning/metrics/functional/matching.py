@@ -204,7 +204,7 @@ def _in_order_of_choice(predictions: EventTable, truths: EventTable, pairs: Pair
     Returns:
         the sorted pairs, the rank of the prediction of each pair (0 chooses first), and the prediction of each rank.
     """
-    chooser = np.unique(pairs.prediction)
+    chooser = np.flatnonzero(np.bincount(pairs.prediction, minlength=len(predictions)))
     by_rank = chooser[np.lexsort((predictions.end[chooser], predictions.start[chooser], -predictions.score[chooser]))]
     rank = np.empty(len(predictions), np.int64)
     rank[by_rank] = np.arange(len(by_rank))
