@@ -13,7 +13,8 @@ from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig
 from fedn_lightning.models.encoder import FrameEncoder, encode_crops
-from fedn_lightning.models.fedn import FEDN
+from fedn_lightning.models.fedn import FEDN, join, overlapping
+from fedn_lightning.models.head import HeadOutput
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, propose
 from fedn_lightning.motion.features import MotionStream
 
@@ -94,13 +95,15 @@ class Networks:
         return features
 
     @torch.inference_mode()
-    def propose(self, windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        """Proposals `(B, P, 8)` of windows `(window, D)`, each in frames of its window."""
+    def propose(self, starts: Sequence[int], windows: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """Proposals `(B, P, 8)` of windows `(window, D)` of one video, each in frames of its window."""
         started = time.perf_counter()
-        batch = torch.from_numpy(np.stack(windows)).to(self.device)
+        batch, start = torch.from_numpy(np.stack(windows)).to(self.device), torch.tensor(starts, device=self.device)
+        parts = overlapping(torch.zeros_like(start), start, self.config.window)
+        output = HeadOutput.concatenate([self.network.detect(*join(batch[part], start[part])) for part in parts])
         zeros = torch.zeros(len(windows), dtype=torch.float64, device=self.device)
         per_window = self.config.inference.per_window
-        rows = propose(self.network(batch), self.anchors, zeros, zeros, torch.ones_like(zeros), per_window)
+        rows = propose(output, self.anchors, zeros, zeros, torch.ones_like(zeros), per_window)
         self.seconds["network"] += time.perf_counter() - started
         # Within a window they are the network's own float32 numbers, so nothing is lost; an hour has 340 000 of them.
         return rows.float().cpu().numpy().reshape(len(windows), -1, len(PROPOSAL_COLUMNS))
@@ -171,5 +174,5 @@ class FaceProposer:
         if self._waiting:
             starts, windows = zip(*self._waiting, strict=True)
             self._starts += starts
-            self._proposals.append(self.networks.propose(windows))
+            self._proposals.append(self.networks.propose(starts, windows))
             self._waiting = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -312,3 +313,40 @@ class FEDN(Trunk):
             )
             raise ConfigError(msg)
         return make_anchors([window // s for s in strides], strides, self.config.ratios)
+
+
+def overlapping(video: Tensor, start: Tensor, length: int) -> list[slice]:
+    """Groups of neighbouring windows of a batch that overlap, each with the one before.
+
+    Args:
+        video: `(B,)` the video of each window.
+        start: `(B,)` its first frame.
+        length: frames in a window.
+
+    >>> overlapping(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 16, 200, 0]), 128)
+    [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
+    """
+    shift = start.diff()
+    apart = ((video.diff() != 0) | (shift <= 0) | (shift >= length)).nonzero().flatten() + 1
+    bounds = [0, *apart.tolist(), len(start)]
+    return [slice(first, last) for first, last in itertools.pairwise(bounds)]
+
+
+def join(windows: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    """Joins overlapping windows to the frames that they show, and says which of them each window shows.
+
+    Args:
+        windows: `(B, T, ...)` that overlap, each with the one before.
+        start: `(B,)` first frame of each, ascending.
+
+    Returns:
+        `(K, ...)` frames and `(B, T)` int64 rows; `frames[rows]` are the windows.
+
+    >>> join(torch.tensor([[1, 2, 3], [2, 3, 4]]), torch.tensor([7, 8]))
+    (tensor([1, 2, 3, 4]), tensor([[0, 1, 2],
+            [1, 2, 3]]))
+    """
+    new = start.diff().long().tolist()
+    frames = torch.cat([windows[0], *(window[-count:] for window, count in zip(windows[1:], new, strict=True))])
+    first = (start - start[0]).long().unsqueeze(1)
+    return frames, first + torch.arange(windows.shape[1], device=windows.device)

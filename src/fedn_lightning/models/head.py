@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -70,6 +71,11 @@ class HeadOutput(NamedTuple):
     regression: Tensor
     confidence: Tensor
     emotion: Tensor
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[HeadOutput]) -> HeadOutput:
+        """The windows of several outputs, in order."""
+        return cls(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
 class Branch(nn.Module):

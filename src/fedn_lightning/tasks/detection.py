@@ -18,7 +18,7 @@ from fedn_lightning.metrics.functional.threshold import OperatingPoint, choose_t
 from fedn_lightning.models.anchors import Anchors, AssignmentConfig, assign
 from fedn_lightning.models.checkpoints import OLD_WEIGHTS
 from fedn_lightning.models.encoder import EncoderConfig, encode_windows
-from fedn_lightning.models.fedn import FEDN, NetworkConfig
+from fedn_lightning.models.fedn import FEDN, NetworkConfig, join, overlapping
 from fedn_lightning.models.head import HeadOutput
 from fedn_lightning.models.losses import DetectionLoss
 from fedn_lightning.models.postprocessing import InferenceConfig, postprocess, propose
@@ -98,11 +98,20 @@ class DetectionTask(CorpusTask):
 
     def forward(self, batch: Batch) -> HeadOutput:
         """Detects in the windows of a batch, given as features or as pixels; the same in training and evaluation."""
-        features = batch.get("features")
-        if features is None:
-            features = encode_windows(self.encoder, batch["frames"], self.encoder_config)
-        output: HeadOutput = self.network(features)
-        return output
+        name = "features" if "features" in batch else "frames"
+        if self.training:
+            output: HeadOutput = self.network(self._features(batch[name]))
+            return output
+        # Neighbouring windows share most of their frames.
+        found = []
+        for part in overlapping(batch["video"], batch["start"], batch[name].shape[1]):
+            shown, rows = join(batch[name][part], batch["start"][part])
+            found.append(self.network.detect(self._features(shown.unsqueeze(0))[0], rows))
+        return HeadOutput.concatenate(found)
+
+    def _features(self, windows: Tensor) -> Tensor:
+        """Features `(B, T, D)` of windows that come as features already, or as pixels `(B, T, 3, S, S)`."""
+        return windows if windows.ndim == 3 else encode_windows(self.encoder, windows, self.encoder_config)
 
     def anchors(self, window: int) -> Anchors:
         """The anchors of a window of that many frames, on this module's device."""
