@@ -1,4 +1,4 @@
-"""Prints ratios of speeds that mean something on any machine: `make bench`, or `python tests/bench/bench_ratios.py [NAME ...]`.
+"""Prints ratios of speeds that mean something on any machine: `make bench`, or this script with names of ratios.
 
 Both sides of a ratio run in turns in one process on one thread. Processor time is taken, so that other work on the
 machine disturbs little; a ratio is the median over rounds. A ratio above 1 says that ours is the faster. The script
@@ -21,8 +21,8 @@ import av
 import cv2
 import numpy as np
 import torch
-
 from actionformer import ActionFormer
+
 from fedn_lightning.metrics.functional.detection import FINE, detection_scores
 from fedn_lightning.models.encoder import FrameEncoder, encode_crops
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
