@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -25,9 +26,16 @@ def home(films, trained, tmp_path, monkeypatch) -> Path:
     folder.mkdir()
     (folder / "a.mp4").symlink_to(films / "fifty.mp4")
     (folder / "b.mp4").write_text("not a video")
+    (folder / "note.txt").write_text("no video")
     write_movie(folder / "c.mp4", (np.full((120, 160, 3), 90, np.uint8) for _ in range(30)))
     (tmp_path / "best.ckpt").symlink_to(trained.path)
     return folder
+
+
+def outcomes(out: Path) -> dict[str, str]:
+    """The account of all input that a command leaves."""
+    with (out / "inputs.csv").open(newline="") as file:
+        return {Path(row["path"]).name: row["outcome"] for row in csv.DictReader(file)}
 
 
 def test_a_folder_goes_on_after_a_broken_video_and_a_second_run_skips_what_is_done(home, capsys, monkeypatch):
@@ -41,14 +49,30 @@ def test_a_folder_goes_on_after_a_broken_video_and_a_second_run_skips_what_is_do
     assert "fedn: error: videos/c.mp4: no face was found" in said.err
     assert "Traceback" not in said.err
     folder = home / "found" / "a"
-    assert {path.name for path in folder.iterdir()} == {"events.json", "timeline.png", "prediction.json"}
+    assert {path.name for path in folder.iterdir()} == {"events.json", "timeline.png", "frames.csv", "prediction.json"}
     assert json.loads((folder / "events.json").read_text())["n_frames"] == 200
     assert not (home / "found" / "b").exists()
+    with (folder / "frames.csv").open(newline="") as file:
+        frames = list(csv.DictReader(file))
+    assert [row["frame"] for row in frames] == [str(number) for number in range(1, 201)]
+    assert float(frames[50]["seconds"]) == 1.0
+    assert all(0 <= float(row["confidence_macro"]) <= 1 and float(row["eye_distance"]) > 20 for row in frames)
+    told = json.loads((folder / "events.json").read_text())
+    assert told["quality"][0]["frames"] == 200
+    assert told["quality"][0]["no face"] == 0
+    assert told["streams_ignored"] == []
+    assert outcomes(home / "found") == {
+        "a.mp4": "analysed",
+        "b.mp4": "failed",
+        "c.mp4": "failed",
+        "note.txt": "not looked at",
+    }
 
     written = (folder / "events.json").stat().st_mtime_ns
     monkeypatch.setattr(module, "load", lambda *args: pytest.fail("the checkpoint was not needed"))
     assert main(["predict", "videos/a.mp4", *words[2:]]) == 0
     assert "finished before" in capsys.readouterr().out
+    assert outcomes(home / "found") == {"a.mp4": "finished before"}
     assert (folder / "events.json").stat().st_mtime_ns == written
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from fedn_lightning.errors import FaceNotFoundError
 from fedn_lightning.video.alignment import Face
-from fedn_lightning.video.faces import find_face, find_video_face, median_face
+from fedn_lightning.video.faces import find_face, find_video_face, median_face, sample_face
 from lookalikes.faces import eyes_of
 
 
@@ -51,3 +51,21 @@ def test_an_opencv_without_cascades_is_told_before_any_work(monkeypatch, tmp_pat
     with pytest.raises(ConfigError, match="has no face cascades"):
         faces.check_cascades("cascade")
     faces.check_cascades("mesh")  # needs none
+
+
+@pytest.mark.parametrize(
+    ("quarters", "lies", "filters"),
+    [(2, "stands upside down", "hflip,vflip"), (1, "lies on its left side", "transpose=1"),
+     (3, "lies on its right side", "transpose=2")],
+)  # fmt: skip
+def test_a_video_that_must_be_turned_first_is_refused_with_the_way_to_do_it(quarters, lies, filters):
+    grey = np.asarray(sample_face().mean(axis=2), np.uint8)
+    turned = np.ascontiguousarray(np.rot90(grey, quarters))
+    with pytest.raises(FaceNotFoundError, match=f"v.avi: the face {lies} in 3 of the 3 .* -vf {filters} OUT"):
+        find_video_face([turned] * 3, [0, 1, 2], "v.avi")
+
+
+def test_a_few_turned_pictures_are_no_reason_to_refuse():
+    grey = np.asarray(sample_face().mean(axis=2), np.uint8)
+    turned = np.ascontiguousarray(np.rot90(grey, 2))
+    assert find_video_face([grey, turned, grey], [0, 1, 2], "v.avi").box[2] > 100

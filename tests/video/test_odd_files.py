@@ -13,7 +13,7 @@ import pytest
 from av.stream import Disposition
 
 from fedn_lightning.errors import VideoError
-from fedn_lightning.video.media import probe
+from fedn_lightning.video.media import ignored_streams, probe
 from fedn_lightning.video.pyav import PyAVSource, scan, scan_fast
 from lookalikes.movies import numbered, read_number, write_movie
 
@@ -231,3 +231,17 @@ def test_an_avi_that_was_filled_up_with_nothing_is_told(tmp_path):
     path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
     with pytest.raises(VideoError, match=r"breaks off|is damaged|cannot be decoded"):
         scan(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "ignored"),
+    [
+        (plain(), []),
+        (with_sound(0), ["audio (aac)"]),
+        (cover_first(Disposition.attached_pic), ["cover picture (mjpeg)"]),
+    ],
+    ids=["picture alone", "sound", "cover"],
+)
+def test_streams_that_are_not_looked_at_are_listed(make, ignored, tmp_path):
+    make(tmp_path / "v.mp4")
+    assert [line.partition(": ")[2] for line in ignored_streams(tmp_path / "v.mp4")] == ignored

@@ -67,14 +67,15 @@ def main(argv: Sequence[str]) -> int:
         msg = f"--out {args.out} is a file; name a folder, which is made if need be."
         raise ConfigError(msg)
     videos = find_videos(args.video, args.out)
-    for reason, paths in overlooked(args.video, args.out).items():
+    ignored = overlooked(args.video, args.out)
+    for reason, paths in ignored.items():
         names = ", ".join(str(path) for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
         note(f"{len(paths)} files are not looked at, {reason}: {names}")
     args.ckpt = args.ckpt or str(shipped())
     if not Path(args.ckpt).is_file():
         msg = f"There is no checkpoint {args.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)
-    from fedn_lightning.inference.batch import predict_all
+    from fedn_lightning.inference.batch import predict_all, write_inputs
     from fedn_lightning.inference.writers import Settings
     from fedn_lightning.utils.files import digest_file
 
@@ -87,6 +88,7 @@ def main(argv: Sequence[str]) -> int:
         for outcome in predict_all(lambda: _detector(args, settings), videos, args.out, settings, bar, args.overwrite):
             outcomes.append(outcome)
             bar.log(outcome)
+    write_inputs(args.out, outcomes, ignored)
     return _conclude(outcomes)
 
 

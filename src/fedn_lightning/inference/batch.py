@@ -6,7 +6,7 @@ import glob
 import itertools
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -208,3 +208,28 @@ def predict_all(
             yield Outcome(video, folder, None, "", str(error))
             continue
         yield Outcome(video, folder, detections, detections.summary())
+
+
+INPUTS = "inputs.csv"
+"""File in the parent folder that accounts for every input of the last command."""
+
+
+def write_inputs(out: str | Path, outcomes: Sequence[Outcome], not_looked_at: Mapping[str, Sequence[Path]]) -> Path:
+    """Writes what became of every input: `analysed`, `finished before`, `failed` or `not looked at`, and why.
+
+    Args:
+        out: parent of the videos' folders.
+        outcomes: of the videos.
+        not_looked_at: the other files, see :func:`overlooked`.
+
+    Returns:
+        The file.
+    """
+    from fedn_lightning.results.writing import write_csv
+
+    rows = []
+    for outcome in outcomes:
+        state = "failed" if outcome.error else "finished before" if outcome.reused else "analysed"
+        rows.append([str(outcome.video), state, outcome.error or outcome.summary, str(outcome.folder)])
+    rows += [[str(path), "not looked at", reason, ""] for reason, paths in not_looked_at.items() for path in paths]
+    return write_csv(Path(out) / INPUTS, ("path", "outcome", "why", "folder"), rows)

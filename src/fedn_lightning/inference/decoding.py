@@ -66,6 +66,7 @@ class Scene:
         chosen: positions in `boxes` of the faces that are cropped; `(0,)` for whole pictures.
         transforms: for each of them `(1 or n_frames, 2, 3)` float64, source pixels to crop pixels.
         passes: how often the video is decoded.
+        ignored: the streams of the file that are not looked at, e.g. `stream 1: audio (aac)`.
     """
 
     timing: Timing
@@ -76,6 +77,7 @@ class Scene:
     chosen: tuple[int, ...]
     transforms: tuple[npt.NDArray[np.float64], ...]
     passes: int
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

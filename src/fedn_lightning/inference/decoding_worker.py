@@ -19,8 +19,8 @@ from fedn_lightning.inference.decoding import Alive, CropRequest, Crops, Done, F
 from fedn_lightning.inference.people import choose, find_people
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import Clock, CropJob, FaceScan, decode_crops, plan_crop, scan_face, scan_face_fast
-from fedn_lightning.video.faces import SMALL_FACES, find_faces
-from fedn_lightning.video.media import probe
+from fedn_lightning.video.faces import SMALL_FACES, check_upright, find_faces
+from fedn_lightning.video.media import ignored_streams, probe
 from fedn_lightning.video.timing import Timing, frame_plan, stored_fps
 from fedn_lightning.video.workers import Tick
 
@@ -78,7 +78,9 @@ def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan
     crop_fps = stored_fps(fps, request.spec.fps, variable=times is not None)
     timing = Timing(n, fps, times, crop_fps, len(frame_plan(n, fps, crop_fps, times)))
     size = face_scan.height, face_scan.width
-    scene = Scene(timing, face_scan.start, *size, tuple(boxes), chosen, tuple(transforms), passes)
+    scene = Scene(
+        timing, face_scan.start, *size, tuple(boxes), chosen, tuple(transforms), passes, ignored_streams(request.path)
+    )
     return replace(face_scan, pictures=[], tracker=None), scene
 
 
@@ -89,7 +91,9 @@ def _people(request: CropRequest, face_scan: FaceScan) -> tuple[list[Box], tuple
             msg = f"face is {request.face!r}, but this checkpoint takes whole pictures (align: none); leave it out."
             raise ConfigError(msg)
         return [], (0,)
-    boxes = find_people([find_faces(picture, request.spec.finder) for picture in face_scan.pictures])
+    faces = [find_faces(picture, request.spec.finder) for picture in face_scan.pictures]
+    check_upright(face_scan.pictures, sum(map(bool, faces)), request.path)
+    boxes = find_people(faces)
     if not boxes:
         shown = ", ".join(str(number) for number in face_scan.numbers)
         msg = f"{request.path}: no face was found in the frames looked at ({shown}). {SMALL_FACES}"

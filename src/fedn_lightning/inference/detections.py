@@ -16,7 +16,7 @@ from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, ExpressionType, FloatArray
 from fedn_lightning.events import Video as RecordedVideo
 from fedn_lightning.inference.people import timecode
-from fedn_lightning.inference.reliability import UnreliableSpan
+from fedn_lightning.inference.reliability import FaceQuality, UnreliableSpan
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.models.postprocessing import find_same_movements
 from fedn_lightning.results.writing import whole_frames
@@ -141,6 +141,8 @@ class Detections:
         notes: what was assumed or left out, a sentence each.
         generated_only: whether the detector was trained on generated faces alone.
         unreliable: stretches in which no expression may begin.
+        quality: how well each of the faces is seen, in every frame of the video.
+        ignored: streams of the file that are not looked at.
         seconds: processor work by phase.
     """
 
@@ -159,6 +161,8 @@ class Detections:
     notes: tuple[str, ...] = ()
     generated_only: bool = False
     unreliable: tuple[UnreliableSpan, ...] = ()
+    quality: tuple[FaceQuality, ...] = ()
+    ignored: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -221,6 +225,11 @@ class Detections:
                 {"face": s.face, "start": s.start, "end": s.end, "reason": s.reason, **self._span_seconds(s)}
                 for s in self.unreliable
             ],
+            "quality": [
+                {"face": face.number, **quality.counts(self.fps), "eye_distance": quality.median_eye_distance}
+                for face, quality in zip(self.faces, self.quality, strict=False)
+            ],
+            "streams_ignored": list(self.ignored),
             "trained_on_generated_faces_alone": self.generated_only,
             "expressions": [{**e.to_dict(), "start": e.start, "end": e.end, "also": list(e.also)} for e in self],
         }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
 import torch
 
 from fedn_lightning.errors import ConfigError, VideoError
@@ -15,11 +16,14 @@ from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.inference.decoding import CropRequest, CropStream, FaceChoice, MiscountedError, Scene
 from fedn_lightning.inference.detections import Detections, FaceTrack
-from fedn_lightning.inference.reliability import CropWatch, UnreliableSpan, find_spans, without_unreliable
+from fedn_lightning.inference.reliability import CropWatch, FaceQuality, UnreliableSpan, find_spans, without_unreliable
 from fedn_lightning.inference.streaming import FaceProposer, Networks
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.models.postprocessing import postprocess
+from fedn_lightning.video.alignment import EYE_DISTANCE
 from fedn_lightning.video.prepare import Align
+from fedn_lightning.video.store import CropSpec
+from fedn_lightning.video.timing import Timing
 from fedn_lightning.weights import shipped
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -125,7 +129,7 @@ class Detector:
         with CropStream(request, stall_seconds) as stream:
             scene, timing = stream.scene, stream.scene.timing
             proposers = [FaceProposer(self.networks, timing.n_stored, timing.stored_fps) for _ in scene.chosen]
-            watches = [CropWatch() for _ in scene.chosen]
+            watches = [CropWatch(timing.stored_fps) for _ in scene.chosen]
             for part in stream:
                 for proposer, watch, crops in zip(proposers, watches, part.crops, strict=True):
                     proposer.add(crops)
@@ -135,10 +139,14 @@ class Detector:
             self._track(scene, position, proposer.proposals())
             for position, proposer in zip(scene.chosen, proposers, strict=True)
         ]
+        quality = [
+            watch.quality(_eye_distance(timing, transforms, self.config.crop))
+            for watch, transforms in zip(watches, scene.transforms, strict=True)
+        ]
         spans = [
             span
-            for position, watch in zip(scene.chosen, watches, strict=True)
-            for span in self._unreliable(scene, position, watch)
+            for position, each in zip(scene.chosen, quality, strict=True)
+            for span in self._unreliable(scene, position, each)
         ]
         dropped, faces = self._without_unreliable(faces, spans)
         return Detections(
@@ -155,17 +163,19 @@ class Detector:
             crop_size=self.config.crop.crop_size,
             notes=self._notes(scene) + _reliability_notes(spans, dropped, timing.fps),
             unreliable=tuple(spans),
+            quality=tuple(each.per_source_frame(timing) for each in quality),
+            ignored=scene.ignored,
             generated_only=self.config.generated_only,
             start=scene.start,
             seconds={**stream.seconds, **self.networks.seconds},
         )
 
-    def _unreliable(self, scene: Scene, position: int, watch: CropWatch) -> list[UnreliableSpan]:
+    def _unreliable(self, scene: Scene, position: int, quality: FaceQuality) -> list[UnreliableSpan]:
         """The stretches of one face in which nothing may begin, in frames of the video."""
-        to_source = scene.timing.to_source
+        to_source, fps = scene.timing.to_source, scene.timing.stored_fps
         return [
             UnreliableSpan(position + 1, float(to_source(start)), float(to_source(end)), reason)
-            for start, end, reason in find_spans(watch.flags(), scene.timing.stored_fps)
+            for start, end, reason in find_spans(quality.flags(fps), fps)
         ]
 
     def _without_unreliable(self, faces: list[FaceTrack], spans: list[UnreliableSpan]) -> tuple[int, list[FaceTrack]]:
@@ -190,10 +200,22 @@ class Detector:
             notes.append(
                 f"The first picture is shown {scene.start:.3f} s after the sound starts; times count from the sound."
             )
+        others = [stream for stream in scene.ignored if "video" in stream]
+        if others:
+            notes.append(f"The file holds more than one picture; not looked at: {', '.join(others)}.")
         if len(scene.boxes) > len(scene.chosen):
             taken = ", ".join(str(position + 1) for position in scene.chosen)
             notes.append(f"{len(scene.boxes)} faces are seen; looked at was face {taken} from the left.")
         return tuple(notes)
+
+
+def _eye_distance(timing: Timing, transforms: FloatArray, crop: CropSpec) -> FloatArray:
+    """`(n_stored,)`, source pixels between the eyes in each crop; nan where whole pictures are taken."""
+    if crop.align == "none":
+        return np.full(timing.n_stored, np.nan)
+    middle = timing.to_source(np.arange(timing.n_stored) + 0.5).astype(np.int64)
+    distance = EYE_DISTANCE * crop.crop_size / np.hypot(transforms[:, 0, 0], transforms[:, 1, 0])
+    return np.asarray(distance[np.clip(middle, 0, len(transforms) - 1)], np.float64)
 
 
 def _reliability_notes(spans: list[UnreliableSpan], dropped: int, fps: float) -> tuple[str, ...]:

@@ -1,19 +1,24 @@
-"""When a face crop cannot be relied on: something else stands in it, the picture is cut, or it is blurred.
+"""When a face crop cannot be relied on: no face, a cut, blur, a face that is upside down, turned away or small.
 
-Everything is judged against the same video, so that no threshold depends on the camera or the person. The rules are
-this project's own and find coarse faults alone; another person in the same place is told by the cut.
+Absence, cuts and blur are judged against the same video, so that no threshold depends on the camera or the person. The
+rules are this project's own and find coarse faults alone. Another person in the same place shows as a cut. A mirrored
+face cannot be told from the picture, and the detector's training mirrors faces at random.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.events import EventTable
+from fedn_lightning.video.faces import POSE_SIDE, Pose, judge_pose
+from fedn_lightning.video.timing import Timing
 
 SIDE = 12
 """Crops are compared at this many pixels a side, which keeps 15 MB of an hour."""
@@ -27,10 +32,24 @@ JUMP = 40.0
 BLUR = 0.05
 """Sharpness (variance of the Laplacian) below this part of the video's median."""
 
+SMALL = 20.0
+"""Least distance of the eyes in source pixels: a face about 53 px wide, in which a micro-expression of 3 px at 87 px
+between the eyes moves 0.7 px."""
+
+TURNED = 40.0
+"""Yaw in degrees from which a face is turned away; see :class:`~fedn_lightning.video.faces.Pose`."""
+
+POSE_SECONDS = 0.5
+"""The pose is judged this often; a face is turned away if two judgements in a row say so, or if three in a row see no
+frontal face in a video in which :data:`USUALLY_FRONTAL` of them do."""
+
+USUALLY_FRONTAL = 0.8
+"""Share of the judgements; in other videos the cascade misses too often to mean anything."""
+
 AROUND_SECONDS = 0.2
 """Spans are widened by this on both sides: a window sees what comes just before and after."""
 
-REASONS = ("no face", "cut", "blurred")
+REASONS = ("no face", "cut", "blurred", "upside down", "turned away", "small face")
 
 
 @dataclass(frozen=True)
@@ -50,31 +69,120 @@ class UnreliableSpan:
     reason: str
 
 
-class CropWatch:
-    """Collects what must be known of the crops of one face."""
+@dataclass(frozen=True)
+class FaceQuality:
+    """How well a face is seen, `(N,)` each, for every crop or every frame of a video.
 
-    def __init__(self) -> None:
+    Attributes:
+        likeness: correlation with the video's median crop.
+        change: mean change to the crop before, grey levels of 256.
+        sharpness: variance of the Laplacian as a share of the video's median.
+        yaw: degrees to the right of the picture, in steps (see :class:`~fedn_lightning.video.faces.Pose`), from the
+            judgement nearest in time; nan where there is none.
+        upside_down: whether that judgement sees the face upside down.
+        eye_distance: source pixels between the eyes; nan where whole pictures are taken.
+    """
+
+    likeness: npt.NDArray[np.float64]
+    change: npt.NDArray[np.float64]
+    sharpness: npt.NDArray[np.float64]
+    yaw: npt.NDArray[np.float64]
+    upside_down: npt.NDArray[np.bool_]
+    eye_distance: npt.NDArray[np.float64]
+
+    def per_source_frame(self, timing: Timing) -> Self:
+        """The same for each frame of the video, from that of each crop."""
+        columns: dict[str, Any] = {f.name: timing.per_source_frame(getattr(self, f.name)) for f in fields(self)}
+        return type(self)(**columns)
+
+    def flags(self, fps: float) -> npt.NDArray[np.bool_]:
+        """`(N, 6)`: whether each of :data:`REASONS` holds."""
+        jump = self.change > JUMP
+        cut = jump.copy()
+        cut[:-1] |= jump[1:]
+        held = max(1, round(1.5 * POSE_SECONDS * fps))
+        turned = _lasting(np.abs(self.yaw) > TURNED, held)
+        frontal = np.abs(self.yaw) <= TURNED  # false where nothing is known
+        if frontal.mean() >= USUALLY_FRONTAL:
+            turned |= _lasting(~frontal, max(1, round(2.5 * POSE_SECONDS * fps)))
+        return np.stack(
+            [
+                self.likeness < LIKENESS,
+                cut,
+                self.sharpness < BLUR,
+                _lasting(self.upside_down, held),
+                turned,
+                self.eye_distance < SMALL,
+            ],
+            axis=1,
+        )
+
+    def counts(self, fps: float) -> dict[str, int]:
+        """The number of frames, and of those in which each of :data:`REASONS` holds."""
+        totals = self.flags(fps).sum(axis=0).tolist()
+        return {"frames": len(self.likeness), **dict(zip(REASONS, totals, strict=True))}
+
+    @property
+    def median_eye_distance(self) -> float | None:
+        """Median of the known distances between the eyes, source pixels; None if none is known."""
+        known = self.eye_distance[~np.isnan(self.eye_distance)]
+        return round(float(np.median(known)), 1) if len(known) else None
+
+
+def _lasting(flag: npt.NDArray[np.bool_], least: int) -> npt.NDArray[np.bool_]:
+    """The flag without its runs of fewer than `least` frames.
+
+    >>> _lasting(np.array([True, False, True, True, True]), 2).tolist()
+    [False, False, True, True, True]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flag.astype(int), [0]]))).reshape(-1, 2)
+    kept = np.zeros_like(flag)
+    for start, end in edges.tolist():
+        kept[start:end] = end - start >= least
+    return kept
+
+
+class CropWatch:
+    """Collects what must be known of the crops of one face.
+
+    Args:
+        fps: crops per second.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._stride = max(1, round(POSE_SECONDS * fps))
         self._small: list[npt.NDArray[np.uint8]] = []
         self._sharp: list[float] = []
+        self._poses: list[Pose] = []
 
     def add(self, crops: npt.NDArray[np.uint8]) -> None:
         """Takes the next crops `(T, S, S, 3)`."""
         for picture in crops:
-            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+            grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+            if len(grey) >= POSE_SIDE and len(self._small) % self._stride == 0:
+                self._poses.append(judge_pose(grey))
             self._small.append(np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8))
             self._sharp.append(float(cv2.Laplacian(grey, cv2.CV_32F).var()))
 
-    def flags(self) -> npt.NDArray[np.bool_]:
-        """`(N, 3)`: for each crop whether each of :data:`REASONS` holds."""
+    def quality(self, eye_distance: npt.NDArray[np.float64]) -> FaceQuality:
+        """What is known of every crop.
+
+        Args:
+            eye_distance: `(N,)` source pixels between the eyes.
+        """
         small = np.stack(self._small).reshape(len(self._small), -1).astype(np.float32)
         usual = np.median(small[:: max(1, len(small) // 2000)], axis=0)
-        absent = likeness(small, usual) < LIKENESS
-        change = np.abs(np.diff(small, axis=0)).mean(axis=1) > JUMP
-        cut = np.zeros(len(small), bool)
-        cut[1:] |= change
-        cut[:-1] |= change
         sharp = np.array(self._sharp)
-        return np.stack([absent, cut, sharp < BLUR * np.median(sharp)], axis=1)
+        poses = self._poses or [Pose(math.nan, upside_down=False)]
+        nearest = np.minimum((np.arange(len(small)) + self._stride // 2) // self._stride, len(poses) - 1)
+        return FaceQuality(
+            likeness=likeness(small, usual),
+            change=np.concatenate([[0.0], np.abs(np.diff(small, axis=0)).mean(axis=1)]),
+            sharpness=sharp / median if (median := float(np.median(sharp))) else np.ones(len(sharp)),
+            yaw=np.array([pose.yaw for pose in poses])[nearest],
+            upside_down=np.array([pose.upside_down for pose in poses])[nearest],
+            eye_distance=eye_distance,
+        )
 
 
 def likeness(pictures: npt.NDArray[np.float32], usual: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -90,9 +198,9 @@ def likeness(pictures: npt.NDArray[np.float32], usual: npt.NDArray[np.float32]) 
 
 
 def find_spans(flags: npt.NDArray[np.bool_], fps: float) -> Iterator[tuple[int, int, str]]:
-    """Stretches of crops, `(start, end, reason)`, widened an absent face before other reasons.
+    """Stretches of crops, `(start, end, reason)`, widened; of several reasons the first in :data:`REASONS` is given.
 
-    >>> flags = np.zeros((20, 3), bool)
+    >>> flags = np.zeros((20, 6), bool)
     >>> flags[8:10, 1] = True
     >>> list(find_spans(flags, fps=10.0))
     [(6, 12, 'cut')]

@@ -15,8 +15,8 @@ PREDICTIONS, PROPOSALS, TRUTH, VIDEOS = "predictions.csv", "proposals.csv", "tru
 TABLES = (PREDICTIONS, PROPOSALS, TRUTH, VIDEOS)
 """What a test writes of its videos; everything is scored again from these files."""
 
-PREDICTION = "prediction.json"
-"""What `fedn predict` notes of a video beside its events."""
+PREDICTION, FRAMES = "prediction.json", "frames.csv"
+"""What `fedn predict` notes of a video and of each of its frames, beside the events."""
 
 BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
 """Checkpoints of a run: the best epoch's and the last one's."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from fedn_lightning.errors import AnnotationError, FednError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, FloatArray
+from fedn_lightning.results.names import FRAMES
 from fedn_lightning.review.events import ReviewVideo, uncertainty
 from fedn_lightning.review.export import write_corpus, write_elan
 from fedn_lightning.review.history import History
@@ -30,9 +31,6 @@ EMOTIONS = (
     "others",
 )
 """Emotions that the page offers beside those of the events; the class schemes know all of them."""
-
-FRAMES = "frames.csv"
-"""Measures per frame beside the predictions of a video, where there are any."""
 
 LANES = ("confidence_", "motion_")
 """Beginnings of the names of its columns that are drawn."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from fedn_lightning.errors import FaceNotFoundError, StoreError
 from fedn_lightning.events import Video
 from fedn_lightning.video.alignment import Box, Face, box_transform, crop, eye_transform
-from fedn_lightning.video.faces import BOX_EYES, find_face, find_video_face
+from fedn_lightning.video.faces import BOX_EYES, check_upright, find_face, find_video_face
 from fedn_lightning.video.landmarks import read_eyes
 from fedn_lightning.video.media import Frames, FrameSource
 from fedn_lightning.video.pyav import PyAVSource, Thinning, scan, scan_fast
@@ -219,6 +219,7 @@ def _follow(job: CropJob, face_scan: FaceScan, tracker: HeadTracker, clock: Cloc
         )
         raise FaceNotFoundError(msg)
     faces = clock.time("face", lambda: [find_face(p, job.spec.finder, job.near) for p in face_scan.pictures])
+    check_upright(face_scan.pictures, sum(face is not None for face in faces), job.video.path)
     track = settled(track, face_scan.numbers, faces)
     lost = {"frames_tracked": len(track.numbers), "frames_lost": len(track.lost)}
     placed = transforms(track, face_scan.n_frames, face_scan.fps, job.spec.crop_size)

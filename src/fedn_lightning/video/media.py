@@ -178,6 +178,21 @@ def picture_stream(container: Any) -> Any:
     return best if best in moving else moving[0]
 
 
+def ignored_streams(path: str | Path) -> tuple[str, ...]:
+    """What a video file holds beside the picture that is analysed, e.g. `stream 1: audio (aac)`; in their order."""
+    import av
+
+    with av.open(local_name(path)) as container:
+        shown = picture_stream(container)
+        return tuple(
+            f"stream {stream.index}: "
+            + ("cover picture" if stream.disposition & stream.disposition.attached_pic else stream.type)
+            + (f" ({stream.codec_context.name})" if stream.codec_context else "")
+            for stream in container.streams
+            if stream.index != shown.index
+        )
+
+
 def reason(error: Exception) -> str:
     """Why a container cannot be opened, without the error number and the path that the message names already.
 
