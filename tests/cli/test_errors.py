@@ -19,18 +19,18 @@ def home(tmp_path_factory):
 
 def test_one_run_gives_tables_and_pictures(home, capsys):
     assert main(["errors", str(home / "one"), "--out", str(home / "out")]) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for word in (
         "localisation",
         "F1 if corrected",
         "mAP if corrected",
-        "named, lying on",
+        "named, overlapping",
         "c alone",
         "by chance",
         "offset unknown",
     ):
-        assert word in told
-    for name in ("kinds.png", "mended.png", "sensitivity.png"):
+        assert word in output
+    for name in ("kinds.png", "corrected.png", "sensitivity.png"):
         picture = cv2.imread(str(home / "out" / name))
         assert picture is not None, name
         assert picture.std() > 5, name
@@ -44,10 +44,10 @@ def test_one_run_gives_tables_and_pictures(home, capsys):
 def test_two_runs_side_by_side(home, capsys):
     runs = [str(home / "one"), str(home / "two")]
     assert main(["errors", *runs, "--names", "joint", "two step", "--out", str(home / "both")]) == 0
-    told = capsys.readouterr().out
-    assert all(word in told for word in ("two step: F1", "two step: claims", "ranked by c alone"))
+    output = capsys.readouterr().out
+    assert all(word in output for word in ("two step: F1", "two step: predictions", "ranked by c alone"))
     names = {str(path.relative_to(home / "both")) for path in (home / "both").rglob("*") if path.is_file()}
-    each = {"errors.csv", "errors.md", "errors.json", "kinds.png", "mended.png", "sensitivity.png"}
+    each = {"errors.csv", "errors.md", "errors.json", "kinds.png", "corrected.png", "sensitivity.png"}
     assert names == {f"{run}/{name}" for run in ("joint", "two step") for name in each} | {
         "errors.md", "errors.json", "losses.png",
     }  # fmt: skip
@@ -57,9 +57,9 @@ def test_two_runs_side_by_side(home, capsys):
 def test_a_run_on_no_generated_corpus_and_one_without_any_error(tmp_path, capsys):
     write_tables(make_record(), tmp_path / "toy")
     assert main(["errors", str(tmp_path / "toy")]) == 0
-    told = capsys.readouterr().out
-    assert "Distractors and intensities are unknown" in told
-    assert "by chance" not in told
+    output = capsys.readouterr().out
+    assert "Distractors and intensities are unknown" in output
+    assert "by chance" not in output
     for name in ("predictions.csv", "proposals.csv", "truth.csv"):
         head = (tmp_path / "toy" / name).read_text().splitlines()[0]
         (tmp_path / "toy" / name).write_text(f"{head}\n")

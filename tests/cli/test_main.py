@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import resource
+import shlex
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import pytest
 
 from fedn_lightning import __version__
 from fedn_lightning.cli import main as dispatcher
-from fedn_lightning.cli.main import COMMANDS, main
+from fedn_lightning.cli.main import COMMANDS, FIRST_STEPS, TRAINER, find, main
 
 HEAVY = ("torch", "lightning", "numpy", "wandb", "matplotlib", "jsonargparse", "rich")
 
@@ -21,11 +23,11 @@ def python(code: str) -> str:
 
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from fedn_lightning.cli.main import main; main(['--help']); print(*sys.modules)"
-    said = python(code)
-    loaded = set(said.splitlines()[-1].split())
+    output = python(code)
+    loaded = set(output.splitlines()[-1].split())
     assert not loaded.intersection(HEAVY)
     for words in COMMANDS:
-        assert f"  {' '.join(words)} " in said
+        assert f"  {' '.join(words)} " in output
 
 
 def test_help_is_quick() -> None:
@@ -38,6 +40,23 @@ def test_help_is_quick() -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 0.3  # seconds of processor time, whatever else the machine does
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_of_a_command_imports_no_torch(words: tuple[str, ...]) -> None:
+    code = f"""
+import sys
+from fedn_lightning.cli.main import main
+try:
+    main({[*words, "--help"]})
+except SystemExit as end:
+    assert not end.code
+print(*sys.modules)"""
+    output = python(code)
+    assert not {"torch", "lightning", "wandb", "matplotlib"}.intersection(output.splitlines()[-1].split())
+    assert f"usage: fedn {' '.join(words)} " in output
+    if COMMANDS[words].function == TRAINER:
+        assert "--help all" in output
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"]])
@@ -71,8 +90,8 @@ def test_a_reader_that_goes_away_is_no_error(words: list[str], codes: list[int],
         env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
     )
     run.stdout.close()  # as `| head` does, sooner than Python can start
-    said = run.stderr.read()
-    assert "BrokenPipe" not in said
+    output = run.stderr.read()
+    assert "BrokenPipe" not in output
     assert run.wait() in codes
     run.stderr.close()
 
@@ -97,3 +116,27 @@ def test_another_broken_pipe_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(dispatcher, "_run", broken)
     with pytest.raises(BrokenPipeError):
         main([])
+
+
+def test_five_commands_that_exist_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    output = capsys.readouterr().out.splitlines()
+    assert len(FIRST_STEPS) == 5
+    for line, (command, purpose) in zip(output, FIRST_STEPS, strict=False):
+        assert line.startswith(command)
+        assert line.endswith(purpose)
+        assert find(shlex.split(command)[1:]) is not None
+    assert output[-1].startswith("fedn --help")
+
+
+def test_a_terminal_gets_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert main([]) == 0
+    output = sys.stdout.getvalue()
+    assert output.startswith("\x1b[") or output.startswith("╭")
+    assert all(command in output for command, _ in FIRST_STEPS)

@@ -140,7 +140,7 @@ def difference(mine: FloatArray, first: FloatArray) -> Difference:
 def _sample(
     folder: Path, predicted: EventTable, truths: EventTable, known: Names, weights: IntArray
 ) -> dict[str, FloatArray]:
-    """All scores of a run under all weights: spotting of what it claims, mAP of all its proposals."""
+    """All scores of a run under all weights: spotting above the thresholds, mAP of all proposals."""
     proposals = read_events(folder / PROPOSALS, known).events
     sampled = resampled_scores(predicted, truths, weights)
     every = resampled_scores(proposals, truths, weights, threshold=np.inf)

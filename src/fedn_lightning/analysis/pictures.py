@@ -1,4 +1,4 @@
-"""Pictures of a run's errors. Colours differ in lightness and bars in hatching, so that they can be told in grey."""
+"""Pictures of a run's errors. Colours differ in lightness and bars in hatching, so that they differ in grey."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fedn_lightning.utils.files import write_atomically
 
 DARK, LIGHT = "#1b4965", "#e0a458"
 """Macro and micro, F1 and mAP: far apart in lightness and for every kind of colour vision."""
-ALARMS: Final = KINDS[:-1]
-MISSES: Final = ("classification", "localisation", "missed")
-"""The kinds that false alarms, and that misses can have."""
+FALSE_POSITIVES: Final = KINDS[:-1]
+FALSE_NEGATIVES: Final = ("classification", "localisation", "missed")
+"""The kinds of false positives, and those of false negatives."""
 HATCHES: Final = ("", "////")
 SHADES: Final = ("#1b4965", "#e0a458", "#7aa6c2", "#8c4a3c", "#c9c9c9")
 """Of runs beside each other."""
@@ -28,24 +28,24 @@ FEW: Final = 10
 
 
 def save_pictures(summary: Summary, folder: Path) -> list[Path]:
-    """Writes `kinds.png`, `mended.png` and `sensitivity.png`."""
+    """Writes `kinds.png`, `corrected.png` and `sensitivity.png`."""
     return [
         save_kinds(summary, folder / "kinds.png"),
-        save_oracles(summary, folder / "mended.png"),
+        save_oracles(summary, folder / "corrected.png"),
         save_sensitivity(summary, folder / "sensitivity.png"),
     ]
 
 
 def save_kinds(summary: Summary, path: Path) -> Path:
-    """Draws the number of false alarms and of misses of each kind, macro and micro stacked."""
+    """Draws the number of false positives and of false negatives of each kind, macro and micro stacked."""
     run = summary.run
-    alarms = [run.spotting.false_alarms(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
+    wrong = [run.spotting.false_alarms(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
     misses = [run.spotting.misses(run.truths.type == kind) for kind in range(len(EXPRESSION_TYPES))]
     figure = _figure(9.0, 3.4)
     axes = figure.subplots(1, 2)
-    most = max(sum(each[kind] for each in counts) for counts in (alarms, misses) for kind in KINDS)
-    for place, (title, counts) in enumerate((("false alarms", alarms), ("missed truths", misses))):
-        kinds = [kind for kind in KINDS if kind in (ALARMS, MISSES)[place]]
+    most = max(sum(each[kind] for each in counts) for counts in (wrong, misses) for kind in KINDS)
+    for place, (title, counts) in enumerate((("false positives", wrong), ("false negatives", misses))):
+        kinds = [kind for kind in KINDS if kind in (FALSE_POSITIVES, FALSE_NEGATIVES)[place]]
         _stack(axes[place], kinds, [[each[kind] for kind in kinds] for each in counts], most)
         axes[place].set_title(f"{title}: {sum(sum(each.values()) for each in counts)}", loc="left", fontsize=11)
     axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=9, frameon=False)

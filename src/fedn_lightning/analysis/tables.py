@@ -40,7 +40,7 @@ def detection_rows(summary: Summary) -> Rows:
     """Detection: counts by kind among the predictions, and mAP of all proposals if a kind were corrected."""
     errors = summary.run.detection
     alarms, misses = errors.false_alarms(), errors.misses()
-    rows: Rows = [("detection", "false alarms", "misses", "mAP if corrected", "gain")]
+    rows: Rows = [("detection", "false positives", "false negatives", "mAP if corrected", "gain")]
     for kind in KINDS:
         cells = str(alarms[kind]), str(misses[kind]), show(summary.mean_ap[kind]), _gain(summary.map_gain(kind))
         rows.append((kind, *cells))
@@ -49,7 +49,7 @@ def detection_rows(summary: Summary) -> Rows:
 
 
 def oracle_rows(summary: Summary) -> Rows:
-    """What mending would give, group by group."""
+    """The scores after each correction, by group."""
     rows: Rows = [("if corrected", "F1 macro", "F1 micro", "F1 overall", "mAP@0.5")]
     for oracle in ("nothing", *ORACLES):
         f1 = [show(summary.counts[oracle][group].f1) for group in (*EXPRESSION_TYPES, "overall")]
@@ -58,10 +58,10 @@ def oracle_rows(summary: Summary) -> Rows:
 
 
 def name_rows(summary: Summary) -> Rows:
-    """What the claims that name an emotion lie on, and how sure their emotions are; empty if nothing is named."""
+    """What the predictions with an emotion overlap, and the mean score of their emotions; empty without emotions."""
     if not any(named.n for named in summary.names.values()):
         return []
-    rows: Rows = [("named, lying on", "claims", "mean e")]
+    rows: Rows = [("named, overlapping", "predictions", "mean e")]
     rows += [(place, str(named.n), show(named.e, 2)) for place, named in summary.names.items()]
     return rows
 
@@ -74,10 +74,10 @@ def worth_rows(summary: Summary) -> Rows:
 
 
 def distractor_rows(summary: Summary) -> Rows:
-    """What was there in false alarms on background, and what would be by chance."""
+    """Distractors in false positives on background, and their number by chance."""
     if summary.beside is None:
         return []
-    rows: Rows = [("on background", "false alarms", "by chance", "ratio")]
+    rows: Rows = [("on background", "false positives", "by chance", "ratio")]
     for beside in summary.beside:
         chance = f"{beside.expected:.1f} +- {beside.spread:.1f}"
         ratio = f"{beside.seen / beside.expected:.2f}" if beside.expected else "-"
@@ -115,7 +115,7 @@ def headline(run: RunErrors) -> str:
     )
 
 
-NO_WITNESS: Final = (
+NO_SYNTHETIC_TRUTH: Final = (
     "Distractors and intensities are unknown: the corpus is not a generated one, or is not where the run's config.yaml "
     "says (--truth CORPUS names it)."
 )
@@ -130,14 +130,14 @@ def all_tables(summary: Summary) -> list[Rows]:
 def summary_markdown(summary: Summary) -> str:
     """A page of Markdown."""
     parts = [markdown_table(rows) for rows in all_tables(summary)]
-    note = [] if summary.beside is not None else [NO_WITNESS]
+    note = [] if summary.beside is not None else [NO_SYNTHETIC_TRUTH]
     return "\n\n".join([f"# Errors of {summary.run.name}", headline(summary.run), *parts, *note]) + "\n"
 
 
 def count_rows(summaries: Sequence[Summary]) -> Rows:
-    """False alarms a minute and share of the truths missed, by kind; corpora may differ in size. The head is first."""
+    """False positives per minute and share of missed truths, by kind; corpora may differ in size. The head is first."""
     names = [summary.run.name for summary in summaries]
-    heads = [cell for name in names for cell in (f"{name}: false alarms/min", "misses of truths")]
+    heads = [cell for name in names for cell in (f"{name}: false positives/min", "misses of truths")]
     rows: Rows = [("spotting", *heads)]
     for kind in KINDS:
         cells: list[str] = []
@@ -168,7 +168,7 @@ def loss_rows(summaries: Sequence[Summary]) -> Rows:
 
 
 def gain_rows(summaries: Sequence[Summary]) -> Rows:
-    """What mending each kind alone adds to F1 and to mAP of each run."""
+    """What correcting each kind alone adds to F1 and to mAP of each run."""
     heads = [cell for summary in summaries for cell in (f"{summary.run.name}: F1", "mAP@0.5")]
     rows: Rows = [("gain if corrected", *heads)]
     for kind in KINDS:
@@ -178,11 +178,11 @@ def gain_rows(summaries: Sequence[Summary]) -> Rows:
 
 
 def compared_name_rows(summaries: Sequence[Summary]) -> Rows:
-    """What each run's named claims lie on and how sure their emotions are; empty if nothing is named."""
+    """What each run's predictions with an emotion overlap, and the mean score of their emotions."""
     if not any(named.n for summary in summaries for named in summary.names.values()):
         return []
     names = [summary.run.name for summary in summaries]
-    rows: Rows = [("named, lying on", *(cell for name in names for cell in (f"{name}: claims", "mean e")))]
+    rows: Rows = [("named, overlapping", *(cell for name in names for cell in (f"{name}: predictions", "mean e")))]
     for place in PLACES:
         each = [summary.names[place] for summary in summaries]
         rows.append((place, *(cell for named in each for cell in (str(named.n), show(named.e, 2)))))
@@ -198,11 +198,11 @@ def compared_worth_rows(summaries: Sequence[Summary]) -> Rows:
 
 
 def compared_distractor_rows(summaries: Sequence[Summary]) -> Rows:
-    """What was there in each run's false alarms on background, beside what chance would give; empty if unknown."""
+    """Distractors in each run's false positives on background, and their number by chance; empty if unknown."""
     known = [(summary.run.name, summary.beside) for summary in summaries if summary.beside is not None]
     if len(known) < len(summaries):
         return []
-    rows: Rows = [("on background", *(cell for name, _ in known for cell in (f"{name}: false alarms", "by chance")))]
+    rows: Rows = [("on background", *(cell for name, _ in known for cell in (f"{name}: false positives", "by chance")))]
     for place, name in enumerate((*DISTRACTORS, NONE)):
         each = [beside[place] for _, beside in known]
         rows.append((name, *(cell for b in each for cell in (str(b.seen), f"{b.expected:.1f} +- {b.spread:.1f}"))))

@@ -30,7 +30,7 @@ class WriteResults(Callback):
     """Turns the record of a test or a validation run into the files of the run folder.
 
     A detection task leaves a :class:`.DetectionRecord` in its `record` after each such epoch; any task may leave a
-    dictionary of numbers in `scores`. `result.json` is written last: its presence says that the run is complete.
+    dictionary of numbers in `scores`. `result.json` is written last: its presence shows that the run is complete.
 
     Args:
         folder: the run folder.
@@ -101,7 +101,7 @@ def scores_of(pl_module: LightningModule) -> dict[str, Any]:
 
 
 def busiest_video(record: DetectionRecord) -> int:
-    """Position of the video with the most truths, the first of equals: the one whose picture tells most."""
+    """Position of the video with the most truths, the first of equals: for the picture of a validation run."""
     counts = [int((record.truths.video == index).sum()) for index in range(len(record.videos))]
     return counts.index(max(counts))
 

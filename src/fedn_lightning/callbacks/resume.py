@@ -114,7 +114,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        # In memory first: torch reports a full disk as an error of its archive writer, which tells no cause.
+        # In memory first: torch reports a full disk as an error of its archive writer, without the cause.
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         try:

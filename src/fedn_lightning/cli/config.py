@@ -59,7 +59,7 @@ def layers(path: Path) -> list[str]:
     """What the parser must read one after the other to read a file: paths, and text where a file has a base.
 
     Args:
-        path: an experiment file; one that cannot be read is left to the parser, which says why.
+        path: an experiment file; an unreadable one is left to the parser, which prints the reason.
 
     Raises:
         ConfigError: as :func:`with_bases`.
@@ -80,7 +80,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
     """A file's text where it must be read in place of the file, and its content.
 
     The text is empty unless names of subjects had to be put in quotes. The content is empty if there is no such file
-    or it is no mapping, which the parser tells.
+    or it is no mapping; the parser reports both.
     """
     if not path.is_file():
         return "", {}
@@ -165,7 +165,7 @@ def quote_names(text: str) -> str:
     try:
         root = yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError:
-        return text  # the parser says what is wrong
+        return text  # the parser reports the error
     plain = {(node.start_mark.index, node.end_mark.index): node for node in _names_below(root)}
     for (start, end), _ in sorted(plain.items(), reverse=True):
         text = text[:start] + json.dumps(text[start:end], ensure_ascii=False) + text[end:]

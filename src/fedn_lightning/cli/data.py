@@ -1,4 +1,4 @@
-"""`fedn data check`: lists what a corpus holds, what was repaired, and what is wrong with it."""
+"""`fedn data check`: lists the content of a corpus, its repairs, and its errors."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def prepare_parser() -> CommandParser:
 
 
 def prepare(argv: Sequence[str]) -> int:
-    """Runs the command; returns 1 if a video or a row had to be set aside."""
+    """Runs the command; returns 1 if a video or a row was skipped."""
     args = prepare_parser().parse_args(argv)
     target = target_of(args)
     from fedn_lightning.datasets import read

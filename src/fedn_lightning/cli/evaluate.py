@@ -32,7 +32,7 @@ Files are CSV with a header; frames are inclusive, the first frame is 1:
   videos       subject, video, n_frames, fps
 Challenge files are read as they are: vid, pred_onset, pred_offset, type (me | mae), or
 subject, video, onset, offset, emotion (micro-expressions). docs/protocols.md explains the protocols.
-Files of ELAN (.eaf), folders of them or of fedn predict give the agreement of two coders; docs/elan.md tells more.
+Files of ELAN (.eaf), folders of them or of fedn predict give the agreement of two coders; See docs/elan.md.
 """
 
 
@@ -44,10 +44,15 @@ def parser() -> CommandParser:
         _COLUMNS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--predictions", required=True, metavar="P.csv", help="what was found")
-    p.add_argument("--truth", required=True, metavar="T.csv", help="what was there")
-    p.add_argument("--videos", metavar="V.csv", help="every video there is; gives false alarms per minute")
-    p.add_argument("--protocol", choices=PROTOCOL_NAMES, default="megc", help="what counts as a hit (default: megc)")
+    p.add_argument("--predictions", required=True, metavar="P.csv", help="predicted events")
+    p.add_argument("--truth", required=True, metavar="T.csv", help="ground truth")
+    p.add_argument("--videos", metavar="V.csv", help="list of all videos; gives false positives per minute")
+    p.add_argument(
+        "--protocol",
+        choices=PROTOCOL_NAMES,
+        default="megc",
+        help="when a prediction is a true positive (default: megc)",
+    )
     choice = p.add_mutually_exclusive_group()
     choice.add_argument(
         "--threshold", type=float, nargs="+", metavar="T", help="count predictions from this score on; two: macro micro"
@@ -65,7 +70,7 @@ def parser() -> CommandParser:
         "--bootstrap", type=at_least(0), default=0, metavar="N", help="95 %% intervals from N draws of subjects"
     )
     p.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
-    p.add_argument("--lenient", action="store_true", help="set unusable rows aside, count and report them")
+    p.add_argument("--lenient", action="store_true", help="skip unusable rows, count and report them")
     p.add_argument("--coders", nargs=2, metavar=("TRUTH", "PREDICTIONS"), help="of .eaf files that hold several coders")
     p.add_argument("--tiers", metavar="MAP.yaml", help="what tiers of .eaf files hold (default: elan.yaml beside them)")
     p.add_argument("--json", action="store_true", help="print JSON")
@@ -90,7 +95,7 @@ def main(argv: list[str]) -> int:
         return print_agreement(options)
     _check(options)
     report = make_report(options)
-    _tell_given(Path(options.predictions))
+    _warn_of_given_intervals(Path(options.predictions))
     # Imported here: --help needs no numpy.
     from fedn_lightning.reports.console import to_text
     from fedn_lightning.results.report import to_json
@@ -108,14 +113,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _tell_given(predictions: Path) -> None:
-    """Says so if the predictions lie in the folder of a run whose intervals were given, and so cannot be missed."""
+def _warn_of_given_intervals(predictions: Path) -> None:
+    """Warns if the predictions are those of a run whose intervals were given to a recogniser."""
     from fedn_lightning.results.report import GIVEN
 
     try:
         result = json.loads(predictions.with_name(RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return  # a file from elsewhere
+        return  # not the file of a run
     if isinstance(result, dict) and result.get("intervals") == "truth":
         note(f"{predictions} holds {GIVEN}. Its spotting scores mean nothing.")
 
@@ -174,9 +179,9 @@ def make_report(options: argparse.Namespace) -> Report:
 
 
 def check_common_videos(predictions: EventFile, truths: EventFile, names: Names) -> None:
-    """Refuses files of different videos, and tells which predicted videos have no ground truth.
+    """Checks that both files are about the same videos; names predicted videos without ground truth.
 
-    A list of all videos vouches for both files; with it, any video may have no event.
+    With a list of all videos, any video may have no event.
 
     Raises:
         PredictionFileError: if both files have rows, and no video is in both.
@@ -207,7 +212,7 @@ def _few(names: dict[int, str], chosen: set[int]) -> str:
 def _per_subject(
     counted: EventTable, truths: EventTable, protocol: Protocol, names: Names
 ) -> dict[str, SpottingScores]:
-    """Counts of every subject there is, also of one with nothing to find and nothing found."""
+    """Counts of every subject, also of one without ground truth and without predictions."""
     from fedn_lightning.metrics.functional.evaluation import spotting_by_subject
     from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores
 

@@ -217,7 +217,7 @@ class FednCLI(LightningCLI):
             formats = Literal["fedn", *get_args(ChallengeFormat)]  # type: ignore[valid-type]
             parser.add_argument("--format", type=formats, default="fedn", help="Also write a challenge's file.")
         if subcommand in ("validate", "test"):
-            parser.set_defaults(verbose=False)  # the card says it better
+            parser.set_defaults(verbose=False)  # the end card shows the scores
         return parser
 
     @property
@@ -226,7 +226,7 @@ class FednCLI(LightningCLI):
         return self.config[self.config["subcommand"]]
 
     def _parse_ckpt_path(self) -> None:
-        """The configuration wins over the hyperparameters in a checkpoint, unlike in the base class; says so."""
+        """The configuration wins over the hyperparameters in a checkpoint, unlike in the base class."""
         settings, command = self.settings, self.config["subcommand"]
         base = Path(settings.run_dir or RUNS / settings.experiment)
         if command != "fit" and settings.ckpt_path is None:
@@ -349,18 +349,18 @@ class FednCLI(LightningCLI):
             # Lightning ends the process itself on the keyboard's interrupt, silently.
             last = self.run_folder.path / LAST
             if last.is_file():
-                note(f"the run can go on from here with --ckpt_path {last}")
+                note(f"resume the run with --ckpt_path {last}")
             raise KeyboardInterrupt from error
 
     def after_fit(self) -> None:
-        """Scores the best checkpoint: on the held-out subjects, or on the validation subjects if told so."""
+        """Scores the best checkpoint: on the held-out subjects, or on the validation subjects if so configured."""
         if self.results is None or self.trainer.interrupted:
             return  # a trial run of a few batches writes nothing
         best = getattr(self.trainer.checkpoint_callback, "best_model_path", "") or None
         split = getattr(self.datamodule, "split", None)
         nobody = split is not None and not split.test
         if self.settings.test_after_fit and nobody:
-            note("data.test_subject is empty, so nobody is held out; the scores are those of the validation subjects")
+            note("data.test_subject is empty: nobody is held out, and the scores are those of the validation subjects")
         score = self.trainer.test if self.settings.test_after_fit and not nobody else self.trainer.validate
         score(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
 
@@ -419,7 +419,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*configure_optimizers` returned `None`")
     warnings.filterwarnings("ignore", message=".*training_step` returned `None`")
     warnings.filterwarnings("ignore", message=".*LearningRateMonitor.*no learning rate schedulers")
-    # A method that needs no validation subjects may have none; data.val_subject says so.
+    # A method that needs no validation subjects may have none (data.val_subject).
     warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")
     # Lightning 2.6 uses a name that torch 2.13 has deprecated; goes with a later Lightning.
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")

@@ -178,7 +178,7 @@ def inspect_each_in_child(
 
 
 class ChildError(Exception):
-    """The child failed and has told the user why.
+    """The child failed and has printed the reason.
 
     Attributes:
         code: its exit code.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fedn_lightning.loso.worker import Resources, Start
 
 REFRESH = 0.5
-"""Seconds between two looks at the folds."""
+"""Seconds between two checks of the folds."""
 
 
 def parser() -> CommandParser:

@@ -28,37 +28,55 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("predict",): Command(
         "fedn_lightning.cli.predict:main", "find the expressions in your own videos, by a checkpoint"
     ),
-    ("review",): Command(
-        "fedn_lightning.cli.review:main", "look at what was found, correct it, and make a corpus of it"
-    ),
+    ("review",): Command("fedn_lightning.cli.review:main", "check and correct predictions; make a corpus of them"),
     ("loso",): Command("fedn_lightning.cli.loso:main", "hold out every subject once, in parallel, and pool the result"),
-    ("two-step",): Command(
-        "fedn_lightning.cli.runs:two_step", "name what a spotter found by a recogniser: the baseline"
-    ),
+    ("two-step",): Command("fedn_lightning.cli.runs:two_step", "baseline: a recogniser names what a spotter found"),
     ("study",): Command("fedn_lightning.cli.study:main", "run experiments on the same folds, and write one table"),
     ("compare",): Command("fedn_lightning.cli.runs:compare", "compare runs subject by subject, with intervals"),
-    ("errors",): Command("fedn_lightning.cli.runs:errors", "sort misses and false alarms into kinds, with their cost"),
-    ("generalise",): Command("fedn_lightning.cli.runs:generalise", "score a trained run, as it is, on another corpus"),
+    ("errors",): Command("fedn_lightning.cli.runs:errors", "sort false negatives and false positives into kinds"),
+    ("generalise",): Command("fedn_lightning.cli.runs:generalise", "score a trained run on another corpus"),
     ("report",): Command("fedn_lightning.cli.runs:report", "show a run as one HTML page"),
     ("dashboard",): Command("fedn_lightning.cli.tools:dashboard", "create a W&B workspace that compares runs"),
     ("evaluate",): Command("fedn_lightning.cli.evaluate:main", "score anyone's predictions against a truth table"),
     ("summary",): Command("fedn_lightning.cli.summary:main", "count what was found: rates, durations, for a paper"),
     ("export",): Command("fedn_lightning.cli.tools:export", "write a checkpoint as ONNX, checked against PyTorch"),
-    ("doctor",): Command("fedn_lightning.cli.tools:doctor", "look for what is missing here, as text for a bug report"),
+    ("doctor",): Command("fedn_lightning.cli.tools:doctor", "check this installation, as text for a bug report"),
     ("data", "synth"): Command("fedn_synth.cli:synth", "write the generated corpus"),
     ("data", "stills"): Command("fedn_synth.cli:stills", "write generated still images in AffectNet's layout"),
     ("data", "moments"): Command("fedn_synth.cli:moments", "write quiet, onset and apex frames to test an encoder on"),
     ("data", "faces"): Command("fedn_synth.cli:faces", "draw a contact sheet of generated faces"),
-    ("data", "check"): Command("fedn_lightning.cli.data:check", "list what a corpus holds and what is wrong with it"),
+    ("data", "check"): Command("fedn_lightning.cli.data:check", "list the content of a corpus and its errors"),
     ("data", "prepare"): Command("fedn_lightning.cli.data:prepare", "align the faces and write the clip store"),
 }
 
+
+TRAINING_HELP = """\
+usage: fedn {command} --config EXPERIMENT.yaml [--KEY VALUE ...]
+
+{summary}
+
+  --config FILE             experiment file; of several, a later one wins over an earlier one
+  --run_dir DIR             the run's folder (default: runs/EXPERIMENT)
+  --seed_everything K       seed of everything random (default: 7)
+  --ckpt_path FILE          checkpoint to score, or to resume from
+  --trainer.KEY VALUE       e.g. --trainer.max_epochs 10, --trainer.accelerator gpu, --trainer.fast_dev_run true
+  --model.KEY VALUE         e.g. --model.optimiser.lr 1e-3
+  --data.KEY VALUE          e.g. --data.test_subject '[s15]', --data.batch_size 8
+  --wandb.KEY VALUE         e.g. --wandb.mode online, --wandb.project NAME
+  --print_config            print the complete configuration and exit
+
+Every key of an experiment file is an option. More help, which imports PyTorch and takes seconds:
+  fedn {command} --help all                   every option
+  fedn {command} --model.help DetectionTask   the keys of a task
+  fedn {command} --data.help DetectionDataModule   the keys of a data module
+docs/train.md explains the most important keys."""
+"""What `--help` of a training command prints; the parser itself takes seconds to import."""
 
 FILE_FOR_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 """A file stands where a folder is needed, or the other way round."""
 
 FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, *FILE_FOR_FOLDER, errno.ENAMETOOLONG)
-"""Errors of the system that a user can mend: no room, or a place that may not be written to."""
+"""Errors of the system that a user can fix: no space, or a folder without permission to write."""
 
 
 def usage() -> str:
@@ -66,7 +84,7 @@ def usage() -> str:
     width = max(len(" ".join(words)) for words in COMMANDS)
     lines = [f"  {' '.join(words):<{width}}  {command.summary}" for words, command in COMMANDS.items()]
     head = ["fedn: facial-expression detection in long videos", "", "usage: fedn COMMAND [OPTIONS]", ""]
-    return "\n".join([*head, *lines, "", "fedn COMMAND --help tells more of one command."])
+    return "\n".join([*head, *lines, "", "fedn COMMAND --help describes one command."])
 
 
 def find(argv: Sequence[str]) -> tuple[tuple[str, ...], Command] | None:
@@ -85,8 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `fedn`; those of the process by default.
 
     Returns:
-        The exit code: 0 done, 2 an error the user can mend (one sentence on stderr), 130 interrupted from the
-        keyboard, 141 nobody reads the output any more (`fedn ... | head`), otherwise the command's own.
+        The exit code: 0 done, 2 an error that the user can fix (one sentence on stderr), 130 interrupted from the
+        keyboard, 141 the reader of the output has gone (`fedn ... | head`), otherwise the command's own.
     """
     try:
         try:
@@ -102,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _output_is_closed() -> bool:
-    """Whether nobody reads what this process prints."""
+    """Whether the reader of the output has gone."""
     try:
         print(flush=True)
     except BrokenPipeError:
@@ -131,6 +149,11 @@ def _run(argv: list[str]) -> int:
     try:
         # A training command needs its own name: `fedn fit` and `fedn test` share a module.
         rest = argv if command.function == TRAINER else argv[len(words) :]
+        if command.function == TRAINER and rest[1:] in (["--help"], ["-h"]):
+            print(TRAINING_HELP.format(command=rest[0], summary=command.summary))
+            return 0
+        if command.function == TRAINER and rest[1:] == ["--help", "all"]:
+            rest = rest[:-1]
         return int(pkgutil.resolve_name(command.function)(rest) or 0)
     except FednError as error:
         print(f"fedn: error: {error}", file=sys.stderr)
@@ -157,7 +180,7 @@ FIRST_STEPS = (
     ("fedn doctor", "is everything here, and does it work?"),
     ("fedn fit --config experiments/synthetic.yaml", "train; `make fit` also makes the data for it"),
     ("fedn predict VIDEO --ckpt runs/synthetic/checkpoints/best.ckpt", "find the expressions in a video"),
-    ("fedn report runs/synthetic --open", "look at what was found and missed"),
+    ("fedn report runs/synthetic --open", "show its scores, predictions and errors"),
     ("fedn loso --config experiments/casme2_cpu.yaml --jobs 2", "hold out every subject once, and pool"),
 )
 """A command, and what it is for."""

@@ -18,44 +18,19 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fedn_lightning.errors import ConfigError
 
-# Lines of a report that only tell how the parser searched, not what is wrong.
+# Lines that describe how the parser searched, not what is wrong.
 _NOISE = re.compile(
     r"^(Does not validate against any of the Union subtypes|Subtypes: |Errors:|Given value type: |"
     r"Expected a <class 'NoneType'>|Expected a path but .* either not accessible or invalid$|$)"
 )
-
-
 _KEY = re.compile(r"^Parser key \"(?P<key>[^\"]+)\"( element \d+)?:\s*(?P<rest>.*)$")
-
-
 _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']+)':\s*(?P<rest>.*)$")
-
-
-_GIVEN = re.compile(r"^Given value: (?P<value>.*)$", re.DOTALL)
-
-
-_EXPECTED = re.compile(r"^Expected an? (?P<type>.+?)(\. Got value: (?P<value>.*))?$")
-
-
-_NO_OPTION = re.compile(r"^Option '(?P<name>[^']+)' is not accepted$")
-
-
-_NO_KEY = re.compile(
+_WRONG_TYPE = re.compile(r"^Expected an? (?P<type>.+?)(\. Got value: (?P<value>.*))?$")
+_UNKNOWN = re.compile(
     r"^(?:Subcommand '\w+' does not accept option '(?P<option>[^']+)'"
-    r"|(?:.*\b)?(?:Key|key|group|option) ['\"](?P<name>[^'\"]+)['\"] is not (?:expected|accepted)).*$"
+    r"|(?:.*\b)?(?:[Kk]ey|group|[Oo]ption) ['\"](?P<name>[^'\"]+)['\"] is not (?:expected|accepted)).*$"
 )
-
-
-_REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
-
-
-_REFERENCE = re.compile(r"^Interpolation key '\.*(?:(?:fit|validate|test|predict)\.)?(?P<name>[^']+)' not found")
-
-
 _MONITOR = re.compile(r"ModelCheckpoint\(monitor='(?P<name>[^']+)'\).*returned metrics: \[(?P<known>[^\]]*)\]")
-
-
-_NO_CLASS = re.compile(r"^Expected a dot import path string: (?P<value>.*)$")
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
@@ -78,20 +53,20 @@ def arguments_of(class_path: str) -> list[str]:
 
 
 def _plain_type(text: str) -> str:
-    text = re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1", text)
-    literal = re.match(r"^typing\.Literal\[(.*)\]$", text)
-    return f"one of {literal.group(1)}" if literal else f"of type {text}"
+    if text.startswith("typing.Literal["):
+        return f"one of {text.removeprefix('typing.Literal[').removesuffix(']')}"
+    return "of type " + re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1", text)
 
 
 def explain(message: str, known_keys: Iterable[str] = ()) -> str:
     r"""Makes one sentence of a report of the argument parser.
 
     Args:
-        message: what the parser says, often an indented tree over many lines.
+        message: of the parser, often an indented tree over many lines.
         known_keys: the keys that exist, to suggest the nearest one.
 
     Returns:
-        A sentence that names the key and, where the parser tells it, the value and what was expected.
+        A sentence that names the key and, if known, the value and the expected type.
 
     >>> print(explain('Parser key "trainer.max_epochs":\n  Expected a <class \'int\'>\n  Given value: abc'))
     The configuration key "trainer.max_epochs" must be of type int, not abc.
@@ -107,8 +82,8 @@ def explain(message: str, known_keys: Iterable[str] = ()) -> str:
             else:
                 class_path = match["path"]
             line = match["rest"].strip()
-        if match := _GIVEN.match(line):
-            given = given or match["value"]
+        if line.startswith("Given value: "):
+            given = given or line.removeprefix("Given value: ")
         elif not _NOISE.match(line) and line not in complaints:
             complaints.append(line)
     return _sentence(".".join(keys), class_path, given, complaints, list(known_keys))
@@ -117,16 +92,16 @@ def explain(message: str, known_keys: Iterable[str] = ()) -> str:
 def _sentence(key: str, class_path: str, given: str, complaints: list[str], known_keys: list[str]) -> str:
     subject = f'The configuration key "{key}"' if key else "The configuration"
     first = complaints[0] if complaints else ""
-    if match := _NO_OPTION.match(first):
-        owner = class_path.rpartition(".")[2]
-        hint = did_you_mean(match["name"], arguments_of(class_path))
-        return f'There is no configuration key "{key}.{match["name"]}": {owner} has no such argument{hint}'
-    if match := _NO_KEY.match(first):
+    if match := _UNKNOWN.match(first):
         name = match["option"] or match["name"]
-        return f'There is no configuration key "{name}"{did_you_mean(name, known_keys)}'
-    if match := _REQUIRED.match(first):
-        names = " and ".join(name.split(".")[-1] for name in reversed(match["names"].split(", ")))
-        return f"No {names} given; name an experiment, e.g. --config experiments/synthetic.yaml."
+        if not (class_path and first.startswith("Option ")):
+            return f'There is no configuration key "{name}"{did_you_mean(name, known_keys)}'
+        owner, hint = class_path.rpartition(".")[2], did_you_mean(name, arguments_of(class_path))
+        return f'There is no configuration key "{key}.{name}": {owner} has no such argument{hint}'
+    if first.startswith("the following arguments are required: "):
+        names = first.split(": ", 1)[1].split(", ")
+        missing = " and ".join(name.split(".")[-1] for name in reversed(names))
+        return f"No {missing} given; name an experiment, e.g. --config experiments/synthetic.yaml."
     if first.startswith("unrecognized arguments: "):
         option = first.split(": ", 1)[1]
         name = option.split()[0].split("=")[0].lstrip("-")
@@ -134,12 +109,12 @@ def _sentence(key: str, class_path: str, given: str, complaints: list[str], know
         inner = "." in name and name.split(".")[0] not in {key.split(".")[0] for key in known_keys}
         where = f"; it was meant for model.{name} or data.{name}" if inner else ""
         return f'There is no option "{option}"{where}{did_you_mean(name, known_keys)}'
-    if match := _NO_CLASS.match(first):
-        return f'{subject} names no class that is known: "{match["value"]}"; give a class name or its import path.'
-    if complaints and (match := _EXPECTED.match(first)):
-        types = [_plain_type(found["type"]) for line in complaints if (found := _EXPECTED.match(line))]
-        value = match["value"] or given
-        return f"{subject} must be {' or '.join(dict.fromkeys(types))}, not {value}."
+    if first.startswith("Expected a dot import path string: "):
+        value = first.split(": ", 1)[1]
+        return f'{subject} names no class that is known: "{value}"; give a class name or its import path.'
+    if match := _WRONG_TYPE.match(first):
+        types = [_plain_type(found["type"]) for line in complaints if (found := _WRONG_TYPE.match(line))]
+        return f"{subject} must be {' or '.join(dict.fromkeys(types))}, not {match['value'] or given}."
     text = "; ".join(" ".join(line.split()) for line in complaints).rstrip(".")
     if not text:
         return f"{subject} cannot be read."
@@ -155,8 +130,11 @@ def explain_reference(key: str | None, message: str) -> str:
     name = (key or "").partition(".")[2] or key
     subject = f'The configuration key "{name}"' if name else "The configuration"
     first = message.splitlines()[0] if message else "unknown reason"
-    if match := _REFERENCE.match(first):
-        return f"{subject} refers to ${{{match['name']}}}, which does not exist."
+    if first.startswith("Interpolation key '") and "' not found" in first:
+        target = first.split("'")[1].lstrip(".")
+        for command in ("fit.", "validate.", "test."):
+            target = target.removeprefix(command)
+        return f"{subject} refers to ${{{target}}}, which does not exist."
     return f"{subject} holds a reference that cannot be resolved: {first.rstrip('.')}."
 
 
@@ -225,7 +203,7 @@ def plain_errors() -> Iterator[None]:
 
 
 def root_of(error: BaseException) -> BaseException:
-    """The error that began it: parsers wrap what a constructor raises in reports of all that they tried."""
+    """The first error of a chain: parsers wrap what a constructor raises in reports of all their attempts."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error

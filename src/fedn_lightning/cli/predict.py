@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     ignored = overlooked(args.video, args.out)
     for reason, paths in ignored.items():
         names = ", ".join(str(path) for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
-        note(f"{len(paths)} files are not looked at, {reason}: {names}")
+        note(f"{len(paths)} files are skipped, {reason}: {names}")
     args.ckpt = args.ckpt or str(shipped())
     if not Path(args.ckpt).is_file():
         msg = f"There is no checkpoint {args.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."

@@ -110,7 +110,7 @@ def _errors_text(found: Sequence[Summary]) -> str:
 
     shown = tables.all_tables(found[0]) if len(found) == 1 else tables.tables(found)
     heads = "\n".join(tables.headline(summary.run) for summary in found)
-    notes = [] if len(found) > 1 or found[0].beside is not None else [tables.NO_WITNESS]
+    notes = [] if len(found) > 1 or found[0].beside is not None else [tables.NO_SYNTHETIC_TRUTH]
     return "\n\n".join([heads, *("\n".join(lines("", rows)) for rows in shown), *notes])
 
 

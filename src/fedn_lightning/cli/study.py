@@ -1,4 +1,4 @@
-"""`fedn study`: many experiments on the same folds, and one table of what came out."""
+"""`fedn study`: many experiments on the same folds, and one table of the results."""
 
 from __future__ import annotations
 

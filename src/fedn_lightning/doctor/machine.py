@@ -1,6 +1,6 @@
 """Checks of the machine, its devices and the installed packages.
 
-`torch.utils.collect_env` tells more, but it runs pip and compilers for several seconds and prints a page.
+`torch.utils.collect_env` also runs pip and compilers, which takes several seconds.
 """
 
 from __future__ import annotations
@@ -126,13 +126,13 @@ def check_extras() -> Section:
     mesh = (
         "installed"
         if importlib.util.find_spec("mediapipe")
-        else "not installed; fedn_lightning/video/landmarks.py says how"
+        else "not installed; the error message of `finder: mesh` names the command"
     )
     return Section("Extras", (*found, Finding("face mesh", mesh)))
 
 
 def requirements() -> list[Requirement]:
-    """What the installed project says it needs, extras included."""
+    """The requirements of the installed project, extras included."""
     return [Requirement(line) for line in metadata.requires(PROJECT) or []]
 
 

@@ -20,7 +20,7 @@ WANDB_HOST = "https://api.wandb.ai"
 
 
 def check_data(experiments: Path, folder: Path) -> Section:
-    """Which data sets and weights the experiments name are there, and what else lies in the data folder.
+    """Which data sets and weights the experiments name are there, and the other content of the data folder.
 
     Args:
         experiments: folder of experiment files; paths in them start from the current folder.
@@ -47,7 +47,7 @@ def configured_paths(experiments: Path) -> dict[str, set[str]]:
         try:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError):
-            continue  # fedn fit says what is wrong with it
+            continue  # fedn fit reports the error
         for place in _paths_of(content):
             named.setdefault(place, set()).add(file.stem)
     return named
@@ -76,7 +76,7 @@ def check_wandb() -> Section:
     if mode and mode not in WANDB_MODES:
         problem = f'WANDB_MODE is "{mode}"; set it to offline, online or disabled, or unset it.'
     elif mode in ("online", "run") and not login:
-        problem = f"WANDB_MODE is {mode}, but nobody is logged in. Run: wandb login, or unset WANDB_MODE."
+        problem = f"WANDB_MODE is {mode}, but there is no login. Run: wandb login, or unset WANDB_MODE."
     return Section(
         "W&B",
         (

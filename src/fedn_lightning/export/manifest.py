@@ -30,11 +30,11 @@ ALIGNMENT = {
 
 
 def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: FrameEncoder, network: FEDN) -> dict[str, Any]:
-    """All that is needed to use the ONNX files, as plain values.
+    """Everything a program needs to use the ONNX files, as plain values.
 
     Args:
         checkpoint: the file they come from.
-        config: what it says.
+        config: its settings.
         encoder: its frame encoder.
         network: its network.
 

@@ -1,4 +1,4 @@
-"""Writes a checkpoint's two networks as ONNX files, and compares what they say with what PyTorch says."""
+"""Writes a checkpoint's two networks as ONNX files, and compares their outputs with those of PyTorch."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 18
 """Version of ONNX's operators; the one that the exporter translates to without converting."""
 
-MOST_BLOCKS = 256
+MAX_BLOCKS = 256
 """Greatest window, as a multiple of the coarsest level's stride."""
 
 TOLERANCE = 1e-4
-"""Greatest difference between ONNX and PyTorch that is let through, as a part of the greatest value (at least 1)."""
+"""Largest tolerated difference between ONNX and PyTorch, relative to the largest value (at least 1)."""
 
 Array = npt.NDArray[Any]
 
@@ -92,7 +92,7 @@ class Exported:
     Attributes:
         files: the ONNX files and the manifest.
         differences: from PyTorch, one for each output.
-        notes: what the checkpoint does not say and is assumed, a sentence each.
+        notes: assumptions about what the checkpoint lacks, a sentence each.
     """
 
     files: tuple[Path, ...]
@@ -128,7 +128,7 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
     Raises:
         CheckpointError: if the checkpoint cannot be read.
         ConfigError: if the optional packages are missing, or there is no such alignment.
-        ExportError: if ONNX says something else than PyTorch; nothing is written then.
+        ExportError: if the outputs of ONNX and PyTorch differ; nothing is written then.
     """
     check_packages()
     config, encoder, network = load(checkpoint, align, torch.device("cpu"))
@@ -143,7 +143,7 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
     windows = [features[None], *_random_windows(features, config.window, network.config.strides[-1])]
     differences = compare(encoding, programs["encoder"], [face, _noise_like(face)])
     differences += compare(detection, programs["detector"], windows)
-    _refuse(differences)
+    _check_differences(differences)
     facts = manifest(checkpoint, config, encoder, network)
     facts["difference_from_pytorch"] = {f"{d.graph}.{d.output}": d.largest for d in differences}
     facts["opset"] = OPSET
@@ -153,7 +153,7 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
 def graphs_of(config: DetectorConfig, encoder: FrameEncoder, network: FEDN) -> tuple[Graph, Graph]:
     """The two networks of a checkpoint: `encoder` and `detector`."""
     size, step = config.crop.crop_size, network.config.strides[-1]
-    window = step * torch.export.Dim("blocks", min=1, max=MOST_BLOCKS)
+    window = step * torch.export.Dim("blocks", min=1, max=MAX_BLOCKS)
     return (
         Graph(
             name="encoder",
@@ -203,10 +203,10 @@ def compare(graph: Graph, program: bytes, trials: list[Array]) -> list[Differenc
     largest, scale = np.zeros(len(graph.outputs)), np.zeros(len(graph.outputs))
     for trial in trials:
         with torch.inference_mode():
-            told = graph.module(torch.from_numpy(trial))
-        for index, (ours, theirs) in enumerate(
-            zip((told,) if isinstance(told, Tensor) else told, session.run(None, {graph.inputs: trial}), strict=True)
-        ):
+            outputs = graph.module(torch.from_numpy(trial))
+        expected = (outputs,) if isinstance(outputs, Tensor) else outputs
+        pairs = zip(expected, session.run(None, {graph.inputs: trial}), strict=True)
+        for index, (ours, theirs) in enumerate(pairs):
             reference = ours.numpy()
             largest[index] = max(largest[index], np.abs(reference - theirs).max())
             scale[index] = max(scale[index], np.abs(reference).max())
@@ -231,12 +231,12 @@ def _random_windows(features: Array, window: int, step: int) -> list[Array]:
     ]
 
 
-def _refuse(differences: list[Difference]) -> None:
+def _check_differences(differences: list[Difference]) -> None:
     wrong = [d for d in differences if not d.tolerable]  # NaN is not tolerable either
     if wrong:
         named = ", ".join(f"{d.output} by {d.largest:.3g}" for d in wrong)
         msg = (
-            f"The ONNX files were not written, as onnxruntime computes something else than PyTorch: {named}. "
+            f"The ONNX files were not written, as onnxruntime and PyTorch differ: {named}. "
             f"Try the versions in constraints.txt, and report it with the output of fedn doctor."
         )
         raise ExportError(msg)

@@ -1,4 +1,4 @@
-"""The W&B run that stands for all folds of one seed: pooled scores, subjects, events, confusion, timelines, lineage."""
+"""The W&B run of all folds of one seed: pooled scores, subjects, events, confusion, timelines, lineage."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def use(run: Any, artifact: Any) -> None:
     """Declares an artifact as an input of a run, offline as online.
 
     `run.use_artifact` refuses to work offline, and online waits for the upload of an artifact that was made here. This
-    writes the same record as it does then, `use_after_commit`: whoever uploads the run makes the artifact, or finds the
+    writes the same record as it does then, `use_after_commit`: the upload of the run makes the artifact, or finds the
     version that has its content already, and then declares its use. The method is W&B's own and private; a test reads
     the record back.
     """

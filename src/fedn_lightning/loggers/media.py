@@ -19,7 +19,7 @@ ROWS = 5000
 TIMELINES = 6
 """Timelines of a run, about 100 kB each; the run folder holds all."""
 STRIPS = 4
-"""Film strips of each kind of outcome, about 50 kB each: the best scoring false alarms and hits, the first misses."""
+"""Film strips of each kind of outcome, about 50 kB each: the highest scoring predictions, the first false negatives."""
 
 
 def events_tables(
@@ -78,7 +78,7 @@ def timelines(prefix: str, pictures: Sequence[tuple[str, Path]], most: int = TIM
 def film_strips(
     prefix: str, record: DetectionRecord, stored: Mapping[str, StoredVideo], apexes: Mapping[tuple[str, float], float]
 ) -> dict[str, Any]:
-    """Onset, apex and offset of some false alarms, misses and hits, in one gallery.
+    """Onset, apex and offset of some false positives, false negatives and hits, in one gallery.
 
     Args:
         prefix: of the key.

@@ -1,4 +1,4 @@
-"""Every number and picture that a run logs: its name, what it says, and which of its values stands for the run.
+"""Every number and picture that a run logs: its name, its meaning, and which of its values summarises the run.
 
 Tasks, callbacks, the pooled run and the dashboard all go by this one table; a test reads a run back and looks each of
 its names up here.
@@ -104,7 +104,12 @@ def _study() -> Iterator[Metric]:
 def _media() -> Iterator[Metric]:
     yield Metric("val/timeline", "last", "one validation video, every few epochs", "media")
     for prefix, who in {"validation/": "validation", "test/": "held-out", "pooled/": "all folds'"}.items():
-        yield Metric(f"{prefix}events", "last", f"one row per hit, miss and false alarm, {who} videos", "media")
+        yield Metric(
+            f"{prefix}events",
+            "last",
+            f"one row per TP, FN and FP, {who} videos",
+            "media",
+        )
         yield Metric(f"{prefix}events_left_out", "last", "events that the table has no room for", "media")
         yield Metric(f"{prefix}confusion", "last", f"true emotions by predicted ones, {who} videos", "media")
         yield Metric(f"{prefix}timeline_*", "last", f"timelines, {who} videos", "media")

@@ -64,7 +64,7 @@ class WandbSettings:
 
 @dataclass(frozen=True)
 class Identity:
-    """What W&B knows a run by; the same for the same configuration, so that a repeated run takes the same place."""
+    """The identity of a run in W&B. It follows from the configuration, so that a repeated run takes the same place."""
 
     id: str
     group: str
@@ -182,7 +182,7 @@ def start(settings: WandbSettings, identity: Identity, run_dir: str | Path, mode
             resume="allow",
             tags=settings.tags,
             **asdict(identity),
-            # Its notices would tear the progress bars; the end card tells where the run lies.
+            # Its notices would tear the progress bars; the end card shows the folder of the run.
             settings=wandb.Settings(silent=True, console="off"),
         )
     except wandb.errors.Error as error:

@@ -31,7 +31,7 @@ REACH = 10
 
 
 class DashboardError(FednError):
-    """A workspace cannot be made; the message says what is missing."""
+    """A workspace cannot be made; the message names what is missing."""
 
 
 @dataclass(frozen=True)

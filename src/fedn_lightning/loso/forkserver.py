@@ -1,7 +1,7 @@
 """Starts folds by the standard library's fork server, a process that has imported torch and Lightning once.
 
-Each fold is a fork of that process, which saves it seconds of imports. Folds go on when their driver is killed, and the
-fork server ends with the last of them.
+Each fold is a fork of that process, which saves it seconds of imports. Folds continue when their driver is killed, and
+the fork server ends with the last of them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ForkServer:
         with self._mutex, _environment(env):  # libraries read some variables when the fork server imports them
             process.start()
             while process.exitcode is None and not _leads_group(process.pid):
-                time.sleep(0.001)  # until then a signal to the fold's process group would reach nobody
+                time.sleep(0.001)  # until then a signal to the fold's process group would reach no process
         return ForkedFold(process, self._mutex)
 
     def close(self) -> None:

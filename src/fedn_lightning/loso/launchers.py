@@ -20,7 +20,7 @@ from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.worker import GRACE, Outcome, Resources, Start, run_fold, start_process
 from fedn_lightning.utils.cores import available_cores
 
-MOST_JOBS = 8
+MAX_JOBS = 8
 """Folds at once on a machine without accelerators, unless asked for more: memory runs out before cores do."""
 
 
@@ -116,7 +116,7 @@ def share(jobs: int | None, devices: Sequence[str], experiment: Experiment, fold
     """How many folds run at a time, and on which devices.
 
     Args:
-        jobs: as asked for; None for one per device, or one per core (at most :data:`MOST_JOBS`) without devices.
+        jobs: as asked for; None for one per device, or one per core (at most :data:`MAX_JOBS`) without devices.
         devices: as asked for; none for all accelerators of this machine.
         experiment: says how many devices this machine has and a fold wants.
         folds: there are no more jobs than folds.
@@ -133,7 +133,7 @@ def share(jobs: int | None, devices: Sequence[str], experiment: Experiment, fold
         raise ConfigError(msg)
     size = max(experiment.gpus, 1)
     slots = [",".join(names[i : i + size]) for i in range(0, len(names) - size + 1, size)]
-    wanted = jobs or (len(slots) if slots else min(max(available_cores() // experiment.cpus, 1), MOST_JOBS))
+    wanted = jobs or (len(slots) if slots else min(max(available_cores() // experiment.cpus, 1), MAX_JOBS))
     return max(1, min(wanted, folds)), slots
 
 
@@ -180,7 +180,7 @@ class RayLaunch:
         return ended
 
     def running(self) -> bool:
-        """Whether any fold is still to end; lets go of the cluster when none is."""
+        """Whether any fold is still to end; releases the cluster when none is."""
         if not self._pending and self._ray.is_initialized():
             self._ray.shutdown()
         return bool(self._pending or self._ended)
@@ -219,4 +219,4 @@ def _run(experiment: dict[str, Any], fold: Fold, resources: Resources, cwd: str)
     try:
         return run_fold(Experiment.from_json(experiment), fold, resources)
     except KeyboardInterrupt:
-        return Outcome(fold, "stopped", "it was stopped; the next run goes on from there")
+        return Outcome(fold, "stopped", "it was stopped; the next run resumes it")

@@ -209,7 +209,7 @@ def main(argv: Sequence[str]) -> int:
     resources = Resources(threads=plan["threads"])
     os.chdir(plan["cwd"])  # configurations and run folders are relative to where the user started
     try:
-        outcome = run_fold(Experiment.from_json(plan["experiment"]), fold, resources, patient=False)
+        outcome = run_fold(Experiment.from_json(plan["experiment"]), fold, resources, wait=False)
     except FednError as error:
         print(f"fedn: error: {error}", file=sys.stderr)
         return 1

@@ -27,7 +27,7 @@ POLL = 0.1
 """Seconds between two checks of a fold's process."""
 
 GRACE = 20.0
-"""Seconds a fold has to end by itself once it is asked to."""
+"""Seconds that a fold has to end after SIGTERM."""
 
 _ERROR = re.compile(r"^fedn: error: (.*)$", re.MULTILINE)
 _EXCEPTION = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)$", re.MULTILINE)
@@ -78,7 +78,7 @@ class Resources:
 
     def environment(self) -> dict[str, str]:
         """The environment of the fold's process."""
-        # Once a driver has told W&B of a result it names its W&B process here; a fold in it would die with the driver.
+        # A driver that has logged to W&B names its W&B process here; a fold in that process would die with the driver.
         env = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
         env |= {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
         env["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin take the cores of the neighbouring fold
@@ -107,7 +107,7 @@ def run_fold(
     resources: Resources,
     stop: threading.Event | None = None,
     start: Start = start_process,
-    patient: bool = True,
+    wait: bool = True,
 ) -> Outcome:
     """Runs a fold, unless it is finished already.
 
@@ -119,7 +119,7 @@ def run_fold(
         resources: what it may use.
         stop: ends the fold when set; it can be resumed later.
         start: how its process is started.
-        patient: whether to wait for another process that is running this fold, instead of leaving the fold to it.
+        wait: whether to wait for another process that is running this fold, instead of leaving the fold to it.
 
     Returns:
         How it ended; a failing fold raises no exception.
@@ -129,7 +129,7 @@ def run_fold(
     """
     stop = stop or threading.Event()
     try:
-        with _lock(experiment.beside(fold, ".lock"), stop if patient else None) as lock:
+        with _lock(experiment.beside(fold, ".lock"), stop if wait else None) as lock:
             if lock is None:
                 return Outcome(fold, "runs elsewhere", "another process is running it")
             if problem(experiment, fold) is None or adopt_finished(experiment, fold):
@@ -187,13 +187,13 @@ def _run(
         raise
     status = replace(status, seconds=round(time.time() - status.started, 3))
     if stop.is_set() and code != 0:
-        return _give_up(folder, status, Outcome(fold, "stopped", "it was stopped; the next run resumes it"))
+        return _record_failure(folder, status, Outcome(fold, "stopped", "it was stopped; the next run resumes it"))
     try:
         if code != 0:
             raise FoldError(_explain(code, log))
         mark_finished(experiment, fold, status)
     except (FednError, ValueError) as error:
-        return _give_up(folder, status, Outcome(fold, "failed", str(error).rstrip(".")))
+        return _record_failure(folder, status, Outcome(fold, "failed", str(error).rstrip(".")))
     _keep_log(log, folder)
     return Outcome(fold, "finished")
 
@@ -235,8 +235,8 @@ def _end(process: Process) -> int:
     return -signal.SIGKILL
 
 
-def _give_up(folder: Path, status: Status, outcome: Outcome) -> Outcome:
-    """Writes down why a fold is not finished, if the disk is writable."""
+def _record_failure(folder: Path, status: Status, outcome: Outcome) -> Outcome:
+    """Writes why a fold is not finished, if the disk is writable."""
     with contextlib.suppress(OSError):
         if folder.is_dir():
             replace(status, failure=outcome.reason).write(folder)

@@ -38,7 +38,7 @@ def to_text(report: Report) -> str:
     parts.append("\n".join(lines("", scores_table(report))))
     parts += unknown_offsets_line(scores_to_dict(report.evaluation, report.emotions)["without_unknown_offsets"])
     if not math.isnan(report.curves.minutes):
-        parts.append("\n".join(lines("recall at most so many false alarms per minute", froc_table(report.curves))))
+        parts.append("\n".join(lines("recall at a limit of false positives per minute", froc_table(report.curves))))
     if report.per_subject is not None:
         parts.append("\n".join(lines("per subject", subject_table(report.per_subject))))
     return "\n\n".join(parts)
@@ -111,7 +111,7 @@ FILES = {
 
 
 def explain_subjects(result: dict[str, Any]) -> str:
-    """Says on whom the numbers were measured."""
+    """The subjects and videos on which the numbers were measured."""
     subjects = result["subjects"]
     many = "subject" if len(subjects) == 1 else "subjects"
     whom = f"{result['n_videos']} videos of {many} {', '.join(subjects)}"
@@ -145,11 +145,11 @@ def detection_table(detection: dict[str, Any]) -> Table:
 
 
 def explain_choice(result: dict[str, Any]) -> str:
-    """Says which thresholds were used and on whom they were chosen."""
+    """The thresholds and the subjects on which they were chosen."""
     if result["selection"] != STRICT:
         chosen = "selected on test data: compare only with papers that do the same"
     elif result.get("split") == VALIDATION and "chosen_on" not in result:
-        chosen = "chosen on these very subjects: not a result to report"
+        chosen = "chosen on these subjects: not a result to report"
     else:
         chosen = f"chosen on {result.get('chosen_on', 'validation')} subjects, never on these"
     # An infinite threshold: none found an expression of that type, so none is predicted.
@@ -170,7 +170,7 @@ def unknown_offsets_line(without: dict[str, Any]) -> list[str]:
         return []
     f1 = ", ".join(f"{group} {show(without['spotting'][group]['f1'])}" for group in ("macro", "micro", "overall"))
     return [
-        f"Of {without['unknown']} truths the release does not know the offset; above they count with the end that the "
+        f"The release gives no offset for {without['unknown']} truths; above they count with the end that the "
         f"offset policy gives them. Without them, and without predictions that could be them: F1 {f1}, "
         f"mAP@0.5 {show(without['map@0.5'])}."
     ]
@@ -182,7 +182,7 @@ def render_card(result: dict[str, Any], folder: str, files: Sequence[str], next_
     Args:
         result: as :func:`.result.result_of` gives it, or any dictionary of numbers for a task without detections.
         folder: the run folder.
-        files: what lies in it; those of :data:`FILES` are explained.
+        files: its content; those of :data:`FILES` are explained.
         next_command: what the user may want to type next.
     """
     parts: list[RenderableType] = []

@@ -29,7 +29,7 @@ def read_metrics(path: str | Path) -> Series:
     """
     with Path(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    # Not every row tells its epoch, but every row tells its step, and an epoch's last step ends it.
+    # Every row has its step, but not every row its epoch; the last step of an epoch ends it.
     ends: dict[float, float] = {}
     for row in rows:
         if row.get("epoch"):

@@ -1,4 +1,4 @@
-"""What became of every event: a hit, a miss or a false alarm, as rows that a table can show."""
+"""Every event as a row of a table: a true positive (hit), a false negative (miss) or a false positive (false alarm)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Outcome:
     """One event.
 
     Attributes:
-        kind: what became of it.
+        kind: of the event; these words stand in stored tables.
         prediction: its row among the predictions, `UNMATCHED` for a miss.
         truth: its row among the truths, `UNMATCHED` for a false alarm.
         iou: of prediction and truth; None where one of them is missing.

@@ -128,7 +128,7 @@ class EventFile:
 
     Attributes:
         path: the file.
-        format: as the header told.
+        format: as the header gives it.
         events: the usable rows, in order.
         set_aside: the others; empty unless read leniently.
         duplicates: number of rows that repeat an earlier row exactly; they are kept.
@@ -361,7 +361,7 @@ def read_run_tables(folder: Path, truth: Path | None = None, proposals: str = PR
     Raises:
         PredictionFileError: if a file or a row cannot be used.
     """
-    # Always in this order, so that an emotion has the same index whoever reads the folder.
+    # Always in this order, so that an emotion has the same index in every command.
     names = Names()
     minutes = read_videos(folder / VIDEOS, names)
     truths = read_events(truth or folder / TRUTH, names, truth=True)
@@ -374,7 +374,7 @@ def find_run(folder: Path, needed: Sequence[str] = TABLES) -> Path:
 
     Args:
         folder: of a run, of pooled folds, of an experiment (`runs/<name>/<hash>`), or `runs/<name>`.
-        needed: files that must lie there.
+        needed: files that must be there.
 
     Raises:
         PredictionFileError: if there is none, or more than one.
@@ -387,5 +387,5 @@ def find_run(folder: Path, needed: Sequence[str] = TABLES) -> Path:
         inside = ", ".join(str(path.relative_to(folder)) for path in complete)
         msg = f"{folder} holds several results ({inside}); name one of them."
     else:
-        msg = f"{folder} holds no result of a run: {', '.join(needed)} must lie there."
+        msg = f"{folder} holds no result of a run: {', '.join(needed)} must be there."
     raise PredictionFileError(msg)

@@ -244,7 +244,7 @@ STRICT = "strict"
 
 
 GIVEN = "recognition on labelled intervals: what a recogniser could do if spotting were perfect"
-"""What is said of a run whose intervals were given; its spotting scores would be perfect and mean nothing."""
+"""Describes a run whose intervals were given; its spotting scores would be perfect and mean nothing."""
 
 TEST, VALIDATION = "test", "validation"
 """Whose subjects were scored."""

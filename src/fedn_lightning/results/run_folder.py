@@ -1,4 +1,4 @@
-"""The one folder that a run writes to, and what it says there of how it was made."""
+"""The folder of a run, and its record of how it was made."""
 
 from __future__ import annotations
 

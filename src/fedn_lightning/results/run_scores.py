@@ -19,7 +19,7 @@ from fedn_lightning.results.report import Report, count_emotions, score_publishe
 from fedn_lightning.results.run_folder import RunConfig, read_environment, resolve
 
 NEEDED = (PREDICTIONS, TRUTH, VIDEOS)
-"""Without these there is nothing to show; the page says what else is missing."""
+"""Files that a page needs; it names the other missing ones."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,22 @@ class RunFiles:
     Attributes:
         folder: where its tables lie.
         pooled: whether these are the folds of leave-one-subject-out together.
-        videos: all that were looked at; the position is the `video` index of the tables.
+        videos: all of them; the position is the `video` index of the tables.
         n_frames: of each video.
         emotions: class names in the order of the `emotion` index.
         truths: annotated expressions.
         predicted: predictions at or above the thresholds that were chosen.
         proposals: every proposal.
-        strict: scores and 95 % intervals of what it claims.
+        strict: scores and 95 % intervals at the chosen thresholds.
         published: pooled folds once more with thresholds selected on test data; None for a single run.
         confusion: `(C, C + 1)` of the spotted expressions, the last column without an emotion.
         thresholds: (macro, micro) by the name of the fold, or of the run.
-        homes: by subject the folder of the run that looked at it, with its checkpoints.
+        homes: by subject the folder of the run that tested it, with its checkpoints.
         result: content of `result.json`.
         config: of the run, or of the first fold.
         environment: of the run, or of the first fold, by the words of `env.txt`.
-        corpus: the corpus as it lies on disk now; None if it is not there.
-        generated: whether the faces are generated; None if that cannot be told.
+        corpus: the corpus as it is on disk now; None if it is missing.
+        generated: whether the faces are generated; None if unknown.
         notes: sentences about what is missing.
     """
 
@@ -122,7 +122,7 @@ def _read_json(path: Path, notes: list[str]) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        notes.append(f"{path.name} is not there or cannot be read, so the thresholds of this run are not known.")
+        notes.append(f"{path.name} is not there or cannot be read, so the thresholds of this run are unknown.")
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -132,7 +132,7 @@ def _read_tables(home: Path, notes: list[str]) -> RunTables:
         return read_run_tables(home)
     notes.append(
         "proposals.csv is not there: mAP, operating curves and confidences are those of predictions.csv alone, "
-        "so of what lies above the thresholds."
+        "so of the events above the thresholds."
     )
     return read_run_tables(home, proposals=PREDICTIONS)
 

@@ -75,7 +75,7 @@ def _number(frame: float) -> str:
 
 
 def video_rows(record: DetectionRecord) -> list[list[str]]:
-    """One row per video looked at, in the order of :data:`VIDEO_COLUMNS`."""
+    """One row per video, in the order of :data:`VIDEO_COLUMNS`."""
     return [
         [video.subject, video.name, str(n_frames), f"{video.fps:g}"]
         for video, n_frames in zip(record.videos, record.n_frames, strict=True)

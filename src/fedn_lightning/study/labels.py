@@ -1,7 +1,7 @@
 """The label question: how far expert labels and self-reports agree, and what training on the other labels costs.
 
 Two rows that differ in `label_source` alone are scored by their own labels and by each other's. Spotting truths are the
-same in both, so all that changes is the emotion. The answer lies in one small file beside the rows'.
+same in both, so all that changes is the emotion. The answer is one small file beside the rows' files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Cell = tuple[str, str]
 
 @dataclass(frozen=True)
 class Crossed:
-    """What the file holds.
+    """The content of the file.
 
     Attributes:
         classes: names of the emotion classes.
@@ -168,7 +168,7 @@ def read_crossed(path: Path) -> Crossed:
             },
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        msg = f"{path} does not hold the label question ({error}); remove it, and run the study again."
+        msg = f"{path} is not the file of the label question ({error}); remove it, and run the study again."
         raise FoldError(msg) from error
 
 

@@ -90,7 +90,7 @@ class RowResult:
 
 
 def row_path(folder: str | Path, name: str) -> Path:
-    """Where a row's file lies."""
+    """The path of a row's file."""
     return Path(folder) / f"{name}.json"
 
 

@@ -2,8 +2,8 @@
 
 The bootstrap is hierarchical. A draw takes subjects with replacement, the same for all rows on the same people, and
 seeds with replacement; each drawn seed is scored on the drawn subjects, counts summed before any ratio, and the scores
-of the drawn seeds are averaged. So an interval holds what other people and other trainings would change. A row of one
-seed has no second training to draw: its interval holds other people alone, and is too narrow by what trainings differ.
+of the drawn seeds are averaged. So an interval covers other subjects and other trainings. A row of one seed has no
+second training to draw: its interval covers other subjects alone, and is too narrow.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Line:
         row: its result.
         estimates: by score.
         differences: from the baseline on their common seeds, by score; empty for the baseline itself, and for a row
-            that looked at other people or shares no seed.
+            that has other subjects or shares no seed.
         common: the seeds of the differences.
     """
 
@@ -133,8 +133,8 @@ def scores_under(result: SeedResult, weight: IntArray) -> dict[str, float]:
     """The scores of :data:`STUDY_SCORES` with each subject `(S,)` counted so many times."""
     subjects = result.tally.subjects
     scores: Mapping[str, float] = weighted_scores(result.tally, weight[subjects.index])
-    alarms = float(weight[subjects.index] @ subjects.counts[:, OVERALL, FALSE_POSITIVES])
-    rate = ratio(alarms, float(weight @ result.minutes))
+    wrong = float(weight[subjects.index] @ subjects.counts[:, OVERALL, FALSE_POSITIVES])
+    rate = ratio(wrong, float(weight @ result.minutes))
     # Who names no emotion in any proposal has no STRS, as it has no mAP.
     spots_only = not len(result.tally.ranked.classes)
     known = {path: scores[path] for path in STUDY_SCORES if path in scores}

@@ -59,11 +59,11 @@ def write_study(
 
 
 def study_markdown(name: str, baseline: str, lines: Sequence[Line], draws: int) -> str:
-    """A page: the scores, the differences from the baseline, and how both were come by."""
+    """A page: the scores, the differences from the baseline, and how both were computed."""
     parts = [f"# Study {name}", markdown_table(score_rows(lines)), notes(lines, draws)]
     if any(line.differences for line in lines):
         parts += [f"## Differences from {baseline}", markdown_table(difference_rows(lines))]
-        parts.append("Same people and same seeds on both sides; an interval that holds 0 decides nothing.")
+        parts.append("Same people and same seeds on both sides; an interval that contains 0 shows no difference.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -118,7 +118,7 @@ def size(parameters: int) -> str:
 
 
 def notes(lines: Sequence[Line], draws: int) -> str:
-    """How the figures were come by."""
+    """How the figures were computed."""
     single = [line.row.name for line in lines if len(line.row.seeds) == 1]
     text = (
         "Selection strict: epoch and thresholds were chosen on validation subjects of each fold; spotting by the "
@@ -130,8 +130,8 @@ def notes(lines: Sequence[Line], draws: int) -> str:
         text += f" Without validation subjects, on the training subjects: {', '.join(trained)}."
     if single:
         text += (
-            f" Rows of one seed ({', '.join(single)}) hold the chance of other people alone, not that of another "
-            "training: their intervals are too narrow."
+            f" Rows of one seed ({', '.join(single)}) measure the spread over subjects alone, not over "
+            "trainings: their intervals are too narrow."
         )
     return text + " Parameters are those that are trained; s/epoch is the median over folds, training and validation."
 
@@ -164,7 +164,7 @@ def study_json(name: str, baseline: str, lines: Sequence[Line], draws: int) -> d
 
 
 def tracked_row(line: Line) -> tuple[dict[str, Any], dict[str, float]]:
-    """What the tracker is told of a row: its configuration, and its numbers by the names of the pooled runs."""
+    """What is logged to W&B of a row: its configuration, and its numbers by the names of the pooled runs."""
     row = line.row
     config = {"row": row.name, "config_hash": row.config_hash, "group": row.group, "seeds": sorted(row.seeds)}
     scores = {"parameters": float(row.trained_parameters), "seconds_an_epoch": line.seconds_an_epoch}
@@ -229,7 +229,7 @@ def labels_markdown(answer: Answer) -> str:
     parts = ["## Expert against self-reported labels", agreement_text(crossed), markdown_table(confusion_rows(crossed))]
     parts += ["mAP@0.5 of networks trained and chosen on one kind of label, by the labels they are scored by:"]
     parts += [markdown_table(cell_rows(answer.cells)), markdown_table(cost_rows(answer))]
-    parts += ["Same people and same seeds on both sides of a difference; brackets hold 95 %."]
+    parts += ["Same people and same seeds on both sides of a difference; brackets contain 95 %."]
     return "\n\n".join(parts)
 
 

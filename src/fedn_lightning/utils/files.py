@@ -100,7 +100,7 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-MOST_OPEN = 64
+MAX_OPEN = 64
 """Arrays that a process keeps mapped for the next read; each holds a file open, and a process may hold 256 or so."""
 
 
@@ -135,12 +135,12 @@ class StoredArray:
         return _mapped(self.path, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(MOST_OPEN)
+@lru_cache(MAX_OPEN)
 def _mapped(path: str, modified: int, size: int) -> npt.NDArray[Any]:
     array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
     return array
 
 
 def unmap_all() -> None:
-    """Lets go of all files until they are read again; mapped pages count as memory of the process."""
+    """Unmaps all files until they are read again; mapped pages count as memory of the process."""
     _mapped.cache_clear()
