@@ -18,7 +18,8 @@ from fedn_lightning.results import EventFile, Names, find_run, read_events, read
 from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, SCORE_NAMES, TRUTH, VIDEOS
 from fedn_lightning.results.report import by_name
 from fedn_lightning.results.writing import latex_table, markdown_table
-from fedn_lightning.utils.files import plain, write_atomically
+from fedn_lightning.utils.drawing import save_figure
+from fedn_lightning.utils.files import plain
 
 SCORES = (
     "spotting.overall.f1",
@@ -266,7 +267,6 @@ def comparison_latex(comparison: Comparison) -> str:
 
 def save_comparison(comparison: Comparison, path: str | Path) -> Path:
     """Draws each subject's overall F1 in all runs, and the differences of the pooled scores with their intervals."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     subjects = list(comparison.subjects[0])
@@ -274,8 +274,7 @@ def save_comparison(comparison: Comparison, path: str | Path) -> Path:
     left, right = figure.subplots(1, 2)
     _draw_subjects(left, comparison, subjects)
     _draw_differences(right, comparison)
-    FigureCanvasAgg(figure)
-    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=120))
+    return save_figure(figure, path, 120)
 
 
 def _draw_subjects(axes: Any, comparison: Comparison, subjects: Sequence[str]) -> None:

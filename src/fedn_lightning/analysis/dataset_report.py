@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
@@ -19,8 +18,7 @@ from fedn_lightning.datamodules.emotions import NEGATIVE, POSITIVE
 from fedn_lightning.datasets.base import UNUSABLE
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, Expression, IntArray, Repair, to_inclusive
 from fedn_lightning.metrics.functional.agreement import cohen_kappa
-from fedn_lightning.utils.drawing import TYPE_COLOURS
-from fedn_lightning.utils.files import write_atomically
+from fedn_lightning.utils.drawing import TYPE_COLOURS, save_figure
 
 VALENCES = ("negative", "positive", "surprise", "others")
 """Classes in which expert labels and self-reports are compared."""
@@ -295,7 +293,6 @@ def draw_report(report: DatasetReport) -> Figure:
     labels, both = report.labels(), report.agreement()
     panels = 1 + len(labels) + (both is not None)
     figure = Figure(figsize=(4.2 * panels, 3.4), dpi=110, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     axes: Iterator[Any] = iter(np.atleast_1d(np.asarray(figure.subplots(1, panels), object)))
     _draw_lengths(next(axes), report.lengths())
     for source, counts in labels.items():
@@ -339,5 +336,4 @@ def _draw_confusion(axes: Any, both: Agreement) -> None:
 
 def save_report(report: DatasetReport, path: str | Path) -> None:
     """Writes the picture."""
-    figure = draw_report(report)
-    write_atomically(path, lambda temporary: figure.savefig(temporary))
+    save_figure(draw_report(report), path)

@@ -12,7 +12,7 @@ from fedn_lightning.analysis.oracles import ORACLES
 from fedn_lightning.analysis.sensitivity import Group
 from fedn_lightning.analysis.summary import Summary
 from fedn_lightning.events import EXPRESSION_TYPES
-from fedn_lightning.utils.files import write_atomically
+from fedn_lightning.utils.drawing import save_figure
 
 DARK, LIGHT = "#1b4965", "#e0a458"
 """Macro and micro, F1 and mAP: far apart in lightness and for every kind of colour vision."""
@@ -50,7 +50,7 @@ def save_kinds(summary: Summary, path: Path) -> Path:
         axes[place].set_title(f"{title}: {sum(sum(each.values()) for each in counts)}", loc="left", fontsize=11)
     axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=9, frameon=False)
     figure.suptitle(f"{run.name}: spotting errors by kind", x=0.01, ha="left", fontsize=12, fontweight="bold")
-    return _save(figure, path)
+    return save_figure(figure, path, 120)
 
 
 def _stack(axes: Any, kinds: Sequence[str], counts: Sequence[Sequence[int]], most: int) -> None:
@@ -94,7 +94,7 @@ def save_oracles(summary: Summary, path: Path) -> Path:
     axes[1].invert_yaxis()
     for each in axes:
         _plain(each, grid="x")
-    return _save(figure, path)
+    return save_figure(figure, path, 120)
 
 
 def _now(summary: Summary, which: str) -> str:
@@ -124,7 +124,7 @@ def save_sensitivity(summary: Summary, path: Path) -> Path:
     )
     title = f"{summary.run.name}: which truths are found (hollow: fewer than {FEW} truths)"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-    return _save(figure, path)
+    return save_figure(figure, path, 120)
 
 
 def _recalls(axes: Any, trait: str, groups: Sequence[Group], crowded: bool) -> None:
@@ -161,7 +161,7 @@ def save_losses(summaries: Sequence[Summary], path: Path) -> Path:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, fontsize=9, frameon=False)
     axes.invert_yaxis()
     _plain(axes, grid="x")
-    return _save(figure, path)
+    return save_figure(figure, path, 120)
 
 
 def _number(axes: Any, heights: Sequence[float], values: Sequence[float], texts: Sequence[str]) -> None:
@@ -177,13 +177,6 @@ def _plain(axes: Any, grid: str) -> None:
 
 
 def _figure(width: float, height: float) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Any, path: Path) -> Path:
-    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=120))
+    return Figure(figsize=(width, height), layout="constrained")

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fedn_lightning.utils.files import write_atomically
+from fedn_lightning.utils.drawing import INK, save_figure
 
-INK = "#22262b"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b59a00", "#56b4e9", "#8a4fbf", "#7d858e")
 
 Series = dict[str, tuple[list[float], list[float]]]
@@ -70,7 +68,6 @@ def draw_curves(metrics: str | Path) -> Figure | None:
     if not panels:
         return None
     figure = Figure(figsize=(5.2 * len(panels), 3.8), dpi=110, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     for axis, (title, content) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _draw_panel(axis, title, content)
     return figure
@@ -97,4 +94,4 @@ def save_curves(metrics: str | Path, path: str | Path) -> Path | None:
     """Draws the curves of a run into a PNG file, atomically; returns None if there was nothing to draw."""
     if not Path(metrics).is_file() or (figure := draw_curves(metrics)) is None:
         return None
-    return write_atomically(path, lambda temporary: figure.savefig(temporary))
+    return save_figure(figure, path)

@@ -11,8 +11,8 @@ from fedn_lightning.analysis.event_summary import ALL, Cell, Group
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.metrics.functional.rates import Estimate
 from fedn_lightning.results.writing import latex_table, markdown_table, write_csv
-from fedn_lightning.utils.drawing import INK, TYPE_COLOURS
-from fedn_lightning.utils.files import plain, write_atomically, write_json, write_text
+from fedn_lightning.utils.drawing import INK, TYPE_COLOURS, save_figure
+from fedn_lightning.utils.files import plain, write_json, write_text
 
 FILES = {
     "csv": "summary.csv",
@@ -131,7 +131,6 @@ def write_summary(groups: Sequence[Group], folder: str | Path) -> list[Path]:
 
 def save_picture(groups: Sequence[Group], path: str | Path) -> Path:
     """Draws the rate of each type in each group, with its interval."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     names = [", ".join(value or "-" for value in group.labels.values()) for group in groups]
@@ -150,5 +149,4 @@ def save_picture(groups: Sequence[Group], path: str | Path) -> Path:
     axes.legend(frameon=False, loc="best")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.25)
-    FigureCanvasAgg(figure)
-    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=150))
+    return save_figure(figure, path, 150)

@@ -6,15 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, IntArray
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.utils.drawing import FAINT, INK, MISSED, ROW_SECONDS, TYPE_COLOURS, confidence_top, emotion_colours
-from fedn_lightning.utils.files import write_atomically
+from fedn_lightning.utils.drawing import (
+    FAINT,
+    INK,
+    MISSED,
+    ROW_SECONDS,
+    TYPE_COLOURS,
+    confidence_top,
+    emotion_colours,
+    save_figure,
+)
 
 HEADER = 0.98
 """Inches above the first row: video, counts, legend."""
@@ -40,7 +47,6 @@ def draw_timeline(record: DetectionRecord, video: int) -> Figure:
     n_rows = max(1, int(np.ceil(length / ROW_SECONDS - 1e-9)))
     shown = length / n_rows
     figure = Figure(figsize=(14, HEADER + 3.1 * n_rows), dpi=110, facecolor="white")
-    FigureCanvasAgg(figure)
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.075, right=0.985, top=1 - HEADER / height, bottom=0.5 / height)
     grid = figure.add_gridspec(n_rows, 1, hspace=0.16)
@@ -177,7 +183,7 @@ def summary(truths: EventTable, found: EventTable, hits: IntArray) -> str:
 def save_timeline(record: DetectionRecord, video: int, path: str | Path) -> Path:
     """Draws one video into a PNG file, atomically."""
     figure = draw_timeline(record, video)
-    return write_atomically(path, lambda temporary: figure.savefig(temporary))
+    return save_figure(figure, path)
 
 
 def save_timelines(record: DetectionRecord, folder: str | Path) -> list[Path]:

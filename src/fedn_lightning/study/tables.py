@@ -13,7 +13,8 @@ from fedn_lightning.loggers.metrics import logged_name
 from fedn_lightning.metrics.functional.spotting import show
 from fedn_lightning.results.names import SCORE_NAMES, STUDY_SCORES
 from fedn_lightning.results.writing import markdown_table
-from fedn_lightning.utils.files import plain, write_atomically, write_json, write_text
+from fedn_lightning.utils.drawing import INK, save_figure
+from fedn_lightning.utils.files import plain, write_json, write_text
 
 if TYPE_CHECKING:
     from fedn_lightning.study.labels import Answer
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 FILES = {"md": "study.md", "json": "study.json", "png": "study.png"}
 """What is written beside the rows' files."""
 
-INK, BLUE, GREY = "#22262b", "#1b6ca8", "#8a9099"
+BLUE, GREY = "#1b6ca8", "#8a9099"
 
 
 def write_study(
@@ -179,17 +180,15 @@ def tracked_row(line: Line) -> tuple[dict[str, Any], dict[str, float]]:
 
 def save_study(path: str | Path, baseline: str, lines: Sequence[Line]) -> Path:
     """Draws each score of each row with its interval, and its seeds as dots; a line marks the baseline."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 0.34 * len(lines) + 1.7), dpi=110, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(STUDY_SCORES), sharey=True)
     for axes, score in zip(panels, STUDY_SCORES, strict=True):
         _draw_score(axes, score, baseline, lines)
     panels[0].set_yticks(range(len(lines)), [line.row.name.replace("_", " ") for line in lines])
     panels[0].invert_yaxis()
-    return write_atomically(path, lambda temporary: figure.savefig(temporary))
+    return save_figure(figure, path)
 
 
 def _draw_score(axes: Any, score: str, baseline: str, lines: Sequence[Line]) -> None:

@@ -1,12 +1,15 @@
-"""What every picture shares: colours of emotions and expression types, rows of a timeline, the confidence axis."""
+"""What pictures share: colours of emotions and expression types, rows of a timeline, the confidence axis, files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fedn_lightning.events import DetectionRecord
+from fedn_lightning.utils.files import write_atomically
 
 INK, FAINT, MISSED = "#22262b", "#8b929a", "#c9ced4"
 
@@ -48,3 +51,8 @@ def axis_top(reached: Sequence[float]) -> float:
     """Upper end of a confidence axis that reaches some confidences and thresholds; infinite ones do not count."""
     most = max((value for value in reached if np.isfinite(value)), default=1.0)
     return next(top for top in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if most <= 0.9 * top or top == 1.0)
+
+
+def save_figure(figure: Any, path: str | Path, dpi: float | None = None) -> Path:
+    """Writes a figure of matplotlib into a PNG file, atomically; `dpi` is that of the figure by default."""
+    return write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=dpi or figure.dpi))
