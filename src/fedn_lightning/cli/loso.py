@@ -170,9 +170,9 @@ def make_launch(
 
         return RayLaunch(experiment, folds, jobs, resources, options.ray_address)
     if options.launcher == "slurm":
-        from fedn_lightning.loso.on_slurm import launch_on_slurm
+        from fedn_lightning.loso.on_slurm import SlurmLaunch
 
-        return launch_on_slurm(experiment, folds, options.jobs, resources, options.slurm_options)
+        return SlurmLaunch(experiment, folds, options.jobs, resources, options.slurm_options)
     from fedn_lightning.loso.launchers import LocalLaunch
 
     return LocalLaunch(experiment, folds, jobs, resources, devices, start)

@@ -17,7 +17,7 @@ from fedn_lightning.analysis.comparison import Difference
 from fedn_lightning.errors import FednError, FoldError
 from fedn_lightning.events import EventTable, IntArray
 from fedn_lightning.loso.pool import pooled_folder
-from fedn_lightning.metrics.functional.spotting import ratio
+from fedn_lightning.metrics.functional.agreement import cohen_kappa
 from fedn_lightning.results import Names, read_events, read_videos
 from fedn_lightning.results.names import TRUTH, VIDEOS
 from fedn_lightning.study.driver import digest, measure
@@ -58,7 +58,7 @@ class Crossed:
     @property
     def kappa(self) -> float:
         """Cohen's kappa among the expressions to which both give an analysed class."""
-        return kappa(self.confusion[:-1, :-1])
+        return cohen_kappa(self.confusion[:-1, :-1])
 
 
 @dataclass(frozen=True)
@@ -226,15 +226,3 @@ def compare_labels(expert: Path, self_report: Path) -> tuple[tuple[str, ...], In
 
 def _ordered(events: EventTable) -> EventTable:
     return events[np.lexsort((events.type, events.end, events.start, events.video))]
-
-
-def kappa(counts: IntArray) -> float:
-    """Cohen's kappa of a square table of counts; NaN where chance alone would agree always.
-
-    >>> round(kappa(np.array([[20, 5], [10, 15]])), 2)
-    0.4
-    """
-    total = float(counts.sum())
-    seen = ratio(float(np.trace(counts)), total)
-    chance = ratio(float(counts.sum(axis=0) @ counts.sum(axis=1)), total * total)
-    return ratio(seen - chance, 1 - chance)
