@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from fedn_lightning import Detector
-from fedn_lightning.datamodules.emotions import expression_class
+from fedn_lightning.datamodules.labels import expression_class
 from fedn_lightning.datasets import read
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, EventTable, Video
 from fedn_lightning.metrics.functional.detection import detection_scores

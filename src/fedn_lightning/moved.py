@@ -18,7 +18,7 @@ from typing import Final
 MOVED: Final = {
     "data": "datamodules",
     "data.datamodule": "datamodules.detection",
-    "data.emotions": "datamodules.emotions",
+    "data.emotions": "datamodules.labels",
     "data.motion": "baselines.flow.datamodule",
     "data.recognition": "datamodules.recognition",
     "data.stills": "datamodules.stills",

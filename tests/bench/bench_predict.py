@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import torch
 
-from fedn_lightning.datamodules.emotions import CLASSES
+from fedn_lightning.datamodules.labels import CLASSES
 from fedn_lightning.inference.detector import Detector
 from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
 from fedn_lightning.models.fedn import FEDN, NetworkConfig

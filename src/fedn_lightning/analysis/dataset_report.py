@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from fedn_lightning.datamodules.emotions import NEGATIVE, POSITIVE
+from fedn_lightning.datamodules.labels import NEGATIVE, POSITIVE
 from fedn_lightning.datasets.base import UNUSABLE
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, Expression, IntArray, Repair, to_inclusive
 from fedn_lightning.metrics.functional.agreement import cohen_kappa

@@ -1,4 +1,4 @@
-"""The two-step pipeline: a recogniser names the emotions of the intervals that a spotter found.
+"""The two-step pipeline: a spotter finds intervals, then a recogniser predicts their emotions.
 
 The baseline that the paper compares with (P): spot, then recognise. Spotter and recogniser are trained apart, on the
 same frame features of the same frozen encoder; their predictions are written to one run folder.
@@ -84,12 +84,12 @@ class TrainedRun:
 
 
 def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dict[str, Any]:
-    """Names what a spotter found on its held-out subjects, and writes the result as a run.
+    """Recognises the emotions of what a spotter found on its held-out subjects, and writes the result as a run.
 
     Every proposal of the spotter keeps its ends, its score and the spotter's thresholds, so that spotting scores do
     not change; emotion and `emotion_score` (the recogniser's probability of that class) are the recogniser's, and
-    detection ranks by their product, as it does for the joint network. An emotion that the spotter named is not looked
-    at.
+    detection ranks by their product, as it does for the joint network. An emotion predicted by the spotter is
+    ignored.
 
     Args:
         spotter: run folder of a `DetectionTask`, usually with `recognise: false`.
@@ -119,7 +119,7 @@ def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dic
 
 
 def check(spotter: TrainedRun, recogniser: TrainedRun) -> None:
-    """Refuses halves that do not belong together, or that have seen a held-out subject.
+    """Checks that both halves belong together and were trained on no held-out subject.
 
     Raises:
         FoldError: in a sentence that names both runs and what differs.
@@ -143,7 +143,9 @@ def check(spotter: TrainedRun, recogniser: TrainedRun) -> None:
             raise FoldError(msg)
         seen = sorted({*subjects["train"], *subjects["val"]} & set(held_out))
         if seen:
-            raise FoldError(f"{run.folder} was trained or chosen on {', '.join(seen)}, whom the pipeline holds out.")
+            raise FoldError(
+                f"{run.folder} was trained or chosen on {', '.join(seen)}, a held-out subject of the pipeline."
+            )
     for name in (VIDEOS, TRUTH):
         if (spotter.folder / name).read_bytes() != (recogniser.folder / name).read_bytes():
             raise FoldError(f"{both} differ in {name}: the halves were not tested on the same videos and labels.")
@@ -204,7 +206,7 @@ def recognise_events(
 
 
 def spotted_curves(events: EventTable, n_frames: int) -> FloatArray:
-    """The greatest score of any kept proposal in each frame, `(n_frames, 2)`: all that a run folder knows of it."""
+    """The maximum score of all kept proposals in each frame, `(n_frames, 2)`."""
     rows = np.zeros((len(events), len(PROPOSAL_COLUMNS)))
     rows[:, 1], rows[:, 2] = events.start, events.end
     rows[np.arange(len(events)), 3 + events.type] = events.score
@@ -241,7 +243,7 @@ def describe(spotter: TrainedRun, recogniser: TrainedRun) -> dict[str, Any]:
 
 
 EXPERIMENT = "experiment.json"
-"""What tells a folder of `fedn loso` from that of a single run."""
+"""The file that a folder of `fedn loso` has and that of a single run has not."""
 
 
 def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, log: Callable[[str], None]) -> list[Pooled]:
@@ -282,7 +284,7 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, log: C
 
 
 def combine_fold(spotter: Experiment, recogniser: Experiment, experiment: Experiment, fold: Fold) -> None:
-    """Combines one fold and vouches for it."""
+    """Combines one fold and marks it as finished."""
     started = time.time()
     folder = experiment.fold_folder(fold)
     combine(spotter.fold_folder(fold), recogniser.fold_folder(fold), folder)

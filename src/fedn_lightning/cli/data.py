@@ -16,7 +16,7 @@ from fedn_lightning.datasets import READERS
 from fedn_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fedn_lightning.datamodules.emotions import EmotionScheme, LabelSource
+    from fedn_lightning.datamodules.labels import EmotionScheme, LabelSource
     from fedn_lightning.events import Corpus
     from fedn_lightning.video.verify import Verification
 
@@ -134,7 +134,7 @@ def check(argv: Sequence[str]) -> int:
     from rich.console import Console
 
     from fedn_lightning.analysis.dataset_report import DatasetReport, print_report, save_report
-    from fedn_lightning.datamodules.plausibility import find_problems
+    from fedn_lightning.datamodules.labels import find_problems
     from fedn_lightning.datasets.base import published_counts
     from fedn_lightning.utils.files import plain
 

@@ -11,9 +11,8 @@ from typing import Any
 import lightning
 from torch.utils.data import DataLoader
 
-from fedn_lightning.datamodules import plausibility
-from fedn_lightning.datamodules.emotions import CLASSES, EmotionScheme, LabelSource, expression_class
 from fedn_lightning.datamodules.features import FrameFeatures, StoredFeatures
+from fedn_lightning.datamodules.labels import CLASSES, EmotionScheme, LabelSource, check_labels, expression_class
 from fedn_lightning.datamodules.splits import SubjectSplit, split_subjects
 from fedn_lightning.datamodules.transforms import AugmentConfig
 from fedn_lightning.datasets import read_all
@@ -226,7 +225,7 @@ class CorpusDataModule(lightning.LightningDataModule):
 
     def check(self) -> None:
         """Checks labels and split, as :meth:`prepare_data` does first."""
-        plausibility.check(self.corpus, self.corpus_config.emotion_scheme, self.corpus_config.label_source)
+        check_labels(self.corpus, self.corpus_config.emotion_scheme, self.corpus_config.label_source)
         trainer = self.trainer
         if not self.split.train and trainer is not None and (trainer.training or trainer.validating):
             msg = (

@@ -1,4 +1,4 @@
-"""Splits by subject: nobody is in two of training, validation and test."""
+"""Splits by subject: training, validation and test share no subject."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fedn_lightning.events import Corpus
 from fedn_lightning.utils.text import normal_form
 
 EVERYONE = "all"
-"""Stands for all subjects of a corpus: a network trained elsewhere is tested on it."""
+"""All subjects of a corpus, to test a network that was trained elsewhere."""
 
 
 @dataclass(frozen=True)
 class SubjectSplit:
-    """The subjects of a run, each tuple sorted, none of them in two."""
+    """The subjects of a run, each tuple sorted, without a common subject."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]

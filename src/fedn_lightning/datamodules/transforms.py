@@ -1,4 +1,4 @@
-"""Augmentation of clips: one draw of parameters for all frames, because what moves between frames is the signal."""
+"""Augmentation of clips: all frames are changed alike, because the motion between frames is the signal."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class AugmentConfig:
 
     Attributes:
         flip: probability of mirroring left and right.
-        brightness: greatest relative change.
-        contrast: greatest relative change.
-        hue: greatest change of hue and saturation, in grey levels.
-        shift: greatest shift, as a share of the crop.
-        scale: greatest relative change of size.
-        rotate: greatest rotation, in degrees.
-        noise: greatest standard deviation of sensor noise, in grey levels; drawn again for every frame, as a sensor
+        brightness: maximum relative change.
+        contrast: maximum relative change.
+        hue: maximum change of hue and saturation, in grey levels.
+        shift: maximum shift, as a share of the crop.
+        scale: maximum relative change of size.
+        rotate: maximum rotation, in degrees.
+        noise: maximum standard deviation of sensor noise, in grey levels; drawn again for every frame, as a sensor
             does.
-        shade: greatest relative difference of the light across the crop.
-        texture: greatest standard deviation of a fixed pattern of spots, in grey levels.
-        blur: greatest standard deviation of a blur, in pixels.
-        compression: greatest loss of JPEG quality, of 100.
+        shade: maximum relative difference of the light across the crop.
+        texture: maximum standard deviation of a fixed pattern of spots, in grey levels.
+        blur: maximum standard deviation of a blur, in pixels.
+        compression: maximum loss of JPEG quality, of 100.
     """
 
     flip: float = 0.5

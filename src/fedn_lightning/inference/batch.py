@@ -181,7 +181,7 @@ def predict_all(
         videos: the files.
         out: parent of the folders.
         settings: which files are written.
-        progress: is told.
+        progress: shows the progress.
         overwrite: do finished videos again.
 
     Yields:

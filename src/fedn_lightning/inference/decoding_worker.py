@@ -35,7 +35,7 @@ def stream(request: CropRequest, send: Send) -> None:
     Raises:
         VideoError: if the video cannot be decoded, or shows no face.
         ConfigError: if `request.face` cannot be.
-        MiscountedError: if the video has not as many frames as its timestamps told.
+        MiscountedError: if the number of frames differs from that of the timestamps.
     """
     clock = Clock()
     face_scan, scene = find_scene(request, clock, lambda frames: send(Alive()))
@@ -105,7 +105,7 @@ def main() -> int:
     """Answers one request on the standard input by messages on the standard output.
 
     Returns:
-        0, also after a failure that could be told.
+        0, also after a failure that was reported.
     """
     # What native code prints would stand between the messages.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
@@ -127,7 +127,7 @@ def main() -> int:
                 raise
             send(Failed("VideoError", f"{request.path} cannot be read: {error}."))
     except BrokenPipeError:
-        return 0  # nobody listens any more
+        return 0  # the parent has gone
     except KeyboardInterrupt:
         return 130
     return 0

@@ -134,7 +134,7 @@ class Detections:
         emotions: class names.
         threshold: score from which a macro- and a micro-expression counts.
         n_faces: faces in the video; 0 where whole pictures are taken.
-        faces: those that were looked at.
+        faces: those that were analysed.
         squares: for each of them the crop's transform, `(1 or n_frames, 2, 3)` float64, source to crop pixels.
         crop_size: side of the crop in pixels.
         start: seconds at which the first frame is shown: above 0 where the sound starts before the picture.

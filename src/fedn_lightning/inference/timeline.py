@@ -18,7 +18,7 @@ MOST_ROWS = 12
 """A longer video is drawn at a smaller scale: an hour in rows of a minute would be a picture of 130 MB."""
 
 MOST_POINTS = 4000
-"""Points of a confidence curve in a row; each shows the greatest value of its frames."""
+"""Points of a confidence curve in a row; each shows the maximum of its frames."""
 
 HEADER, ROW = 0.85, 1.9
 """Inches above the first row, and of a row."""
@@ -94,7 +94,7 @@ def _mark(seconds: float, shown: float) -> str:
 
 
 def thinned(seconds: Any, values: Any, most: int = MOST_POINTS) -> tuple[Any, Any]:
-    """At most about `most` points of a curve, each the greatest of its neighbours, so that no peak is lost.
+    """At most about `most` points of a curve, each the maximum of its neighbours, so that no peak is lost.
 
     >>> thinned(np.arange(4.0), np.array([[0.0], [3.0], [1.0], [0.0]]), most=2)[1].ravel().tolist()
     [3.0, 1.0]

@@ -41,8 +41,8 @@ class Settings:
         format: of the events.
         annotate: whether the annotated video is written.
         face: which faces.
-        align: how faces are aligned, where told.
-        threshold: scores from which expressions count, where told.
+        align: how faces are aligned, if given.
+        threshold: scores from which expressions count, if given.
     """
 
     checkpoint: str

@@ -129,7 +129,7 @@ class SpottingF1(EventMetric):
 
     Args:
         threshold: score from which a proposal counts, or one each for (macro, micro).
-        iou_threshold: least IoU of a true positive, in `(0, 1]`.
+        iou_threshold: minimum IoU of a true positive, in `(0, 1]`.
         kwargs: those of :class:`torchmetrics.Metric`.
 
     >>> import torch

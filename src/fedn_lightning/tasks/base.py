@@ -17,8 +17,8 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.utilities import dim_zero_cat
 
 from fedn_lightning.datamodules.base import CorpusDataModule
-from fedn_lightning.datamodules.emotions import CLASSES, EmotionScheme
 from fedn_lightning.datamodules.features import FrameFeatures
+from fedn_lightning.datamodules.labels import CLASSES, EmotionScheme
 from fedn_lightning.datamodules.splits import known, marks_of
 from fedn_lightning.datasets.base import is_generated
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
@@ -258,7 +258,7 @@ class VideoTask(lightning.LightningModule):
         if repeated:
             msg = (
                 f"The checkpoint was trained or validated on {', '.join(repeated)} of {data.corpus_config.root}; "
-                f"a test on them would say nothing. Name held-out subjects in data.test_subject, or another corpus."
+                f"a test on them would not be valid. Name held-out subjects in data.test_subject, or another corpus."
             )
             raise SplitError(msg)
 
@@ -311,7 +311,7 @@ class OptimiserConfig:
     """AdamW and its schedule (the precursor: 1e-4 to 8e-4, 5 epochs of warm-up, then cosine; mark A).
 
     Attributes:
-        lr: greatest learning rate.
+        lr: maximum learning rate.
         weight_decay: of matrices and kernels; biases, norms and scales are not decayed.
         warmup: share of all steps in which the rate rises linearly.
         final: rate at the end, as a share of `lr`.
@@ -324,7 +324,7 @@ class OptimiserConfig:
 
 
 def rate(step: int, total: int, config: OptimiserConfig) -> float:
-    """Share of the greatest learning rate at a step.
+    """Share of the maximum learning rate at a step.
 
     >>> config = OptimiserConfig(warmup=0.5, final=0.0)
     >>> [round(rate(step, 8, config), 2) for step in range(9)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedn_lightning.datamodules.dataset import truths_of
 from fedn_lightning.datamodules.detection import DetectionDataModule
-from fedn_lightning.datamodules.emotions import EmotionScheme
+from fedn_lightning.datamodules.labels import EmotionScheme
 from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.events import DetectionRecord
 from fedn_lightning.metrics.functional.threshold import OperatingPoint, choose_thresholds

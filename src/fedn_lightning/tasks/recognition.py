@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MetricCollection
 
-from fedn_lightning.datamodules.emotions import EmotionScheme
+from fedn_lightning.datamodules.labels import EmotionScheme
 from fedn_lightning.datamodules.recognition import RecognitionDataModule
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray, IntArray

@@ -1,4 +1,4 @@
-"""Chooses the numbers of a spotter on training subjects: a small grid, searched whole, by one type's spotting F1."""
+"""Chooses the parameters of a spotter on training subjects: an exhaustive search of a small grid by spotting F1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fedn_lightning.metrics.functional.threshold import best_threshold, spotting
 
 @dataclass(frozen=True)
 class Search:
-    """The values that are tried for one type of expression. Lengths are not searched: they are those of the truths.
+    """The grid for one type of expression. Lengths are not searched: they are those of the truths.
 
     Attributes:
         smooth_seconds: standard deviations of the low-pass filter.
@@ -71,8 +71,8 @@ class Choice:
 
     Attributes:
         config: the spotter.
-        threshold: score from which a candidate counts; `inf` if nothing was ever found.
-        f1: spotting F1 on the material it was chosen on.
+        threshold: score from which a candidate counts; `inf` if no truth was found.
+        f1: spotting F1 on the training videos.
     """
 
     config: SpotterConfig
@@ -83,14 +83,14 @@ class Choice:
 def search_grid(
     videos: Sequence[TrainingVideo], search: Search, kind: int, iou: float = 0.2, keep: int = 200
 ) -> Choice:
-    """The spotter and threshold with the greatest F1; of equals the first tried.
+    """The spotter and threshold with the greatest F1; the first of equals.
 
     Args:
         videos: of training subjects alone.
         search: the values that are tried.
         kind: index of the type.
-        iou: greatest IoU of two events that are both kept.
-        keep: greatest number of events in a video.
+        iou: maximum IoU of two events that are both kept.
+        keep: maximum number of events in a video.
     """
     base = _with_lengths(videos, search, kind)
     truths = EventTable.concatenate([replace(v.truths, video=_index(v.truths, i)) for i, v in enumerate(videos)])
@@ -126,8 +126,12 @@ def size_limits(sizes: Sequence[FloatArray], videos: Sequence[TrainingVideo], se
         for start, end, type_ in zip(video.truths.start, video.truths.end, video.truths.type, strict=True)
         if type_ == kind
     ]
-    greatest = [span.max() for span in spans if len(span)]
-    return [math.inf, *sorted(np.quantile(greatest, search.size_quantiles).tolist(), reverse=True)] if greatest else []
+    sizes_of_truths = [span.max() for span in spans if len(span)]
+    return (
+        [math.inf, *sorted(np.quantile(sizes_of_truths, search.size_quantiles).tolist(), reverse=True)]
+        if sizes_of_truths
+        else []
+    )
 
 
 def _with_lengths(videos: Sequence[TrainingVideo], search: Search, kind: int) -> SpotterConfig:

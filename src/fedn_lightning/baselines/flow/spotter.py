@@ -1,8 +1,8 @@
 """From the motion of the regions to the expressions of one type in a video.
 
-A region that leaves its resting place and comes back has made an excursion. Its size in multiples of the region's usual
-size, the greatest of all regions, is the curve whose peaks are taken; the interval of a peak ends in the valleys beside
-it. Macro- and micro-expressions are spotted apart, each with filters and lengths of its own.
+An excursion is the motion of a region away from its resting position and back. Its size is measured in multiples of the
+region's usual size; the maximum over all regions is the curve whose peaks are found. The interval of a peak ends in the
+valleys beside it. Macro- and micro-expressions are spotted separately, each with its own filters and lengths.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import find_peaks
 
 from fedn_lightning.events import FloatArray, IntArray
 from fedn_lightning.models.postprocessing import nms
@@ -23,9 +24,9 @@ def peaks(curve: FloatArray, least: float) -> IntArray:
     >>> peaks(np.array([0.0, 2.0, 1.0, 3.0, 3.0, 0.0]), least=1.5)
     array([1, 4])
     """
-    padded = np.concatenate([[-np.inf], curve, [-np.inf]])
-    is_peak = (padded[1:-1] >= padded[:-2]) & (padded[1:-1] > padded[2:]) & (curve > least)
-    return np.flatnonzero(is_peak)
+    _, edges = find_peaks(np.pad(curve, 1, constant_values=-np.inf), plateau_size=1)
+    last = np.asarray(edges["right_edges"] - 1, np.int64)
+    return last[curve[last] > least]
 
 
 def valley(curve: FloatArray, peak: int, step: int, share: float, most: int) -> int:
@@ -52,8 +53,8 @@ def intervals(curve: FloatArray, share: float, shortest: float, longest: float, 
     Args:
         curve: `(T,)`, 0 or more.
         share: of a peak's height at which its interval ends.
-        shortest: least length in frames.
-        longest: greatest length in frames.
+        shortest: minimum length in frames.
+        longest: maximum length in frames.
         least: height of the lowest peak.
 
     Returns:
@@ -78,11 +79,11 @@ def noise(magnitude: FloatArray, least: float) -> FloatArray:
     return np.maximum(np.median(magnitude, axis=0), least)
 
 
-LEAST_NOISE = 2e-4
-"""Least usual size of an excursion in eye distances, a hundredth of a pixel of a 128 px crop: flow is not finer."""
+MIN_NOISE = 2e-4
+"""Minimum usual size of an excursion in eye distances, 0.01 pixel of a 128 px crop: flow is not finer."""
 
-LEAST_HEIGHT = 2.0
-"""Peaks lower than this many usual sizes are no candidates."""
+MIN_HEIGHT = 2.0
+"""Minimum height of a peak, in usual sizes."""
 
 HALF = 10.0
 """Height, in usual sizes, whose confidence is one half. Any other value would rank the same."""
@@ -96,9 +97,9 @@ class SpotterConfig:
         smooth_seconds: standard deviation of the low-pass filter.
         rest_seconds: window of the running median that is a region's resting place.
         share: of a peak's height at which its interval ends.
-        shortest_seconds: least length of an interval.
-        longest_seconds: greatest length.
-        greatest: size of the greatest excursion that is still of this type, in eye distances; `inf` for any.
+        shortest_seconds: minimum length of an interval.
+        longest_seconds: maximum length.
+        greatest: maximum size of an excursion of this type, in eye distances; `inf` for any.
     """
 
     smooth_seconds: float
@@ -117,7 +118,7 @@ class Candidates:
         start: `(N,)` float64.
         end: `(N,)` float64.
         score: `(N,)` float64 confidence in `[0, 1)`.
-        size: `(N,)` float64 greatest excursion in eye distances.
+        size: `(N,)` float64 maximum excursion in eye distances.
         peak: `(N,)` int64 frame at which the curve is highest.
     """
 
@@ -160,11 +161,11 @@ def strength(excursion: FloatArray) -> tuple[FloatArray, FloatArray]:
         excursion: `(T, R, 2)` in eye distances.
 
     Returns:
-        `(T,)` the greatest excursion of any region in multiples of that region's usual size, and `(T,)` the greatest in
+        `(T,)` the maximum excursion of all regions in multiples of the region's usual size, and `(T,)` the maximum in
         eye distances.
     """
     size = np.linalg.norm(excursion, axis=-1)
-    relative: FloatArray = (size / noise(size, LEAST_NOISE)).max(axis=1)
+    relative: FloatArray = (size / noise(size, MIN_NOISE)).max(axis=1)
     return relative, size.max(axis=1)
 
 
@@ -182,11 +183,11 @@ def candidates(relative: FloatArray, size: FloatArray, fps: float, config: Spott
 
     Args:
         relative: `(T,)` curve of :func:`strength`.
-        size: `(T,)` greatest excursion in eye distances.
+        size: `(T,)` maximum excursion in eye distances.
         fps: frames per second.
         config: share and lengths are used.
     """
-    found = intervals(relative, config.share, config.shortest_seconds * fps, config.longest_seconds * fps, LEAST_HEIGHT)
+    found = intervals(relative, config.share, config.shortest_seconds * fps, config.longest_seconds * fps, MIN_HEIGHT)
     start, end, height = found.T
     spans = [slice(int(a), int(b)) for a, b in found[:, :2]]
     return Candidates(

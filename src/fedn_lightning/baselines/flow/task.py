@@ -23,7 +23,7 @@ from fedn_lightning.baselines.flow.spotter import (
     nearest,
     strength,
 )
-from fedn_lightning.datamodules.emotions import EmotionScheme
+from fedn_lightning.datamodules.labels import EmotionScheme
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, FloatArray, IntArray
 from fedn_lightning.models.postprocessing import in_source_frames
@@ -51,8 +51,8 @@ class FlowTask(VideoTask):
         head: how the head's own motion is taken off: `similarity`, `nose` or `none`.
         macro: what is tried for macro-expressions.
         micro: what is tried for micro-expressions.
-        iou: greatest IoU of two events of a type that are both kept.
-        keep: greatest number of events of a type in a video.
+        iou: maximum IoU of two events of a type that are both kept.
+        keep: maximum number of events of a type in a video.
         emotion_scheme: that of the data.
     """
 

@@ -55,7 +55,7 @@ def detection_scores(
     Per class, the predictions of the whole set come by descending score; each takes the best free truth of its class
     in its video with IoU >= t. Precision is replaced by its envelope (the best at that recall or beyond) and summed
     over all recall steps. Predictions of equal score enter together, as no threshold can part them, so the order of
-    the rows carries no weight. The expression type is not looked at. Events without an emotion are no detections and
+    the rows carries no weight. The expression type does not matter. Events without an emotion are no detections and
     no truths here; a class that is predicted but absent from the truth disturbs no other. Predictions that all come
     without an emotion, as from a network that only spots, are undefined, not wrong.
 

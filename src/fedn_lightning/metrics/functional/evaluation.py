@@ -103,7 +103,7 @@ def recognise(
 
 
 def count_classes(*tables: EventTable) -> int:
-    """One more than the greatest emotion index."""
+    """Number of emotion classes, one more than the greatest index."""
     return max((int(table.emotion.max(initial=-1)) for table in tables), default=-1) + 1
 
 

@@ -1,4 +1,4 @@
-"""How much an encoder's features move with an expression, and whether they move alike on different people.
+"""How much an encoder's features change with an expression, and whether they change alike on different people.
 
 No detector is needed: features of quiet frames, of onsets and of apexes are enough.
 """
@@ -15,7 +15,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class FeatureMotion:
-    """What the features of `N` expressions do.
+    """The features of `N` expressions.
 
     Attributes:
         jump: `(N, D)`, feature of the apex minus that of the onset.
@@ -49,24 +49,24 @@ def jump_over_quiet(motion: FeatureMotion) -> float:
     return float(np.linalg.norm(motion.jump, axis=1).mean() / quiet) if quiet else float("nan")
 
 
-def jump_along_class(motion: FeatureMotion, teachers: FeatureMotion) -> float:
+def jump_along_class(motion: FeatureMotion, reference: FeatureMotion) -> float:
     """Mean jump along the direction that a class has on other people, over the mean quiet change along it.
 
     Args:
         motion: the expressions that are measured.
-        teachers: the people whose mean directions are used; where it is `motion`, an expression's own person is
+        reference: the people whose mean directions are used; where it is `motion`, an expression's own person is
             left out.
 
     Returns:
-        0 if the directions of the teachers say nothing about these people; NaN if nothing is quiet.
+        0 if these people's features do not move along the reference directions; NaN if nothing is quiet.
     """
-    directions = teachers.directions()
+    directions = reference.directions()
     jumps, quiets = [], []
     for row, (emotion, person) in enumerate(zip(motion.emotion.tolist(), motion.person.tolist(), strict=True)):
         others = [
             direction
             for (known, who), direction in directions.items()
-            if known == emotion and not (teachers is motion and who == person)
+            if known == emotion and not (reference is motion and who == person)
         ]
         if others:
             direction = _unit(np.mean(others, axis=0))

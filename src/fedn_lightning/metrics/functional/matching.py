@@ -67,8 +67,8 @@ def match(
 
     Args:
         predictions: N events.
-        truths: M events; their scores are not looked at.
-        iou_threshold: least IoU of a true positive, in `(0, 1]`; an IoU equal to it counts.
+        truths: M events; their scores do not matter.
+        iou_threshold: minimum IoU of a true positive, in `(0, 1]`; an IoU equal to it counts.
         within: columns in which the two must agree: `("video", "type")` for spotting, `("video",)` whatever the type,
             `("video", "emotion")` for detection.
 
@@ -125,14 +125,14 @@ def match_at(
 def overlapping_pairs(
     predictions: EventTable, truths: EventTable, iou_threshold: float, within: Sequence[str] = ("video", "type")
 ) -> Pairs:
-    """All pairs with an IoU of at least the threshold, found by bisection: no N x M table is built.
+    """All pairs with an IoU of at least the threshold, found by bisection, without an N x M table.
 
     An interval of length L that ends at e reaches IoU t only with truths that start in `[e - L/t, e - t L]`.
 
     Args:
         predictions: N events.
         truths: M events.
-        iou_threshold: least IoU, in `(0, 1]`.
+        iou_threshold: minimum IoU, in `(0, 1]`.
         within: columns in which the two must agree.
 
     Returns:
@@ -262,7 +262,7 @@ def without_unknown_offsets(
     Args:
         predictions: N events that count, after any threshold.
         truths: M truths.
-        iou_threshold: least IoU of a true positive.
+        iou_threshold: minimum IoU of a true positive.
         within: columns in which a prediction and a truth must agree.
 
     Returns:
@@ -291,7 +291,7 @@ def could_be(
     Args:
         predictions: N events.
         unknown: truths whose offset is unknown.
-        iou_threshold: least IoU of a true positive.
+        iou_threshold: minimum IoU of a true positive.
         within: columns in which a prediction and a truth must agree.
 
     Returns:

@@ -1,7 +1,7 @@
 """Named protocols: what counts as a hit in the published families of code.
 
-A score can only be compared with another one of the same protocol. `megc` is this project's default; the others exist
-to reproduce, and to question, numbers computed elsewhere. Each looks at one pool of predictions and truths; macro,
+Scores can only be compared under the same protocol. `megc` is this project's default; the others exist
+to reproduce and check numbers computed elsewhere. Each looks at one pool of predictions and truths; macro,
 micro and overall are made of it in :func:`.spotting.spot_groups`, for all protocols alike. Detection mAP does not
 depend on the protocol.
 """
@@ -25,14 +25,15 @@ def megc2020(predictions: EventTable, truths: EventTable) -> Spotted:
 
     Differences to `megc`: a truth is hit if *any* prediction has an IoU of at least 0.5, also one that hits another
     truth already; FP is the number of predictions minus the number of hits, so it can be negative and precision above
-    1; intervals of a single frame never match. Several predictions on one truth remain one hit, the rest false alarms.
+    1; intervals of a single frame never match. Several predictions on one truth are one hit; the others are false
+    positives.
 
     Args:
         predictions: N events.
         truths: M events.
 
     Returns:
-        The counts; as prediction of a hit stands the one with the greatest IoU (ties: score, then input order).
+        The counts; the prediction of a hit is the one with the greatest IoU (ties: score, then input order).
     """
     pairs = overlapping_pairs(predictions, truths, HALF, within=("video",))
     one_frame = np.minimum(

@@ -59,7 +59,7 @@ def confusion(predicted: IntArray, true: IntArray, n_classes: int) -> IntArray:
 def recognition_scores(counts: IntArray, in_truth: npt.NDArray[np.bool_] | None = None) -> RecognitionScores:
     """Scores recognition, pooled over everything spotted (protocol `megc`).
 
-    The means run over the classes that occur among the spotted truths: a class that nobody could recognise is
+    The means run over the classes that occur among the spotted truths: a class without a spotted truth is
     undefined, and one predicted but absent costs the classes it was mistaken for. An occurring class that is never
     predicted has precision 0. Predictions that all come without an emotion are undefined, not wrong.
 

@@ -143,7 +143,7 @@ def one_to_one(predictions: EventTable, truths: EventTable, iou_threshold: float
     Args:
         predictions: N events.
         truths: M events.
-        iou_threshold: least IoU of a true positive.
+        iou_threshold: minimum IoU of a true positive.
     """
     taken = match(predictions, truths, iou_threshold, within=("video",))
     rows = np.flatnonzero(taken != UNMATCHED)
@@ -186,7 +186,7 @@ def spotting_scores(
     Args:
         predictions: N events of any number of videos, also of videos without a truth.
         truths: M events.
-        iou_threshold: least IoU of a true positive; not used with a rule, which has its own.
+        iou_threshold: minimum IoU of a true positive; not used with a rule, which has its own.
         rule: another protocol's rule (:mod:`.protocols`).
 
     Returns:

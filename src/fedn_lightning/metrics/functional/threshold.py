@@ -79,7 +79,7 @@ def spotting_sweep(
     Args:
         predictions: every proposal, whatever its score.
         truths: the truths.
-        iou_threshold: least IoU of a true positive.
+        iou_threshold: minimum IoU of a true positive.
         kind: index of the type, None for both.
 
     Raises:
@@ -111,7 +111,7 @@ def select_threshold(
     Args:
         predictions: every proposal, whatever its score.
         truths: the truths.
-        iou_threshold: least IoU of a true positive.
+        iou_threshold: minimum IoU of a true positive.
         per_type: choose for macro and micro apart, each by the F1 of its type.
 
     Returns:
@@ -281,7 +281,7 @@ class OperatingCurves:
         macro: the sweep of macro-expressions.
         micro: the sweep of micro-expressions.
         overall: both, one threshold for both.
-        minutes: duration of *all* videos looked at, NaN if unknown; only the FROC needs it.
+        minutes: total duration of the videos, also those without events, NaN if unknown; only the FROC needs it.
     """
 
     macro: Sweep
@@ -306,8 +306,8 @@ def operating_curves(
     Args:
         predictions: every proposal, whatever its score.
         truths: the truths.
-        minutes: duration of all videos looked at.
-        iou_threshold: least IoU of a true positive.
+        minutes: total duration of the videos, also those without events.
+        iou_threshold: minimum IoU of a true positive.
 
     Raises:
         ValueError: as :func:`.matching.match`.

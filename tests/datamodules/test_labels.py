@@ -1,12 +1,37 @@
+"""Class schemes."""
+
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
 
-from fedn_lightning.datamodules.plausibility import check, find_problems
+from fedn_lightning.datamodules.labels import check_labels, class_index, expression_class, find_problems
 from fedn_lightning.errors import AnnotationError
-from fedn_lightning.events import Corpus, Expression, Video
+from fedn_lightning.events import NO_EMOTION, Corpus, Expression, Video
+
+
+@pytest.mark.parametrize("word", ["anger", "contempt", "disgust", "fear", "sadness", "repression", "negative"])
+def test_words_of_negative_valence(word):
+    assert class_index(word, "3") == 0
+
+
+def test_happiness_is_positive_and_others_are_not_analysed_in_three_classes():
+    assert class_index("happiness", "3") == 1
+    assert class_index("surprise", "3") == 2
+    assert class_index("others", "3") == NO_EMOTION
+    assert class_index("others", "4") == 3
+    assert class_index("happiness", "7") == 0
+
+
+def test_a_word_without_a_class_names_the_row_and_the_key():
+    row = Expression("casme2", "s15", "v", 0, 9, 4, "micro", "smug", "fear", source_row=12)
+    with pytest.raises(AnnotationError, match=r"casme2 s15/v, row 12: The emotion 'smug' .* data.emotion_scheme"):
+        expression_class(row, "3", "expert")
+    assert expression_class(row, "3", "self_report") == 0
+    with pytest.raises(AnnotationError, match=r"no self-reported emotion; set data.label_source to expert"):
+        expression_class(Expression("d", "s", "v", 0, 9, 4, "micro", "fear"), "3", "self_report")
+
 
 VIDEOS = tuple(Video("csv", name, "v", "", 30.0, n_frames=3000) for name in "ab")
 EXPRESSIONS = tuple(
@@ -34,7 +59,7 @@ def scaled(factor: float, digits: int) -> Corpus:
 def test_a_corpus_in_frames_is_fine() -> None:
     assert find_problems(corpus(), "3", "expert") == []
     assert find_problems(corpus(()), "3", "expert") == []
-    check(corpus(), "4", "expert")
+    check_labels(corpus(), "4", "expert")
 
 
 def test_seconds_are_no_frames() -> None:
@@ -63,7 +88,7 @@ def test_an_unknown_word_is_told_with_the_nearest_known(scheme: str) -> None:
     assert "row 9 (1 rows)" in problem
     assert "Did you mean 'surprise'?" in problem
     with pytest.raises(AnnotationError, match="surprised"):
-        check(corpus(wrong), scheme, "expert")  # type: ignore[arg-type]
+        check_labels(corpus(wrong), scheme, "expert")  # type: ignore[arg-type]
 
 
 def test_missing_self_reports_are_counted() -> None:
