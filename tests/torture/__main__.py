@@ -17,9 +17,9 @@ from torture.running import Kind, preload, run, trouble
 
 def kinds() -> dict[str, Callable[[Path], Kind]]:
     """Every kind of input by name; made with a folder for its undamaged inputs."""
-    from torture import experiments, tables, workbooks
+    from torture import checkpoints, experiments, tables, videos, workbooks
 
-    every = (tables.EventTables, tables.OwnCorpus, workbooks.Workbooks, experiments.Experiments)
+    every = (tables.EventTables, tables.OwnCorpus, workbooks.Workbooks, experiments.Experiments, videos.Videos, checkpoints.Checkpoints)
     return {kind.name: kind for kind in every}
 
 

@@ -32,6 +32,18 @@ PREFIXES = ("module.", "model.", "encoder.", "backbone.", "resnet.", "net.")
 """Prefixes that wrappers put before torchvision's parameter names."""
 
 
+def check_archive(path: Path) -> None:
+    """Compares the parts of an archive with their checksums, which `torch.load` does not: it takes any bits for weights.
+
+    Raises:
+        ValueError: naming the first part that is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            msg = f"the checksum of {damaged} is wrong, so the file is damaged"
+            raise ValueError(msg)
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Reads a file of `torch.save` that holds plain weights, without running code that it may contain.
 
@@ -46,9 +58,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         msg = f"There is no checkpoint at {path}; check the key that names it, or train one first."
         raise CheckpointError(msg)
     try:
+        is_archive = zipfile.is_zipfile(path)
+        if is_archive:
+            check_archive(path)
         # Public weights from before torch 1.6 are not zip archives and cannot be mapped.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         msg = f"{path} cannot be read as a checkpoint of plain weights ({reason})."
         raise CheckpointError(msg) from error
