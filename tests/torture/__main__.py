@@ -17,9 +17,12 @@ from torture.running import Kind, preload, run, trouble
 
 def kinds() -> dict[str, Callable[[Path], Kind]]:
     """Every kind of input by name; made with a folder for its undamaged inputs."""
-    from torture import checkpoints, experiments, tables, videos, workbooks
+    from torture import checkpoints, experiments, runs, tables, videos, workbooks
 
-    every = (tables.EventTables, tables.OwnCorpus, workbooks.Workbooks, experiments.Experiments, videos.Videos, checkpoints.Checkpoints)
+    every = (
+        tables.EventTables, tables.OwnCorpus, workbooks.Workbooks, runs.ElanFiles, experiments.Experiments,
+        videos.Videos, checkpoints.Checkpoints, runs.RunFolders, runs.Outputs,
+    )  # fmt: skip
     return {kind.name: kind for kind in every}
 
 
