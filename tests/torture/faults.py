@@ -53,12 +53,14 @@ class Command:
 
 TABLES = ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv", "result.json")
 COMMANDS = {
-    "synth": Command(("data", "synth", "--preset", "tiny", "--seed", "3", "--out", "work/corpus", "--jobs", "2"), ("corpus/**/*",)),
+    "synth": Command(
+        ("data", "synth", "--preset", "tiny", "--seed", "3", "--out", "work/corpus", "--jobs", "2"), ("corpus/**/*",)
+    ),
     "prepare": Command(
         ("data", "prepare", "casme2", "--store", "work/store", "--size", "48", "--align", "none", "--jobs", "2"),
         ("store/*.npy", "store/*.json"),
     ),
-    "fit": Command(("fit", "--config", "pulses.yaml", "--run_dir", "work/run"), tuple(f"run/{name}" for name in TABLES)),
+    "fit": Command(("fit", "--config", "pulses.yaml", "--run_dir", "work/run"), tuple(f"run/{n}" for n in TABLES)),
     "loso": Command(
         ("loso", "--config", "pulses.yaml", "--jobs", "1", "--runs", "work/runs", "--bootstrap", "20"),
         tuple(f"runs/*/*/pooled-*/{name}" for name in TABLES),
@@ -216,7 +218,9 @@ class Matrix:
         shutil.rmtree(home, ignore_errors=True)
         return trouble
 
-    def _on_a_bad_disk(self, name: str, fault: str, home: Path, rng: Random, mount: Callable[[str], None]) -> str | None:
+    def _on_a_bad_disk(
+        self, name: str, fault: str, home: Path, rng: Random, mount: Callable[[str], None]
+    ) -> str | None:
         """The folder is too small, or may not be written to; then it may."""
         size = max(4096, int(self.bytes[name] * rng.uniform(0.1, 0.7)))
         mount(f"size={size}" if fault == "full disk" else "ro")

@@ -28,7 +28,16 @@ COMMANDS = {
     "errors": ["errors", "run", "--json"],
     "compare": ["compare", "run", "other", "--bootstrap", "20", "--json"],
 }
-FILES = ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv", "result.json", "config.yaml", "metrics.csv", "env.txt")
+FILES = (
+    "predictions.csv",
+    "proposals.csv",
+    "truth.csv",
+    "videos.csv",
+    "result.json",
+    "config.yaml",
+    "metrics.csv",
+    "env.txt",
+)
 
 
 def damaged_table(path: Path, rng: Random) -> tuple[bytes, str]:
@@ -134,9 +143,11 @@ class Outputs:
             value, what = damage.change_value(json.loads(target.read_text()), rng)
             data = json.dumps(value).encode()
         target.write_bytes(data)
-        return Case(f"{target.name}: {what}", self.words, home, lambda ended: self._judge(home))
+        return Case(f"{target.name}: {what}", self.words, home, lambda ended: self._judge(ended, home))
 
-    def _judge(self, home: Path) -> str | None:
+    def _judge(self, ended: Ended, home: Path) -> str | None:
+        if "changed since it was written: events.json" in ended.out:
+            return None  # it may be a person's correction
         found = [path for path in home.glob("predictions/*/events.json") if path.read_bytes() == self.answer]
         return None if found else "the events are not those of the video, and the command left them so"
 
@@ -193,7 +204,11 @@ class ElanFiles:
             return text.replace("\n", "\r\n").encode(), "line ends", True
         place = rng.choice(list(re.finditer(r'="([^"]*)"', text)))
         value = rng.choice(("", "abc", "-1", "1e3", "../../etc/passwd", "ts99", "&lt;script&gt;", "9" * 40))
-        return (text[: place.start(1)] + value + text[place.end(1) :]).encode(), f"{place[1][:30]} is {value[:20]!r}", False
+        return (
+            (text[: place.start(1)] + value + text[place.end(1) :]).encode(),
+            f"{place[1][:30]} is {value[:20]!r}",
+            False,
+        )
 
     def _judge(self, home: Path, same: bool, command: str) -> Callable[[Ended], str | None]:
         def judge(ended: Ended) -> str | None:

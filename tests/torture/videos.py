@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from fedn_lightning.datamodules.detection import WindowConfig
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.tasks.detection import DetectionTask
-from fedn_lightning.models.encoder import EncoderConfig
 from fedn_synth.face.motion import FaceTracks
 from lookalikes.faces import actor
 from lookalikes.movies import Image, write_movie
@@ -23,13 +23,14 @@ from torture import damage
 from torture.running import Case, Ended, run
 
 CONTAINERS = {
-    "mp4": "libx264", "mkv": "libx264", "avi": "mjpeg", "mov": "mjpeg", "webm": "libvpx", "ts": "libx264", "wmv": "wmv2",
-    "mpg": "mpeg1video",
+    "mp4": "libx264", "mkv": "libx264", "avi": "mjpeg", "mov": "mjpeg", "webm": "libvpx", "ts": "libx264",
+    "wmv": "wmv2", "mpg": "mpeg1video",
 }  # fmt: skip
 FRAMES = 45
 DAMAGES = (
-    damage.truncate, damage.truncate, damage.flip_bits, damage.zero_stretch, damage.noise_stretch, damage.remove_stretch,
-    damage.repeat_stretch, damage.append_noise, damage.truncate, damage.flip_bits, damage.noise_only, damage.nothing,
+    damage.truncate, damage.truncate, damage.flip_bits, damage.zero_stretch, damage.noise_stretch,
+    damage.remove_stretch, damage.repeat_stretch, damage.append_noise, damage.truncate, damage.flip_bits,
+    damage.noise_only, damage.nothing,
 )  # fmt: skip
 
 
@@ -102,7 +103,9 @@ class Videos:
             same = found["n_frames"] == n_frames and abs(found["fps"] - fps) < 1e-6
             if same or found["notes"] or found["unreliable"]:
                 return None
-            return f"{found['n_frames']} frames at {found['fps']:g} fps instead of {n_frames} at {fps:g}, without a word"
+            return (
+                f"{found['n_frames']} frames at {found['fps']:g} fps instead of {n_frames} at {fps:g}, without a word"
+            )
 
         return judge
 

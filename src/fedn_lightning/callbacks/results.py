@@ -19,11 +19,11 @@ from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.reports.curves import save_curves
 from fedn_lightning.reports.timeline import save_timeline, save_timelines
 from fedn_lightning.results import ChallengeFormat
-from fedn_lightning.results.names import METRICS_LOG, RESULT
+from fedn_lightning.results.names import CHECKSUMS, METRICS_LOG, RESULT
 from fedn_lightning.results.report import TEST, VALIDATION, flatten, result_of
 from fedn_lightning.results.run_folder import RunConfig
 from fedn_lightning.results.writing import write_challenge, write_tables
-from fedn_lightning.utils.files import write_json
+from fedn_lightning.utils.files import checksum, write_json
 
 
 class WriteResults(Callback):
@@ -63,10 +63,10 @@ class WriteResults(Callback):
         self._write(trainer, pl_module, TEST)
 
     def _write(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
-        record = record_of(pl_module)
+        record, sums = record_of(pl_module), {}
         if record is not None:
             result = result_of(record, split=split)
-            write_tables(record, self.folder)
+            sums = {CHECKSUMS: {path.name: checksum(path) for path in write_tables(record, self.folder)}}
             self.pictures = save_timelines(record, self.folder / "timelines")
         else:
             # A task that keeps no figures has logged them.
@@ -75,7 +75,7 @@ class WriteResults(Callback):
         for logger in trainer.loggers:
             logger.save()  # the curves are drawn from the log
         save_curves(self.folder / METRICS_LOG, self.folder / "curves.png")
-        write_json(self.folder / RESULT, result)
+        write_json(self.folder / RESULT, {**result, **sums})
         self.result = result
 
     def _log_validation_timeline(self, trainer: Trainer, pl_module: LightningModule) -> None:

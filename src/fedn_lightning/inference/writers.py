@@ -16,7 +16,7 @@ from fedn_lightning.datasets.eaf import CodedEvent, write_eaf
 from fedn_lightning.inference.decoding import FaceChoice
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections
 from fedn_lightning.results.names import FRAMES, PREDICTION
-from fedn_lightning.utils.files import write_atomically, write_json
+from fedn_lightning.utils.files import checksum, write_atomically, write_json
 from fedn_lightning.video.store import fingerprint
 
 Format = Literal["csv", "json", "elan", "megc"]
@@ -81,6 +81,7 @@ def write_outputs(
         files.append(write_annotated(folder / ANNOTATED, detections, tick))
     summary = {
         "files": [file.name for file in files],
+        "sha256": {file.name: checksum(file) for file in files},
         "summary": detections.summary(),
         "version": version("fedn-lightning"),
     }
@@ -170,8 +171,12 @@ def finished(folder: str | Path, video: str | Path, settings: Settings) -> str |
         same = {key: record[key] for key in ("source", "settings")} == _inputs(video, settings)
         whole = all((folder / name).is_file() for name in record["files"])
         summary: str = record["summary"]
-    except (OSError, ValueError, KeyError, TypeError):
+        sums = record.get("sha256") or {}
+        changed = [name for name in record["files"] if name in sums and checksum(folder / name) != sums[name]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    if same and whole and changed:  # perhaps corrected by a person: it must not be lost
+        return f"{summary}; changed since it was written: {', '.join(changed)} (--overwrite makes it anew)"
     return summary if same and whole else None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from fedn_lightning.errors import CheckpointError, FoldError
 from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.results.names import CONFIG, LAST, RESULT, TABLES
-from fedn_lightning.utils.files import digest_file, write_json
+from fedn_lightning.utils.files import checksum, write_json
 
 
 def resumable(folder: Path, fold: Fold) -> Path | None:
@@ -199,14 +199,6 @@ def check_same_fold(status: Status, experiment: Experiment, fold: Fold) -> None:
                 f"folds of two experiments are mixed. Move that folder away."
             )
             raise FoldError(msg)
-
-
-def checksum(path: Path) -> str | None:
-    """SHA-256 of a file; None if it cannot be read."""
-    try:
-        return digest_file(path)
-    except OSError:
-        return None
 
 
 def training_seconds(folder: Path) -> float | None:

@@ -33,7 +33,7 @@ PREFIXES = ("module.", "model.", "encoder.", "backbone.", "resnet.", "net.")
 
 
 def check_archive(path: Path) -> None:
-    """Compares the parts of an archive with their checksums, which `torch.load` does not: it takes any bits for weights.
+    """Compares an archive with its checksums. `torch.load` does not: it takes any bits for weights.
 
     Raises:
         ValueError: naming the first part that is damaged.
@@ -63,7 +63,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             check_archive(path)
         # Public weights from before torch 1.6 are not zip archives and cannot be mapped.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError) as error:
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        OSError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        LookupError,
+    ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         msg = f"{path} cannot be read as a checkpoint of plain weights ({reason})."
         raise CheckpointError(msg) from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from fedn_lightning.errors import PredictionFileError
 from fedn_lightning.utils.drawing import INK, save_figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b59a00", "#56b4e9", "#8a4fbf", "#7d858e")
@@ -24,9 +25,19 @@ def read_metrics(path: str | Path) -> Series:
 
     Returns:
         For each metric the times at which it was logged, in epochs completed, and its values.
+
+    Raises:
+        PredictionFileError: if it is no such log.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            return _series(list(csv.DictReader(file)))
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        msg = f"{path} cannot be read as the log of a run ({error}); move it away to do without curves."
+        raise PredictionFileError(msg) from error
+
+
+def _series(rows: list[dict[str, str]]) -> Series:
     # Every row has its step, but not every row its epoch; the last step of an epoch ends it.
     ends: dict[float, float] = {}
     for row in rows:

@@ -18,6 +18,9 @@ TABLES = (PREDICTIONS, PROPOSALS, TRUTH, VIDEOS)
 PREDICTION, FRAMES = "prediction.json", "frames.csv"
 """What `fedn predict` notes of a video and of each of its frames, beside the events."""
 
+CHECKSUMS = "checksums"
+"""Key of `result.json`: SHA-256 of each table, by name."""
+
 BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
 """Checkpoints of a run: the best epoch's and the last one's."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from fedn_lightning.errors import PredictionFileError
 from fedn_lightning.events import NO_EMOTION, EventTable, FloatArray, to_half_open
 from fedn_lightning.results.names import (
     CHALLENGE_COLUMNS,
+    CHECKSUMS,
     OFFSET_KNOWN,
     PREDICTIONS,
     PROPOSALS,
+    RESULT,
     SCORES,
     TABLES,
     TRUTH,
@@ -26,6 +29,7 @@ from fedn_lightning.results.names import (
     Format,
     Names,
 )
+from fedn_lightning.utils.files import checksum
 from fedn_lightning.utils.text import check_cells, normal_form, open_table, read_rows, repeated_name, to_float
 
 _BLOCK = 20_000
@@ -361,12 +365,33 @@ def read_run_tables(folder: Path, truth: Path | None = None, proposals: str = PR
     Raises:
         PredictionFileError: if a file or a row cannot be used.
     """
+    check_unchanged(folder, (VIDEOS, PREDICTIONS, proposals, *([] if truth else [TRUTH])))
     # Always in this order, so that an emotion has the same index in every command.
     names = Names()
     minutes = read_videos(folder / VIDEOS, names)
     truths = read_events(truth or folder / TRUTH, names, truth=True)
     predicted = read_events(folder / PREDICTIONS, names)
     return RunTables(names, minutes, truths, predicted, read_events(folder / proposals, names))
+
+
+def check_unchanged(folder: Path, tables: Sequence[str]) -> None:
+    """Compares tables with the checksums that the run left in `result.json`; folders without checksums pass.
+
+    Raises:
+        PredictionFileError: naming the table that has changed.
+    """
+    try:
+        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        stored = dict(result.get(CHECKSUMS) or {})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return  # readers of the result say so
+    for name in tables:
+        if name in stored and (folder / name).is_file() and checksum(folder / name) != stored[name]:
+            msg = (
+                f"{folder / name} has changed since the run wrote it (its checksum is in {RESULT}). Put the file back, "
+                "or score it as it is with fedn evaluate."
+            )
+            raise PredictionFileError(msg)
 
 
 def find_run(folder: Path, needed: Sequence[str] = TABLES) -> Path:

@@ -164,7 +164,7 @@ def _mapping(content: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 def read_environment(folder: Path) -> dict[str, str]:
     """The lines of `env.txt` as words and values; empty if there is none."""
     try:
-        lines = (folder / ENVIRONMENT).read_text(encoding="utf-8").splitlines()
+        lines = (folder / ENVIRONMENT).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return {}
     return {key: value for key, mark, value in (line.partition(": ") for line in lines) if mark}

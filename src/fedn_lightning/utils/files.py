@@ -46,6 +46,14 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
+def checksum(path: Path) -> str | None:
+    """SHA-256 of a file in hexadecimal; None if it cannot be read."""
+    try:
+        return digest_file(path)
+    except OSError:
+        return None
+
+
 def write_text(path: str | Path, text: str) -> Path:
     """Writes a text file atomically."""
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

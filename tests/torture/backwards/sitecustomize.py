@@ -8,7 +8,7 @@ import random
 import time
 
 _READINGS = itertools.count()
-_LAST = random.Random(os.getpid()).randrange(50, 500)  # noqa: S311
+_LAST = random.Random(os.getpid()).randrange(50, 500)
 _TIME, _TIME_NS = time.time, time.time_ns
 
 
