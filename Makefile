@@ -14,7 +14,7 @@ MAKEFLAGS += --no-builtin-rules
 # The data steps use every core by themselves, and two trainings at once would only slow each other down.
 .NOTPARALLEL:
 
-.PHONY: help setup fit loso study weights bench test torture quick lint format docs dist clean test-bare test-lowest
+.PHONY: help setup fit loso study weights bench test torture torture-faults quick lint format docs dist clean test-bare test-lowest
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ quick: $(READY) ## run the tests that take less than ten seconds each
 
 torture: $(READY) ## run hundreds of damaged inputs through the real commands (TORTURE="--seed 1" makes others)
 	PYTHONPATH=tests:tests/support $(BIN)/python -m torture $(TORTURE)
+
+torture-faults: $(READY) ## stop commands by kill -9, full disk and more; run again, they must give the same
+	PYTHONPATH=tests:tests/support $(BIN)/python -m torture.faults $(TORTURE)
 
 lint: $(READY) ## check style, spelling, types, architecture, and facts told in the documentation
 	$(BIN)/ruff check .

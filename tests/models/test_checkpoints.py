@@ -35,3 +35,13 @@ def test_other_files(content: bytes, tmp_path: Path) -> None:
 def test_files_of_both_formats_of_torch_are_read(zipped: bool, tmp_path: Path) -> None:
     torch.save({"weight": torch.arange(3)}, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
     assert read_checkpoint(tmp_path / "w.pt")["weight"].tolist() == [0, 1, 2]
+
+
+def test_a_weight_whose_bits_have_changed_is_refused(tmp_path):
+    path = tmp_path / "best.ckpt"
+    torch.save({"state_dict": {"weight": torch.arange(1000.0)}}, path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"checksum of .* is wrong"):
+        read_checkpoint(path)
