@@ -30,7 +30,7 @@ def kind_rows(summary: Summary) -> Rows:
     for kind in KINDS:
         counts = [str(each[kind]) for each in (*alarms, *misses)]
         corrected = summary.counts[kind]["overall"].f1
-        rows.append((kind, *counts, show(summary.lost[kind]), show(corrected), _gain(summary.f1_gain(kind))))
+        rows.append((kind, *counts, show(summary.lost[kind]), show(corrected), _signed(summary.f1_gain(kind))))
     sums = [str(sum(each.values())) for each in (*alarms, *misses)]
     now = summary.counts["nothing"]["overall"].f1
     return [*rows, ("all", *sums, show(sum(summary.lost.values())), f"now {show(now)}", "")]
@@ -42,7 +42,7 @@ def detection_rows(summary: Summary) -> Rows:
     alarms, misses = errors.false_alarms(), errors.misses()
     rows: Rows = [("detection", "false positives", "false negatives", "mAP if corrected", "gain")]
     for kind in KINDS:
-        cells = str(alarms[kind]), str(misses[kind]), show(summary.mean_ap[kind]), _gain(summary.map_gain(kind))
+        cells = str(alarms[kind]), str(misses[kind]), show(summary.mean_ap[kind]), _signed(summary.map_gain(kind))
         rows.append((kind, *cells))
     sums = str(sum(alarms.values())), str(sum(misses.values()))
     return [*rows, ("all", *sums, f"now {show(summary.mean_ap['nothing'])}", "")]
@@ -57,20 +57,29 @@ def oracle_rows(summary: Summary) -> Rows:
     return rows
 
 
-def name_rows(summary: Summary) -> Rows:
-    """What the predictions with an emotion overlap, and the mean score of their emotions; empty without emotions."""
-    if not any(named.n for named in summary.names.values()):
+def name_rows(summaries: Sequence[Summary]) -> Rows:
+    """What each run's predictions with an emotion overlap, and the mean score of their emotions; empty without any."""
+    if not any(named.n for summary in summaries for named in summary.names.values()):
         return []
-    rows: Rows = [("named, overlapping", "predictions", "mean e")]
-    rows += [(place, str(named.n), show(named.e, 2)) for place, named in summary.names.items()]
+    heads = (cell for name in _prefixes(summaries) for cell in (f"{name}predictions", "mean e"))
+    rows: Rows = [("named, overlapping", *heads)]
+    for place in PLACES:
+        each = [summary.names[place] for summary in summaries]
+        rows.append((place, *(cell for named in each for cell in (str(named.n), show(named.e, 2)))))
     return rows
 
 
-def worth_rows(summary: Summary) -> Rows:
-    """What the scores of the emotions do for mAP; empty if nothing is named."""
-    if np.isnan(summary.worth.both):
+def worth_rows(summaries: Sequence[Summary]) -> Rows:
+    """What the scores of the emotions do for each run's mAP; empty without emotions."""
+    if all(np.isnan(summary.worth.both) for summary in summaries):
         return []
-    return [("mAP@0.5", ""), *((title, show(of(summary))) for title, of in WORTH.items())]
+    rows: Rows = [("mAP@0.5", *(name.removesuffix(": ") for name in _prefixes(summaries)))]
+    return [*rows, *((title, *(show(of(summary)) for summary in summaries)) for title, of in WORTH.items())]
+
+
+def _prefixes(summaries: Sequence[Summary]) -> list[str]:
+    """What stands before the heads of each run's columns: nothing for one run alone."""
+    return [""] if len(summaries) == 1 else [f"{summary.run.name}: " for summary in summaries]
 
 
 def distractor_rows(summary: Summary) -> Rows:
@@ -103,10 +112,6 @@ WORTH: Final[dict[str, Callable[[Summary], float]]] = {
 """Three mAPs, and what a reader calls them."""
 
 
-def _gain(value: float) -> str:
-    return "-" if value != value else f"{value:+.4f}"
-
-
 def headline(run: RunErrors) -> str:
     """What the tables are about."""
     return (
@@ -119,19 +124,6 @@ NO_SYNTHETIC_TRUTH: Final = (
     "Distractors and intensities are unknown: the corpus is not a generated one, or is not where the run's config.yaml "
     "says (--truth CORPUS names it)."
 )
-
-
-def all_tables(summary: Summary) -> list[Rows]:
-    """The tables of one run; none of distractors where they are unknown."""
-    tables = (kind_rows, detection_rows, oracle_rows, name_rows, worth_rows, distractor_rows, sensitivity_rows)
-    return [rows for make in tables if (rows := make(summary))]
-
-
-def summary_markdown(summary: Summary) -> str:
-    """A page of Markdown."""
-    parts = [markdown_table(rows) for rows in all_tables(summary)]
-    note = [] if summary.beside is not None else [NO_SYNTHETIC_TRUTH]
-    return "\n\n".join([f"# Errors of {summary.run.name}", headline(summary.run), *parts, *note]) + "\n"
 
 
 def count_rows(summaries: Sequence[Summary]) -> Rows:
@@ -177,26 +169,6 @@ def gain_rows(summaries: Sequence[Summary]) -> Rows:
     return rows
 
 
-def compared_name_rows(summaries: Sequence[Summary]) -> Rows:
-    """What each run's predictions with an emotion overlap, and the mean score of their emotions."""
-    if not any(named.n for summary in summaries for named in summary.names.values()):
-        return []
-    names = [summary.run.name for summary in summaries]
-    rows: Rows = [("named, overlapping", *(cell for name in names for cell in (f"{name}: predictions", "mean e")))]
-    for place in PLACES:
-        each = [summary.names[place] for summary in summaries]
-        rows.append((place, *(cell for named in each for cell in (str(named.n), show(named.e, 2)))))
-    return rows
-
-
-def compared_worth_rows(summaries: Sequence[Summary]) -> Rows:
-    """What the scores of the emotions do for each run's mAP; empty if nothing is named."""
-    if all(np.isnan(summary.worth.both) for summary in summaries):
-        return []
-    rows: Rows = [("mAP@0.5", *(summary.run.name for summary in summaries))]
-    return [*rows, *((title, *(show(of(summary)) for summary in summaries)) for title, of in WORTH.items())]
-
-
 def compared_distractor_rows(summaries: Sequence[Summary]) -> Rows:
     """Distractors in each run's false positives on background, and their number by chance; empty if unknown."""
     known = [(summary.run.name, summary.beside) for summary in summaries if summary.beside is not None]
@@ -221,28 +193,35 @@ def _signed(value: float) -> str:
     return "-" if value != value else f"{value:+.4f}"
 
 
-def tables(summaries: Sequence[Summary]) -> list[Rows]:
-    """All tables of a comparison."""
-    made = [
-        make(summaries)
-        for make in (
-            count_rows,
-            loss_rows,
-            gain_rows,
-            compared_name_rows,
-            compared_worth_rows,
-            compared_distractor_rows,
-        )
-    ]
-    return [rows for rows in made if rows]
+def all_tables(summaries: Sequence[Summary]) -> list[Rows]:
+    """The tables of one run, or of several side by side; none of distractors where they are unknown."""
+    if len(summaries) == 1:
+        (one,) = summaries
+        found = [kind_rows(one), detection_rows(one), oracle_rows(one), name_rows(summaries), worth_rows(summaries)]
+        found += [distractor_rows(one), sensitivity_rows(one)]
+    else:
+        found = [count_rows(summaries), loss_rows(summaries), gain_rows(summaries), name_rows(summaries)]
+        found += [worth_rows(summaries), compared_distractor_rows(summaries)]
+    return [rows for rows in found if rows]
 
 
-def side_by_side_markdown(summaries: Sequence[Summary]) -> str:
-    """A page of Markdown."""
-    parts = [*(headline(summary.run) for summary in summaries), *map(markdown_table, tables(summaries))]
-    return "\n\n".join(["# Errors side by side", *parts]) + "\n"
+def notes(summaries: Sequence[Summary]) -> list[str]:
+    """What the tables of one run leave out."""
+    return [NO_SYNTHETIC_TRUTH] if len(summaries) == 1 and summaries[0].beside is None else []
 
 
-def side_by_side_json(summaries: Sequence[Summary]) -> dict[str, Any]:
-    """The numbers of every run, by its name."""
+def errors_markdown(summaries: Sequence[Summary]) -> str:
+    """A page of Markdown about one run, or about several side by side."""
+    title = f"of {summaries[0].run.name}" if len(summaries) == 1 else "side by side"
+    heads = [headline(summary.run) for summary in summaries]
+    return (
+        "\n\n".join([f"# Errors {title}", *heads, *map(markdown_table, all_tables(summaries)), *notes(summaries)])
+        + "\n"
+    )
+
+
+def errors_json(summaries: Sequence[Summary]) -> dict[str, Any]:
+    """The numbers of one run; those of several by their names."""
+    if len(summaries) == 1:
+        return summary_json(summaries[0])
     return {summary.run.name: summary_json(summary) for summary in summaries}

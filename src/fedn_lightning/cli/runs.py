@@ -81,8 +81,8 @@ def errors(argv: list[str]) -> int:
     options = p.parse_args(argv)
     from fedn_lightning.analysis.comparison import shortest_names
     from fedn_lightning.analysis.run import read_run_errors
-    from fedn_lightning.analysis.summary import summarise, summary_json
-    from fedn_lightning.analysis.tables import side_by_side_json
+    from fedn_lightning.analysis.summary import summarise
+    from fedn_lightning.analysis.tables import errors_json
     from fedn_lightning.results import find_run
 
     if options.names and len(options.names) != len(options.runs):
@@ -95,7 +95,7 @@ def errors(argv: list[str]) -> int:
         raise ConfigError(msg)
     found = [summarise(read_run_errors(*run, options.truth)) for run in zip(folders, names, strict=True)]
     if options.json:
-        print(json.dumps(summary_json(found[0]) if len(found) == 1 else side_by_side_json(found), indent=2))
+        print(json.dumps(errors_json(found), indent=2))
     else:
         print(_errors_text(found))
     if options.out:
@@ -104,32 +104,30 @@ def errors(argv: list[str]) -> int:
 
 
 def _errors_text(found: Sequence[Summary]) -> str:
-    """The tables of one run, or of several runs side by side."""
     from fedn_lightning.analysis import tables
     from fedn_lightning.reports.console import lines
 
-    shown = tables.all_tables(found[0]) if len(found) == 1 else tables.tables(found)
     heads = "\n".join(tables.headline(summary.run) for summary in found)
-    notes = [] if len(found) > 1 or found[0].beside is not None else [tables.NO_SYNTHETIC_TRUTH]
-    return "\n\n".join([heads, *("\n".join(lines("", rows)) for rows in shown), *notes])
+    return "\n\n".join(
+        [heads, *("\n".join(lines("", rows)) for rows in tables.all_tables(found)), *tables.notes(found)]
+    )
 
 
 def _write_errors(folder: Path, found: Sequence[Summary]) -> None:
     """Writes tables and pictures. Each of several runs gets a folder, beside their comparison."""
     from fedn_lightning.analysis import pictures, tables
     from fedn_lightning.analysis.run import write_errors
-    from fedn_lightning.analysis.summary import summary_json
     from fedn_lightning.utils.files import write_json, write_text
 
     for one in found:
         home = folder if len(found) == 1 else folder / one.run.name.replace("/", "_")
         write_errors(home / "errors.csv", one.run)
-        write_text(home / "errors.md", tables.summary_markdown(one))
-        write_json(home / "errors.json", summary_json(one))
+        write_text(home / "errors.md", tables.errors_markdown([one]))
+        write_json(home / "errors.json", tables.errors_json([one]))
         pictures.save_pictures(one, home)
     if len(found) > 1:
-        write_text(folder / "errors.md", tables.side_by_side_markdown(found))
-        write_json(folder / "errors.json", tables.side_by_side_json(found))
+        write_text(folder / "errors.md", tables.errors_markdown(found))
+        write_json(folder / "errors.json", tables.errors_json(found))
         pictures.save_losses(found, folder / "losses.png")
     print(f"wrote tables and pictures into {folder}", file=sys.stderr)
 
