@@ -108,7 +108,7 @@ def test_an_experiments_folder_stands_for_its_only_result(runs: list[Path]) -> N
     assert found.names == ("one/0badcafe/pooled-seed7", "two/0badcafe/pooled-seed7")
 
 
-def test_runs_that_cannot_be_compared_are_told_apart(runs: list[Path], tmp_path: Path) -> None:
+def test_runs_that_cannot_be_compared_are_an_error(runs: list[Path], tmp_path: Path) -> None:
     with pytest.raises(PredictionFileError, match="Two runs or more are compared"):
         compare(runs[:1])
     with pytest.raises(PredictionFileError, match="A run or a name is given twice"):

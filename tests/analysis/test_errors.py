@@ -130,7 +130,7 @@ def test_kinds_of_one_prediction_of_one_truth(span, kind, iou):
     assert (errors.truth[0] == UNMATCHED) == (kind == "background")
 
 
-def test_the_truth_overlapped_best_explains_and_the_surest_false_alarm_covers():
+def test_the_best_overlapped_truth_explains_and_the_highest_scoring_false_positive_covers():
     truths = rows((0, 40, 0), (38, 58, 1), (100, 140, 0))
     found = rows((0, 40, 0), (36, 58, 0), (110, 220, 0), (90, 170, 1), (105, 200, 0), (1, 40, 0))
     errors = sort_errors(found, truths)

@@ -63,7 +63,7 @@ def test_every_error_is_listed_once(home, run):
             assert listed["miss", kind] == errors.misses()[kind]
 
 
-def test_a_row_tells_what_it_is_about(home, run):
+def test_a_row_describes_its_event(home, run):
     """Onset and offset of an error, and of the truth that explains it, are rows of the run's own files."""
     names = Names()
     read_videos(home / "one" / "videos.csv", names)
@@ -124,7 +124,7 @@ def test_distractors_are_counted_among_false_alarms_on_background(run, summary):
     assert all(0 <= beside.expected <= n and beside.seen <= n for beside in summary.beside)
 
 
-def test_what_nobody_knows_is_said_to_be_unknown(home, tmp_path):
+def test_facts_without_a_generated_corpus_are_unknown(home, tmp_path):
     for name in ("predictions.csv", "proposals.csv", "truth.csv", "videos.csv"):
         (tmp_path / name).write_bytes((home / "one" / name).read_bytes())
     run = read_run_errors(tmp_path, "bare")

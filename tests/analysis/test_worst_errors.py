@@ -12,7 +12,7 @@ from fedn_lightning.metrics.functional.spotting import spotting_scores
 from fedn_lightning.metrics.functional.threshold import at_threshold
 
 
-def test_a_false_alarm_and_a_miss_are_told_apart_from_hits() -> None:
+def test_false_positives_and_false_negatives_are_no_hits() -> None:
     record = make_record()
     predicted = at_threshold(record.predictions, record.threshold)
     (alarm,) = false_alarms(predicted, record.truths)
@@ -23,7 +23,7 @@ def test_a_false_alarm_and_a_miss_are_told_apart_from_hits() -> None:
     assert miss.iou == 1
 
 
-def test_the_surest_false_alarm_comes_first_and_the_least_known_miss() -> None:
+def test_errors_are_sorted_by_confidence() -> None:
     truths = EventTable.from_rows([[0, 0, 0, 20, 0, -1, 1], [0, 0, 100, 110, 1, -1, 1], [0, 0, 200, 260, 0, -1, 1]])
     proposals = EventTable.from_rows(
         [[0, 0, 0, 20, 0, -1, 0.3], [0, 0, 300, 310, 0, -1, 0.6], [0, 0, 400, 410, 0, -1, 0.9]]

@@ -44,7 +44,7 @@ def test_the_table_compares_within_and_across_kinds_of_faces(tmp_path: Path) -> 
     assert "cosine of classes" in format_table(rows)
 
 
-def test_a_missing_file_is_said_before_training(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_before_training(tmp_path: Path) -> None:
     callback = PrintFeatureMotion([str(tmp_path / "none.npz")])
     with pytest.raises(ConfigError, match="fedn data moments"):
         callback.setup(SimpleNamespace(), SimpleNamespace(), "fit")  # type: ignore[arg-type]

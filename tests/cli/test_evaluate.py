@@ -107,12 +107,12 @@ def test_strict_refuses_test_subjects(files, capsys):
         (["--bootstrap", "-1"], "at least 0"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(files, capsys, options, sentence):
+def test_options_that_contradict_are_an_error(files, capsys, options, sentence):
     assert run(files, *options) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_the_text_tells_what_a_number_needs(files, capsys):
+def test_the_text_names_protocol_and_selection(files, capsys):
     with (files / "P.csv").open("a") as stream:
         stream.write("s99,v99,1,9,micro,positive,0.5\n" * 2)
     assert run(files, "--per-subject", "--bootstrap", "20", "--protocol", "exclusive") == 0
@@ -257,6 +257,6 @@ def test_unicode_forms_of_a_name_meet(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["spotting"]["overall"]["f1"] == 1
 
 
-def test_a_video_without_ground_truth_is_told(tmp_path, capsys):
+def test_a_video_without_ground_truth_is_named(tmp_path, capsys):
     assert evaluate_texts(tmp_path, "a,x,1,9,micro\na,y,1,9,micro\n", "a,x,1,9,micro\n") == 0
     assert "a/y" in capsys.readouterr().err

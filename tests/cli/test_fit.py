@@ -209,7 +209,9 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert RUN.exists() == kept
 
 
-def test_on_resume_the_configuration_wins_aloud_and_the_log_goes_on(fedn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_resume_the_configuration_wins_with_a_message_and_the_log_continues(
+    fedn, capsys: pytest.CaptureFixture[str]
+) -> None:
     fedn("fit")
     capsys.readouterr()
     last = str(RUN / "checkpoints" / "last.ckpt")

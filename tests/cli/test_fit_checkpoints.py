@@ -24,7 +24,7 @@ def test_differences_are_found_in_nested_settings() -> None:
     assert describe_differences({}, model) == []
 
 
-def test_only_the_first_of_many_misfits_is_told() -> None:
+def test_only_the_first_of_many_mismatches_is_reported() -> None:
     a, b = torch.nn.Linear(3, 2), torch.nn.Linear(4, 2)
     with pytest.raises(RuntimeError) as caught:
         a.load_state_dict(b.state_dict())

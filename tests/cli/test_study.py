@@ -130,7 +130,7 @@ def test_only_some_rows(capsys: pytest.CaptureFixture[str]) -> None:
         (["nowhere"], "there is no experiment file nowhere"),
     ],
 )
-def test_a_mistake_is_one_sentence(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_user_error_is_one_sentence(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", *words]) == 2
     assert message in capsys.readouterr().err
 

@@ -26,7 +26,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_sound_installation_is_called_so(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sound_installation_has_no_problem(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert not found["broken"]

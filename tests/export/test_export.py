@@ -103,7 +103,7 @@ def test_the_pages_example_finds_what_the_project_finds(
 
 
 @pytest.mark.slow
-def test_the_manifest_tells_what_the_checkpoint_is(home: Path) -> None:
+def test_the_manifest_describes_the_checkpoint(home: Path) -> None:
     about = json.loads((home / "onnx" / "fedn.json").read_text())
     assert about["crop"]["alignment"] == "track"
     assert about["crop"]["eye_centres"]["left_in_picture"] == [15.429, 15.36]

@@ -126,7 +126,7 @@ def test_folds_and_seeds_share_a_hash_and_nothing_else_does() -> None:
     assert config_hash({**CONFIG, "model": {"lr": 0.2}}) != config_hash(CONFIG)
 
 
-def test_identity_is_deterministic_and_tells_runs_apart() -> None:
+def test_identity_is_deterministic_and_distinguishes_runs() -> None:
     first = identify(WandbSettings(), CONFIG, "toy", "fit")
     assert first == identify(WandbSettings(), dict(reversed(CONFIG.items())), "toy", "fit")
     assert first.group.startswith("toy-")

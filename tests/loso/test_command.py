@@ -29,7 +29,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("in_process")
-def test_print_commands_prints_what_anyone_can_run(copied, capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_commands_prints_complete_commands(copied, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*LOSO, "--print-commands", "--seeds", "7", "8", "--trainer.max_epochs", "6"]) == 0
     commands = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
     assert len(commands) == 6
@@ -79,7 +79,7 @@ def test_groups_and_subjects_choose_folds(copied, capsys: pytest.CaptureFixture[
         (["--launcher", "slurm"], "--launcher slurm needs the command sbatch"),
     ],
 )
-def test_a_mistake_is_one_sentence(
+def test_a_user_error_is_one_sentence(
     copied, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copied.without("p1")
@@ -102,7 +102,7 @@ def test_everything_finished_is_pooled_at_once(copied, capsys: pytest.CaptureFix
         assert [row["subject"] for row in csv.DictReader(file)] == ["p0", "p1", "p2"]
 
 
-def test_a_mistake_in_the_child_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_the_child_is_printed_once(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ChildError) as caught:
         inspect_in_child(["--run_dir", "x"], "runs", 1, 1, warm_up=False)
     assert caught.value.code == 2

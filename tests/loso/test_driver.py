@@ -77,7 +77,7 @@ def test_folds_of_a_killed_driver_are_waited_for_and_not_begun_twice(study) -> N
         assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes()
 
 
-def test_a_driver_that_is_told_to_end_ends_its_folds(study) -> None:
+def test_sigterm_to_the_driver_ends_its_folds(study) -> None:
     experiment, folds = study
     driver = drive(jobs=1)
     wait_for(lambda: (experiment.fold_folder(folds[0]) / "metrics.csv").exists())
@@ -114,7 +114,7 @@ def test_one_failing_fold_does_not_stop_the_others(study) -> None:
     assert starts().count("a") == starts().count("c") == 1
 
 
-def test_a_full_disk_is_told_and_the_fold_is_not_finished(study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_the_fold_is_not_finished(study, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment, folds = study
 
     def full(*_: object) -> None:
@@ -177,12 +177,12 @@ def test_jobs_and_devices_are_shared_out(study, jobs, devices, gpus, there, expe
     assert share(jobs, devices, experiment, 3) == expected
 
 
-def test_too_few_devices_are_told(study) -> None:
+def test_too_few_devices_are_an_error(study) -> None:
     with pytest.raises(ConfigError, match=r"trainer\.devices asks for 2 devices a fold, and there are 1"):
         share(None, ["0"], replace(study[0], gpus=2, device_count=4), 3)
 
 
-def test_the_table_tells_state_epoch_score_and_time_left(study) -> None:
+def test_the_table_shows_state_epoch_score_and_time_left(study) -> None:
     experiment, folds = study
     watch = Watch(experiment, folds, 1)
     watch.ended[folds[0]] = Outcome(folds[0], "finished")

@@ -49,7 +49,7 @@ def test_people_the_run_has_seen_are_refused_even_in_a_copy(run, capsys) -> None
     assert "trained or validated on p0" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_checkpoint_that_does_not_say_whom_it_has_seen_is_taken_on_trust_aloud(run) -> None:
+def test_a_checkpoint_without_a_record_of_subjects_is_used_with_a_warning(run) -> None:
     path = run / "checkpoints/best.ckpt"
     content = torch.load(path, weights_only=True)
     del content["fedn"]["people"]

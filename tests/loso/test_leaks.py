@@ -42,7 +42,7 @@ def spoil(home: Path, subject: str) -> None:
     (home / "pulses" / FILE).write_bytes(pickle.dumps(replace(corpus, expressions=changed)))
 
 
-def test_a_fold_is_the_same_whatever_its_test_subject_shows_and_is_said_to_show(reference, copied) -> None:
+def test_a_fold_does_not_depend_on_videos_and_labels_of_its_test_subject(reference, copied) -> None:
     # Weights, optimiser, thresholds, best epoch, statistics and class weights are all in the checkpoint.
     copied.without("p1")
     spoil(copied.home, "p1")

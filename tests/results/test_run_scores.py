@@ -79,7 +79,7 @@ def test_generated_faces_are_known_by_the_corpus(tmp_path: Path, monkeypatch: py
     assert read_run(folder, draws=10).generated is True
 
 
-def test_what_is_missing_is_said_and_the_rest_is_read(folder: Path) -> None:
+def test_missing_files_are_reported_and_the_others_read(folder: Path) -> None:
     for name in ("proposals.csv", "result.json", "config.yaml", "env.txt"):
         (folder / name).unlink()
     run = read_run(folder, draws=10)
@@ -88,7 +88,7 @@ def test_what_is_missing_is_said_and_the_rest_is_read(folder: Path) -> None:
     assert np.isfinite(run.strict.evaluation.spotting.overall.f1)
 
 
-def test_a_corpus_that_is_gone_is_said(tmp_path: Path) -> None:
+def test_a_missing_corpus_is_reported(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", make_record(), {"corpus": {"dataset": "casme2", "root": "nowhere"}})
     run = read_run(folder, draws=10)
     assert run.corpus is None

@@ -89,7 +89,7 @@ def test_a_killed_study_repeats_nothing_and_equals_one_that_was_not() -> None:
     assert sorted(read_row(row_path("results", "fedn")).seeds) == [7, 8]
 
 
-def test_a_study_that_is_told_to_end_ends_its_trainings_and_goes_on_later() -> None:
+def test_sigterm_ends_the_trainings_of_a_study_which_resumes_later() -> None:
     units = toy_units()
     study = drive(1)
     wait_for(lambda: any(unit.experiment.fold_folder(unit.folds[0]).exists() for unit in units))
@@ -134,13 +134,13 @@ def test_a_row_is_written_once_and_again_when_its_folds_change() -> None:
     assert sorted(read_row(row_path("results", "fedn")).seeds) == [7]  # seed 8 was of another configuration
 
 
-def test_what_is_wrong_with_one_row_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_of_one_row_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     unit = toy_units()[0]
     assert not try_to_write_unit(unit, "results", 10, Resources(), print)
     assert "fedn, seed 7: not written, The fold a (seed 7) is not finished" in capsys.readouterr().out
 
 
-def test_a_pipeline_trains_both_halves_once_and_tells_when_they_do_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipeline_trains_both_runs_once_and_reports_a_mismatch(capsys: pytest.CaptureFixture[str]) -> None:
     rows = (Row("spotter", ("a.yaml",)), Row("two_step", ("a.yaml", "b.yaml")))
     spotter, pipeline = make_units(Plan("toy", rows, "spotter"), toy_study.toy_experiments())
     assert [(part.name, fold.name) for part, fold in trainings([spotter, pipeline])] == [

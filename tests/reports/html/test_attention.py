@@ -68,7 +68,7 @@ def test_the_segment_shown_lies_in_the_event() -> None:
     assert look.segment_in(60, 70) == 3  # none inside: the nearest
 
 
-def test_a_checkpoint_that_cannot_be_used_is_told_of(home: Path, tmp_path: Path) -> None:
+def test_an_unusable_checkpoint_is_reported(home: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         load_network(tmp_path / "best.ckpt")
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")

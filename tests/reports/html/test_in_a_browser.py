@@ -107,7 +107,7 @@ def test_timelines_zoom_and_pan(phone: Visit) -> None:
     assert phone.answer["address"] == "#v1@3.5-8.5"
 
 
-def test_a_bar_tells_what_it_is(phone: Visit) -> None:
+def test_a_bar_shows_its_event(phone: Visit) -> None:
     assert phone.answer["said"].startswith("truth · m")
     assert "onset" in phone.answer["said"]
 

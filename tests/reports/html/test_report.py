@@ -152,7 +152,7 @@ def test_an_older_run_without_proposals_or_result_is_shown(copy: Path) -> None:
     assert [sentence.split()[0] for sentence in sentences] == ["result.json", "proposals.csv"]
 
 
-def test_generated_faces_bear_a_notice_and_validation_does_too(home: Path) -> None:
+def test_generated_faces_and_validation_have_a_notice(home: Path) -> None:
     run = read_run(home / "run", draws=10)
     notices = [
         re.findall(r"<p class='notice' role='note'>(.*?)</p>", report_page(each, 0, 0))
@@ -221,7 +221,7 @@ def test_the_command_writes_beside_the_run_and_opens(copy: Path, capsys, monkeyp
     ("words", "sentence"),
     [(["nowhere"], "holds no result of a run"), (["run", "--strips", "-1"], "--strips: must be a whole number")],
 )
-def test_a_mistake_is_one_sentence(words: list[str], sentence: str, capsys, tmp_path: Path) -> None:
+def test_a_user_error_is_one_sentence(words: list[str], sentence: str, capsys, tmp_path: Path) -> None:
     assert main(["report", str(tmp_path / words[0]), *words[1:]]) == 2
     error = capsys.readouterr().err
     assert sentence in error
