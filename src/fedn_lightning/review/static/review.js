@@ -202,7 +202,8 @@ function choose(id) {
   if (S.since) { S.since = e.onset; }
   if (S.loop) { S.loop = null; pause(); $("#loop").setAttribute("aria-pressed", "false"); }
   const margin = Math.max(2 * S.line.fps, 2 * (e.offset - e.onset));
-  if (e.onset < S.view[0] || e.offset > S.view[1] || S.view[1] - S.view[0] > 60 * S.line.fps) look(e.onset - margin, e.offset + margin);
+  const small = e.offset + 1 - e.onset < 0.03 * (S.view[1] - S.view[0]); // too small to take hold of its ends
+  if (e.onset < S.view[0] || e.offset > S.view[1] || small) look(e.onset - margin, e.offset + margin);
   go(e.apex ?? e.onset);
   render();
 }
