@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -16,8 +16,7 @@ from fedn_lightning.weights import shipped
 if TYPE_CHECKING:
     from fedn_lightning.inference.batch import Outcome
     from fedn_lightning.inference.decoding import FaceChoice
-    from fedn_lightning.inference.detector import Detector
-    from fedn_lightning.inference.writers import Settings
+    from fedn_lightning.inference.parallel import DetectorChoice
 
 EPILOG = """\
 Writes to OUT/<name of the video>/ the events, timeline.png, with --annotate annotated.mp4, and prediction.json with
@@ -29,7 +28,7 @@ def parser() -> CommandParser:
     """The options of `fedn predict`."""
     what = "Finds facial expressions in any video, with the weights in the package or with a checkpoint."
     p = CommandParser("predict", what, EPILOG)
-    p.add_argument("video", nargs="+", metavar="VIDEO|DIR|GLOB", help="video files, folders of them, or patterns")
+    p.add_argument("video", nargs="*", metavar="VIDEO|DIR|GLOB", help="video files, folders of them, or patterns")
     p.add_argument(
         "--ckpt", help="checkpoint of fedn fit (default: the weights in the package, which know generated faces)"
     )
@@ -40,6 +39,12 @@ def parser() -> CommandParser:
     p.add_argument("--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's")
     p.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (auto)")
+    p.add_argument("--manifest", metavar="FILE", help="also the videos that this file names, one a line or as a table")
+    p.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="videos at a time, a process for each (%(default)s)"
+    )
+    p.add_argument("--launcher", choices=("local", "ray"), default="local", help="where they run (%(default)s)")
+    p.add_argument("--address", metavar="A", help="of a running Ray cluster; without it, one of N cores starts here")
     p.add_argument("--overwrite", action="store_true", help="do finished videos again")
     return p
 
@@ -61,21 +66,19 @@ def main(argv: Sequence[str]) -> int:
     if len(args.format or ()) > 1:
         msg = "--format is given twice; one run writes one format. Run the command again for another."
         raise ConfigError(msg)
-    from fedn_lightning.inference.batch import find_videos, overlooked
-
+    if args.jobs < 1:
+        msg = f"--jobs is {args.jobs}; it must be the number of videos at a time, at least 1."
+        raise ConfigError(msg)
     if Path(args.out).exists() and not Path(args.out).is_dir():
         msg = f"--out {args.out} is a file; name a folder, which is made if need be."
         raise ConfigError(msg)
-    videos = find_videos(args.video, args.out)
-    ignored = overlooked(args.video, args.out)
-    for reason, paths in ignored.items():
-        names = ", ".join(str(path) for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
-        note(f"{len(paths)} files are skipped, {reason}: {names}")
+    videos, ignored = _videos(args)
     args.ckpt = args.ckpt or str(shipped())
     if not Path(args.ckpt).is_file():
         msg = f"There is no checkpoint {args.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)
-    from fedn_lightning.inference.batch import predict_all, write_inputs
+    from fedn_lightning.inference.batch import write_inputs
+    from fedn_lightning.inference.parallel import DetectorChoice, write_tables
     from fedn_lightning.inference.writers import Settings
     from fedn_lightning.utils.files import digest_file
 
@@ -83,24 +86,47 @@ def main(argv: Sequence[str]) -> int:
     settings = Settings(
         digest_file(args.ckpt)[:16], (args.format or ["csv"])[0], args.annotate, face, args.align, threshold
     )
-    with _Progress("", transient=True) as bar:
-        outcomes = []
-        for outcome in predict_all(lambda: _detector(args, settings), videos, args.out, settings, bar, args.overwrite):
-            outcomes.append(outcome)
-            bar.log(outcome)
+    outcomes = list(_outcomes(args, DetectorChoice(args.ckpt, args.device, settings), videos))
+    if len(outcomes) > 1:
+        write_tables(args.out, outcomes)
     write_inputs(args.out, outcomes, ignored)
     return _conclude(outcomes)
 
 
-def _detector(args: argparse.Namespace, settings: Settings) -> Detector:
-    """Builds the detector; leaves a core to the process that decodes."""
-    import torch
+def _videos(args: argparse.Namespace) -> tuple[list[Path], dict[str, list[Path]]]:
+    """The videos that the arguments name, each once, and the files that are skipped, by reason."""
+    from fedn_lightning.inference.batch import find_videos, overlooked, read_manifest
 
-    from fedn_lightning.inference.detector import Detector
+    if not args.video and args.manifest is None:
+        msg = "No video is named; give files, folders or patterns, or a list of videos by --manifest."
+        raise ConfigError(msg)
+    videos = find_videos(args.video, args.out)
+    ignored = overlooked(args.video, args.out)
+    for reason, paths in ignored.items():
+        names = ", ".join(str(path) for path in paths[:3]) + (" ..." if len(paths) > 3 else "")
+        note(f"{len(paths)} files are skipped, {reason}: {names}")
+    listed = [] if args.manifest is None else read_manifest(args.manifest)
+    return list({path.resolve(): path for path in [*videos, *listed]}.values()), ignored
+
+
+def _outcomes(args: argparse.Namespace, choice: DetectorChoice, videos: list[Path]) -> Iterator[Outcome]:
+    """What becomes of each video, printed as it ends."""
+    from fedn_lightning.inference.batch import predict_all
+    from fedn_lightning.inference.parallel import build, predict_parallel
     from fedn_lightning.utils.cores import available_cores
 
-    torch.set_num_threads(max(1, available_cores() - 1))
-    return Detector.from_checkpoint(args.ckpt, args.device, args.align, settings.threshold)
+    with _Progress("", transient=True) as bar:
+        if args.jobs > 1 or args.launcher == "ray":
+            bar.restart(f"{len(videos)} videos, {args.jobs} at a time", len(videos))
+            ended = predict_parallel(choice, videos, args.out, args.jobs, args.launcher, args.address, args.overwrite)
+        else:  # a core is left to the process that decodes
+            threads = max(1, available_cores() - 1)
+            ended = predict_all(lambda: build(choice, threads), videos, args.out, choice.settings, bar, args.overwrite)
+        for outcome in ended:
+            bar.log(outcome)
+            if args.jobs > 1 or args.launcher == "ray":
+                bar.advance(1)
+            yield outcome
 
 
 def _face(word: str) -> FaceChoice:
@@ -143,7 +169,6 @@ class _Progress(ProgressBar):
         """Prints what was found in a video."""
         if outcome.error:
             return
-        found = outcome.detections
         with self.hidden():
-            print(repr(found) if found is not None else f"{outcome.video.name}: {outcome.summary}")
+            print(outcome.text)
             print(f"  {'finished before' if outcome.reused else 'written'}: {outcome.folder}", flush=True)

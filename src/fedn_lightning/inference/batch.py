@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import itertools
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from fedn_lightning.errors import FednError, VideoError
-from fedn_lightning.inference.detections import Detections
 from fedn_lightning.inference.detector import Detector
 from fedn_lightning.inference.writers import ANNOTATED, RECORD, Settings, belongs_to_another, finished, write_outputs
+from fedn_lightning.utils.text import open_table, read_rows
 from fedn_lightning.video.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 
@@ -50,6 +52,33 @@ def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:
     return list(found.values())
 
 
+def read_manifest(path: str | Path) -> list[Path]:
+    """The videos that a text file names, one a line, or a table in its column `video`.
+
+    Paths are as seen from the file's folder. A video that is not there is an error of its own, later.
+
+    Raises:
+        VideoError: if the file cannot be read or names no video.
+    """
+    try:
+        with open_table(path) as file:
+            rows = [cells for _, cells in read_rows(file)]
+    except (OSError, UnicodeError, csv.Error) as error:
+        msg = f"The manifest {path} cannot be read: {error}."
+        raise VideoError(msg) from None
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    column = header.index("video") if "video" in header else None
+    if column is None:
+        names = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
+    else:
+        names = [cells[column].strip() for cells in rows[1:] if len(cells) > column]
+    found = {Path(path).parent / name: None for name in names if name and not name.startswith("#")}
+    if not found:
+        msg = f"The manifest {path} names no video; write one a line, or a table with the column video."
+        raise VideoError(msg)
+    return list(found)
+
+
 def folders_of(videos: Sequence[Path], out: str | Path) -> list[Path]:
     """A folder for the outputs of each video, which no other video has, of this command or of an earlier one.
 
@@ -60,16 +89,16 @@ def folders_of(videos: Sequence[Path], out: str | Path) -> list[Path]:
         out: parent of the folders.
     """
     names = [unicodedata.normalize("NFC", video.stem).casefold() for video in videos]
-    folders: list[Path] = []
+    counts, folders = Counter(names), []
+    taken: set[str] = set()
     for video, stem in zip(videos, names, strict=True):
-        alike = names.count(stem) > 1
-        taken = {str(folder).casefold() for folder in folders}
         free = (
             folder
-            for folder in (Path(out) / name for name in _names(video, skip=int(alike)))
+            for folder in (Path(out) / name for name in _names(video, skip=int(counts[stem] > 1)))
             if str(folder).casefold() not in taken and not belongs_to_another(folder, video)
         )
         folders.append(next(free))
+        taken.add(str(folders[-1]).casefold())
     return folders
 
 
@@ -139,21 +168,21 @@ class Outcome:
     Attributes:
         video: the file.
         folder: of its outputs.
-        detections: what was found; None if it failed, or was finished before.
-        summary: one line on what was found, empty if it failed.
+        text: what was found, a line per expression; the summary alone if it was finished before, empty if it failed.
         error: why it failed, empty if it did not.
+        reused: whether the outputs were there already.
     """
 
     video: Path
     folder: Path
-    detections: Detections | None
-    summary: str
+    text: str
     error: str = ""
+    reused: bool = False
 
     @property
-    def reused(self) -> bool:
-        """Whether the outputs were there already."""
-        return self.detections is None and not self.error
+    def summary(self) -> str:
+        """One line on what was found, without the name of the video; empty if it failed."""
+        return self.text.partition("\n")[0].removeprefix(f"{self.video.name}: ")
 
 
 class Progress(Protocol):
@@ -189,25 +218,39 @@ def predict_all(
     """
     ready: Detector | None = None
     for video, folder in zip(videos, folders_of(videos, out), strict=True):
-        summary = None if overwrite or not video.is_file() else finished(folder, video, settings)
-        if summary is not None:
-            yield Outcome(video, folder, None, summary)
+        before = None if overwrite else earlier(video, folder, settings)
+        if before is not None:
+            yield before
             continue
         progress.start(video)
         ready = ready or detector()
-        try:
-            detections = ready.detect(video, settings.face, tick=lambda n, total: progress.tick("detecting", n, total))
-            total = detections.n_frames
-            write_outputs(
-                detections,
-                folder,
-                settings,
-                lambda n, total=total: progress.tick("annotating", n, total),  # type: ignore[misc]
-            )
-        except FednError as error:
-            yield Outcome(video, folder, None, "", str(error))
-            continue
-        yield Outcome(video, folder, detections, detections.summary())
+        yield predict_video(ready, video, folder, settings, progress.tick)
+
+
+def earlier(video: Path, folder: Path, settings: Settings) -> Outcome | None:
+    """The outcome of an earlier run, if its files are there and were made of this video by these settings."""
+    summary = finished(folder, video, settings) if video.is_file() else None
+    return None if summary is None else Outcome(video, folder, f"{video.name}: {summary}", reused=True)
+
+
+def predict_video(
+    detector: Detector, video: Path, folder: Path, settings: Settings, tick: Callable[[str, int, int], None]
+) -> Outcome:
+    """Runs a detector on one video and writes its outputs.
+
+    Args:
+        detector: the detector.
+        video: the file.
+        folder: of its outputs.
+        settings: which files are written.
+        tick: called with what is done, how many frames, and of how many.
+    """
+    try:
+        detections = detector.detect(video, settings.face, tick=lambda n, total: tick("detecting", n, total))
+        write_outputs(detections, folder, settings, lambda n: tick("annotating", n, detections.n_frames))
+    except FednError as error:
+        return Outcome(video, folder, "", str(error))
+    return Outcome(video, folder, repr(detections))
 
 
 INPUTS = "inputs.csv"

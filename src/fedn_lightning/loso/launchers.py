@@ -19,6 +19,7 @@ from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.worker import GRACE, Outcome, Resources, Start, run_fold, start_process
 from fedn_lightning.utils.cores import available_cores
+from fedn_lightning.utils.on_ray import connect
 
 MAX_JOBS = 8
 """Folds at once on a machine without accelerators, unless asked for more: memory runs out before cores do."""
@@ -154,18 +155,7 @@ class RayLaunch:
     def __init__(
         self, experiment: Experiment, folds: Sequence[Fold], jobs: int, resources: Resources, address: str | None
     ) -> None:
-        try:
-            import ray
-        except ImportError as error:
-            msg = "--launcher ray needs Ray, which is not installed: pip install 'fedn-lightning[ray]'."
-            raise ConfigError(msg) from error
-        self._ray = ray
-        here: dict[str, Any] = {"num_cpus": jobs * experiment.cpus} if address is None else {}
-        try:
-            ray.init(address=address or "local", log_to_driver=False, include_dashboard=False, **here)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            msg = f"The Ray cluster {address or 'on this machine'} cannot be used: {str(error).splitlines()[0]}"
-            raise ConfigError(msg) from error
+        self._ray = ray = connect(jobs * experiment.cpus, address)
         task = ray.remote(num_cpus=experiment.cpus, num_gpus=experiment.gpus, max_retries=0)(_run)
         cwd = str(Path.cwd())
         self._ended: list[Outcome] = []
