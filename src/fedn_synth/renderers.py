@@ -15,7 +15,7 @@ from fedn_synth.plan.distractors import Conditions
 Faces = Literal["2d", "3d"]
 
 STEEPEST: Final = 40.0
-"""Greatest turn of a head in degrees; beyond it the far eye is hidden."""
+"""Maximum turn of a head in degrees; beyond it the far eye is hidden."""
 
 
 class Renderer(Protocol):

@@ -195,7 +195,7 @@ def test_a_renamed_workbook_is_found_and_two_are_refused(root, tmp_path):
         read_casme2(corpus)
 
 
-def test_two_files_claiming_one_video_are_set_aside(root, tmp_path):
+def test_two_files_of_one_video_are_set_aside(root, tmp_path):
     corpus = with_rows(root, tmp_path, *ROWS)
     folder = tmp_path / "corpus" / "rawvideo" / "s15"
     shutil.copy(folder / "15_0401girlcrashing.avi", folder / "15_0401copy.avi")

@@ -66,7 +66,7 @@ def test_rows_that_cannot_be_used_are_named(root, row, message):
     assert len(read("csv", str(root), fps="50", offset_policy="keep", unusable_rows="drop").expressions) == 3
 
 
-def test_two_files_claiming_one_video_are_named(root):
+def test_two_files_of_one_video_are_named(root):
     write_movie(root / "videos" / "anna" / "first take.avi", map(numbered, range(5)), codec="mjpeg")
     with pytest.raises(AnnotationError, match="another path has the same video name, anna/first take"):
         read("csv", str(root), fps="50")
@@ -122,7 +122,7 @@ def test_excels_own_delimiter_line_and_a_decimal_comma_are_read(root):
         read("csv", str(root), fps="50")
 
 
-def test_an_encoding_that_is_not_told_is_refused(root):
+def test_an_unknown_encoding_is_refused(root):
     (root / "annotations.csv").write_bytes(TABLE.replace("anna", "\u00fcna").encode("cp1252"))
     with pytest.raises(AnnotationError, match="UTF-8 or UTF-16"):
         read("csv", str(root), fps="50")

@@ -90,7 +90,7 @@ def test_each_file_goes_to_the_reader_that_is_right_for_it(stores):
     assert sizes[1] < sizes[0] / 100, "no crops are written"
 
 
-def test_the_user_is_told_who_reads_what(stores, tmp_path, capsys):
+def test_the_user_sees_which_reader_is_used(stores, tmp_path, capsys):
     videos = corpus(*(stores / name for name in ("h264.mp4", "open-gop.mp4", "folder")))
     for _ in range(2):  # also when nothing is left to do
         report = whole(videos, tmp_path, "video", progress=True)
@@ -198,7 +198,7 @@ def test_stretches_hold_every_number_and_are_short_enough():
         assert held == numbers.tolist()
 
 
-def test_the_command_writes_no_crops_if_told_so(tmp_path, capsys):
+def test_the_command_writes_no_crops_if_asked(tmp_path, capsys):
     write_movie(tmp_path / "videos" / "anna" / "a.mp4", (numbered(i, SIDE, SIDE) for i in range(20)))
     (tmp_path / "annotations.csv").write_text("subject,video,onset,offset\n")
     words = ["--dataset", "csv", "--store", str(tmp_path / "store"), "--align", "none", "--size", str(SIDE)]

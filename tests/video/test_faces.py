@@ -40,7 +40,7 @@ def test_no_face_names_the_frames():
         find_video_face([noise, noise], [0, 40], "v.avi")
 
 
-def test_an_opencv_without_cascades_is_told_before_any_work(monkeypatch, tmp_path):
+def test_an_opencv_without_cascades_is_reported_before_any_work(monkeypatch, tmp_path):
     import cv2
 
     from fedn_lightning.errors import ConfigError

@@ -213,7 +213,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("part", [0.5, 0.7, 0.95])
-def test_a_truncated_file_is_told_in_every_container(name, part, tmp_path):
+def test_a_truncated_file_is_recognised_in_every_container(name, part, tmp_path):
     path = tmp_path / name
     WHOLE[name](path)
     scan(str(path))  # whole, it is fine
@@ -224,7 +224,7 @@ def test_a_truncated_file_is_told_in_every_container(name, part, tmp_path):
             look(str(path))
 
 
-def test_an_avi_that_was_filled_up_with_nothing_is_told(tmp_path):
+def test_an_avi_that_was_filled_up_with_nothing_is_recognised(tmp_path):
     path = Path(tmp_path / "preallocated.avi")
     write_movie(path, map(numbered, range(60)), codec="mjpeg")
     data = path.read_bytes()

@@ -73,7 +73,7 @@ def test_an_uneven_source_is_resampled_by_its_timestamps(tmp_path):
 
 
 @pytest.mark.parametrize("frames", ["store", "video"])
-def test_an_unreadable_image_is_told_and_the_frame_before_is_shown(tmp_path, capsys, frames):
+def test_an_unreadable_image_is_reported_and_the_frame_before_is_shown(tmp_path, capsys, frames):
     write_frames(tmp_path / "a", (numbered(i, SIDE, SIDE) for i in range(6)), first=0)
     (tmp_path / "a" / "img003.jpg").write_bytes(b"no image")
     toy = corpus(tmp_path / "a", fps=30.0)
@@ -130,7 +130,7 @@ def test_a_source_that_broke_does_not_leave_its_old_crops(tmp_path):
     assert len(ClipStore(tmp_path / "store")) == 0
 
 
-def test_a_killed_run_leaves_nothing_half_and_is_taken_up(tmp_path):
+def test_a_killed_run_leaves_nothing_half_and_is_resumed(tmp_path):
     store = tmp_path / "store"
     toy = Corpus("csv", corpus(*(movie(tmp_path / "videos" / "s1" / f"{n}.mp4", 400) for n in "abc")).videos, ())
     (tmp_path / "annotations.csv").write_text("subject,video,onset,offset\n")
@@ -151,7 +151,7 @@ def test_a_killed_run_leaves_nothing_half_and_is_taken_up(tmp_path):
     assert stored_numbers(store, "s1/a") == list(range(400))
 
 
-def test_a_disk_without_room_is_told_before_the_start(tmp_path, monkeypatch):
+def test_a_disk_without_room_is_reported_before_the_start(tmp_path, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(StoreError, match=r"needs .* GB more, and the disk has 0\.0 GB free"):
         whole(corpus(movie(tmp_path / "a.mp4")), tmp_path / "store")

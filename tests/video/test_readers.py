@@ -177,7 +177,7 @@ def test_what_is_no_video_is_refused(tmp_path):
         open_video(tmp_path, fps=30)
 
 
-def test_a_truncated_file_is_told_from_a_whole_one(movies, tmp_path):
+def test_a_truncated_file_is_distinguished_from_a_whole_one(movies, tmp_path):
     data = (movies / "mjpeg.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) * 2 // 3])
     with pytest.raises(VideoError, match=r"cut\.avi (breaks off|is damaged|cannot be decoded)"):
@@ -247,7 +247,7 @@ def test_an_image_of_another_size_is_named(tmp_path):
 def test_two_images_of_one_number_are_refused(tmp_path):
     write_frames(tmp_path, map(numbered, range(2)))
     write_frames(tmp_path, map(numbered, range(2)), "img_{}.jpg")
-    with pytest.raises(VideoError, match="Two images claim frame 1"):
+    with pytest.raises(VideoError, match="Two images have the frame number 1"):
         FolderSource(str(tmp_path), 30.0)
 
 

@@ -96,7 +96,7 @@ def test_a_micro_expression_survives_and_moves_nothing_else(face):
     assert invented < 0.25
 
 
-def test_a_jump_of_the_head_is_taken_up(face):
+def test_the_head_is_found_again_after_a_jump(face):
     tracks = FaceTracks.neutral(60)
     tracks.pose[30:, 0] = 60
     track, placed = tracked(face, tracks)

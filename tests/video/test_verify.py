@@ -66,7 +66,7 @@ def test_results_are_remembered_until_the_file_changes(movies, tmp_path):
     assert check()["s1/a.avi"].reader == "pyav"
 
 
-def test_files_that_cannot_be_decoded_are_told_apart(movies, tmp_path):
+def test_files_that_cannot_be_decoded_are_distinguished(movies, tmp_path):
     (tmp_path / "text.avi").write_text("not a video")
     data = (movies / "mjpeg.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])

@@ -20,7 +20,7 @@ def work(item, tick):
     return item * 2
 
 
-def test_items_are_done_and_progress_is_told():
+def test_items_are_done_and_progress_is_reported():
     ticks = []
     done = dict(run(work, ["a", "b", "c"], 2, tick=lambda index, frames: ticks.append((index, frames))))
     assert done == {0: "aa", 1: "bb", 2: "cc"}
@@ -39,7 +39,7 @@ def test_one_that_fails_dies_or_hangs_does_not_stop_the_others():
     assert time.monotonic() - started < 30
 
 
-def test_a_script_without_a_guard_is_told_why_its_workers_cannot_start(tmp_path):
+def test_a_script_without_a_guard_is_shown_why_its_workers_cannot_start(tmp_path):
     script = tmp_path / "unguarded.py"
     script.write_text(
         "from fedn_lightning.video.workers import run\nprint([str(result) for _, result in run(len, ['item'], 1)])\n"

@@ -101,7 +101,7 @@ def repaired_offset(onset: float, apex: float | None, policy: str) -> float | No
 
     Args:
         onset: first frame.
-        apex: frame of greatest intensity, None if unknown.
+        apex: frame of maximum intensity, None if unknown.
         policy: `apex` (the expression ends at its apex, as most readers of CAS(ME)^2 do), `apex_plus:N` (N frames
             later), `mirror` (as long after the apex as before it), `drop`, or `keep` (a truth of one frame that no
             detector will hit: published codes that keep the release's 0 score it as a certain miss).
@@ -175,9 +175,11 @@ def _known_offset(row: Annotation, policy: str, log: RepairLog) -> Annotation | 
         offset = repaired_offset(row.onset, row.apex, policy)
         if offset is not None and row.video.n_frames is not None:
             offset = min(offset, row.video.first_frame + row.video.n_frames - 1)
-        mended = None if offset is None else replace(row, offset=offset)
-        log.repaired(row.file, row.row, f"offset_policy={policy}", row.frames, mended.frames if mended else "dropped")
-        row = mended or row
+        repaired = None if offset is None else replace(row, offset=offset)
+        log.repaired(
+            row.file, row.row, f"offset_policy={policy}", row.frames, repaired.frames if repaired else "dropped"
+        )
+        row = repaired or row
     if row.offset is None:
         return None
     if row.offset < row.onset:
@@ -209,9 +211,9 @@ def _plausible_apex(row: Annotation, log: RepairLog) -> Annotation:
     """Forgets an apex outside the expression: the interval is what is trained on and scored."""
     if row.apex is None or row.offset is None or row.onset <= row.apex <= row.offset:
         return row
-    mended = replace(row, apex=None)
-    log.repaired(row.file, row.row, "apex outside the expression", row.frames, mended.frames)
-    return mended
+    repaired = replace(row, apex=None)
+    log.repaired(row.file, row.row, "apex outside the expression", row.frames, repaired.frames)
+    return repaired
 
 
 def _typed(row: Annotation, type_source: TypeSource, log: RepairLog) -> Annotation:

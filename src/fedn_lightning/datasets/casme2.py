@@ -26,7 +26,7 @@ SOURCE = (
     "a staff member of your institution: http://casme.psych.ac.cn/casme/e3."
 )
 FPS = 30.0
-"""Documented rate of the frame folders, which cannot tell it themselves."""
+"""Documented rate of the frame folders, which do not hold it."""
 
 FOLDERS: dict[str, str] = {"rawvideo": "rawvideo", "rawpic": "rawpic", "cropped": "longVideoFaceCropped"}
 TABLE_ENDINGS = ("code_final.xlsx", "code_final.xls")
@@ -113,18 +113,18 @@ def _videos(root: str, kind: VideoKind, log: RepairLog) -> dict[VideoId, Video]:
 
 def _candidates(folder: Path, *, files: bool) -> dict[VideoId, list[Path]]:
     """The paths of each video. The parent folder is not trusted: one video is in another subject's folder."""
-    claims: dict[VideoId, list[Path]] = {}
+    paths: dict[VideoId, list[Path]] = {}
     for path in sorted(folder.glob("*/*")):
         fits = path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES if files else path.is_dir()
         key = video_id(path.name)
         if fits and key:
-            claims.setdefault(key, []).append(path)
-    return claims
+            paths.setdefault(key, []).append(path)
+    return paths
 
 
-def _opened(claims: dict[VideoId, list[Path]], log: RepairLog) -> Iterator[tuple[VideoId, Video]]:
+def _opened(candidates: dict[VideoId, list[Path]], log: RepairLog) -> Iterator[tuple[VideoId, Video]]:
     """Reads the headers of the videos; logs those that exist twice or cannot be opened."""
-    for key, paths in claims.items():
+    for key, paths in candidates.items():
         if len(paths) > 1:
             others = ", ".join(str(path) for path in paths[1:])
             log.unusable(str(paths[0]), 0, f"another path has the same video name, {key[0]}_{key[1]}", others)

@@ -42,7 +42,7 @@ class TrueExpression:
     Attributes:
         start: first frame of visible movement.
         end: one past the last, also where the annotation does not know it.
-        peak: greatest intensity of any action unit, 0 to 1; 1 is FACS level E.
+        peak: maximum intensity of any action unit, 0 to 1; 1 is FACS level E.
         emotion: what the face shows.
     """
 

@@ -146,7 +146,7 @@ def _segment_end(file: BinaryIO) -> int:
 
 
 def _ebml_size(file: BinaryIO) -> int | None:
-    """A size of one to eight bytes, the number of which the leading zeros of the first tell; None if unknown."""
+    """A size of one to eight bytes; the leading zero bits of the first give their number. None if unknown."""
     first = file.read(1)
     if not first or not first[0]:
         return None

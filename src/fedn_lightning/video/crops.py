@@ -138,7 +138,7 @@ def scan_face_fast(job: CropJob) -> FaceScan | None:
     """The same scan without decoding the whole file, for videos that need one crop only.
 
     Returns:
-        None if only a pass through the video can tell, see :func:`.pyav.scan_fast`. The head's track
+        None if the whole video must be decoded, see :func:`.pyav.scan_fast`. The head's track
         is never part of it.
 
     Raises:

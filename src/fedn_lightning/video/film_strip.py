@@ -25,7 +25,7 @@ def key_frames(start: float, end: float, apex: float | None = None, curve: Float
     Args:
         start: first frame, 0-based.
         end: one past the last frame.
-        apex: annotated frame of greatest intensity, if it is known.
+        apex: annotated frame of maximum intensity, if it is known.
         curve: `(n_frames,)` confidence; without an annotated apex its peak inside the interval stands for it, and
             without both the middle.
 

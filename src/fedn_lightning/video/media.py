@@ -130,7 +130,7 @@ def numbered_images(folder: str | Path) -> list[tuple[int, str]]:
         raise VideoError(msg)
     for (number, path), (following, other) in pairwise(frames):
         if number == following:
-            msg = f"Two images claim frame {number}: {path} and {Path(other).name}. Remove one."
+            msg = f"Two images have the frame number {number}: {path} and {Path(other).name}. Remove one."
             raise VideoError(msg)
     return frames
 

@@ -211,7 +211,7 @@ def _spec(crop_size: int, fps: float, align: str, gaps: str, finder: str) -> Cro
         msg = f"finder is {finder!r}; it must be cascade, mesh, or openface:FOLDER with a folder that is there."
         raise ConfigError(msg)
     if finder == "mesh":
-        check_installed()  # told once, not for every video
+        check_installed()  # reported once, not for every video
     return CropSpec(crop_size, float(fps), align, gaps, finder)
 
 

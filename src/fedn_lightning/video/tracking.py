@@ -39,7 +39,7 @@ GREATEST_MISMATCH = 24.0
 """Mean grey difference, on the evenly lit patch, above which a point was not found again."""
 
 GREATEST_STEP = (0.25, PATCH / 6)
-"""Greatest plausible change between tracked frames: of scale and angle, and in pixels of the patch."""
+"""Maximum plausible change between tracked frames: of scale and angle, and in pixels of the patch."""
 
 LOST_SHARE = 0.35
 """Share of points that must follow one motion; below it the head counts as lost and its face is looked for."""

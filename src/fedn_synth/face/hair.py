@@ -29,7 +29,7 @@ def _strands(anatomy: Anatomy, canvas: Canvas, rng: np.random.Generator) -> Floa
     streaks = 0.30 * fine + 3.2 * cv2.GaussianBlur(fine, (0, 0), 2.5) + 3 * cv2.GaussianBlur(fine, (0, 0), 7)
     column = np.mod(angle / (2 * np.pi) + 0.5 + wave / 6, 1) * 1090
     sampled = cv2.remap(streaks, column.astype(np.float32), np.clip(radius / 10, 0, 46), cv2.INTER_LINEAR)
-    # Strands converge at the crown, where single ones can no longer be told apart.
+    # Strands converge at the crown, where single ones can no longer be distinguished.
     return np.asarray(np.tanh(sampled * 0.7) * ramp(radius, 4, 50), np.float32)
 
 

@@ -19,7 +19,7 @@ DETAIL_FOLDERS: Final = {"head": 0.22, "forehead": 0.45, "eyes": 0.4, "nose": 0.
 SKIPPED: Final = ("head-age", "head-trans", "head-angle", "ear-shape-pointed", "ear-shape-triangle", "eye-trans",
                   "eye-push", "head-back", "asymm", "head-scale", "mouth-trans", "eye-scale", "head-square",
                   "nose-compression", "scale-depth", "bag-height", "forehead-scale")  # fmt: skip
-"""Details that are left out: they move the whole head, or look like nobody."""
+"""Details that are left out: they move the whole head, or give faces that nobody has."""
 
 DETAIL_SHARE: Final = 0.3
 """Share of the details that a person has."""
@@ -111,7 +111,7 @@ FULL_MOTION: Final[dict[str, float]] = {
     "1": 8.8, "2": 8.8, "4": 9.0, "5": 3.5, "6": 6.3, "7": 3.2, "9": 8.0, "10": 6.2, "12": 11.6, "14": 6.2,
     "15": 8.5, "17": 6.2, "20": 10.0, "23": 4.0, "24": 7.0, "25": 5.5, "26": 10.5,
 }  # fmt: skip
-"""Greatest motion of the skin (px at 640x480) of one half of the face at intensity 1, about that of the drawn faces."""
+"""Maximum motion of the skin (px at 640x480) of one half of the face at intensity 1, about that of the drawn faces."""
 
 OTHER_UNITS: Final[dict[str, tuple[dict[str, float], float]]] = {
     "blink": ({"eyeBlink": 1.0}, 0.0),
@@ -148,7 +148,7 @@ def blend(units: dict[str, float], side: int, motion: float) -> Float32Array:
     Args:
         units: face units without their side, with their shares.
         side: 0 the person's left, 1 the right.
-        motion: greatest motion in px at 640x480; 0 leaves the size as it is.
+        motion: maximum motion in px at 640x480; 0 leaves the size as it is.
 
     Returns:
         `(V, 3)` float32 dm.

@@ -223,7 +223,7 @@ def _both_sides(mesh: Mesh, reference: Float32Array, edge: tuple[int, int]) -> t
 
 
 def _ordered(loop: IntArray, reference: Float32Array, side: int) -> IntArray:
-    """The loop from its vertex of least `side * x`, going over its upper half first."""
+    """The loop from its vertex of minimum `side * x`, going over its upper half first."""
     loop = np.roll(loop, -int(np.argmin(side * reference[loop, 0])))
     quarter = len(loop) // 4
     if reference[loop[quarter], 1] < reference[loop[-quarter], 1]:

@@ -9,8 +9,7 @@ from typing import Final
 import numpy as np
 
 from fedn_lightning.events import ExpressionType
-from fedn_synth.plan import presets as seeds
-from fedn_synth.plan.presets import AGREEING, EXPERT_COUNTS, MATERIALS, TITLES, Draw, Preset
+from fedn_synth.plan.presets import AGREEING, CORPUS, EXPERT_COUNTS, MATERIALS, TITLES, Draw, Preset, stream
 
 OVERLAPPING: Final = 18 / 357
 """Share of expressions that begin before the one before has ended (18 pairs in CAS(ME)^2)."""
@@ -104,7 +103,7 @@ def plan_corpus(preset: Preset, seed: int) -> tuple[Scene, ...]:
         The videos by subject and code. Their numbers of macro- and micro-expressions sum to the preset's exactly, the
         expert emotions stand in CAS(ME)^2's proportions, and self-reports agree with them as often as in CAS(ME)^2.
     """
-    rng = seeds.stream(seeds.CORPUS, seed, Draw.CORPUS_PLAN, preset.key)
+    rng = stream(CORPUS, seed, Draw.CORPUS_PLAN, preset.key)
     videos = _choose_videos(preset, rng)
     lengths = _draw_lengths(preset, [code for _, code in videos], rng)
     typo = _choose_typo(preset, videos, rng)

@@ -31,13 +31,13 @@ class Conditions:
 
     Attributes:
         rate: factor on how often events happen.
-        max_shift: greatest translation of the head in pixels at 640x480.
-        max_turn: greatest roll, yaw or pitch in degrees.
+        max_shift: maximum translation of the head in pixels at 640x480.
+        max_turn: maximum roll, yaw or pitch in degrees.
         gain: spread of the light's constant gain around 1.
         gradient: spread of the constant light gradient across the picture.
         warmth: spread of the constant colour temperature.
         drift: slow change of the light, standard deviation of the gain.
-        turn: greatest yaw and pitch in degrees of a head that looks about; 0 for one that only sways.
+        turn: maximum yaw and pitch in degrees of a head that looks about; 0 for one that only sways.
     """
 
     rate: float = 1.0
@@ -72,7 +72,7 @@ def event_starts(n_frames: int, per_minute: float, apart: int, rng: np.random.Ge
     Args:
         n_frames: length of the video.
         per_minute: mean rate.
-        apart: least distance of two events in frames, shorter than the mean distance.
+        apart: minimum distance of two events in frames, shorter than the mean distance.
         rng: source of randomness.
 
     Returns:
@@ -233,7 +233,7 @@ FAST: Final = (8, 20)
 SLOW: Final = (45, 150)
 """Frames that a fast and a slow turn take."""
 PITCH_SHARE: Final = 0.6
-"""Greatest pitch of most turns as a share of the greatest yaw; one in five uses all of it."""
+"""Maximum pitch of most turns as a share of the maximum yaw; one in five uses all of it."""
 BACK: Final = 0.3
 """Share of the turns that lead back to the front."""
 
@@ -243,7 +243,7 @@ def turns(n_frames: int, limit: float, rng: np.random.Generator) -> tuple[FloatA
 
     Args:
         n_frames: length of the video.
-        limit: greatest yaw and pitch in degrees.
+        limit: maximum yaw and pitch in degrees.
         rng: source of randomness.
 
     Returns:

@@ -52,7 +52,7 @@ def landmark_motion() -> npt.NDArray[np.float64]:
 
 
 def reach(gains: Mapping[str, tuple[float, float]]) -> float:
-    """Greatest motion of any landmark when all units are at their peak.
+    """Maximum motion of any landmark when all units are at their peak.
 
     Args:
         gains: peak intensity of each unit in the left and right half of the face.
@@ -87,7 +87,7 @@ MACRO_PEAK: Final = (0.4, 1.0)
 MICRO_PEAK: Final = (0.12, 0.35)
 
 MICRO_REACH: Final = 2.8
-"""Greatest motion (px at 640x480) of a landmark of the reference face in a micro-expression; others reach 3 px."""
+"""Maximum motion (px at 640x480) of a landmark of the reference face in a micro-expression; others reach 3 px."""
 
 _MEDIAN_MACRO: Final = 35.0  # frames
 _MACRO_SPREAD: Final = 0.55  # standard deviation of the logarithm of the length
@@ -131,7 +131,7 @@ class TimedExpression:
         planned: its type and labels.
         start: first frame of visible movement in the video, 0-based.
         moves: what every unit does.
-        peak: greatest intensity of any unit, 0 to 1.
+        peak: maximum intensity of any unit, 0 to 1.
     """
 
     planned: PlannedExpression
@@ -146,7 +146,7 @@ class TimedExpression:
 
     @property
     def apex(self) -> int:
-        """First frame of the greatest summed intensity, 0-based in the video."""
+        """First frame of the largest summed intensity, 0-based in the video."""
         return self.start + int(np.argmax(self.intensities(self.end - self.start).sum(axis=(1, 2))))
 
     @property
@@ -239,7 +239,7 @@ def draw_expression(
 
 
 def draw_gains(planned: PlannedExpression, peak: float, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
-    """Peak intensity of every unit in the left and right half of the face; the greatest is `peak`."""
+    """Peak intensity of every unit in the left and right half of the face; the largest is `peak`."""
     sets = EMOTION_UNITS[planned.emotion]
     units = sets[int(rng.integers(len(sets)))]
     if planned.type == "macro" and peak >= _STRONG:

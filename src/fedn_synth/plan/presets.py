@@ -41,7 +41,7 @@ TITLES: Final[dict[str, str]] = {
     "0507": "clumsywaiter",
     "0508": "dancinggrandpa",
 }
-"""Title that follows the code in a file name; invented, but for the two that tell the layout's quirks."""
+"""Title that follows the code in a file name; invented, except for the two that show the layout's quirks."""
 
 EXPERT_COUNTS: Final[dict[str, int]] = {"negative": 126, "positive": 124, "others": 82, "surprise": 25}
 """Expert emotions in CAS(ME)^2; a preset has them in the same proportions."""

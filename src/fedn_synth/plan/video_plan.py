@@ -9,11 +9,10 @@ import numpy as np
 
 from fedn_synth.face.motion import FaceTracks
 from fedn_synth.plan import distractors
-from fedn_synth.plan import presets as seeds
 from fedn_synth.plan.corpus_plan import Scene
 from fedn_synth.plan.distractors import Conditions, Distractor, turns
 from fedn_synth.plan.expressions import TimedExpression, draw_expression, draw_length
-from fedn_synth.plan.presets import Draw, Preset
+from fedn_synth.plan.presets import CORPUS, Draw, Preset, stream
 
 GAP: Final = 12
 """Frames at least between two expressions that do not overlap, and before the first and after the last."""
@@ -60,7 +59,7 @@ def plan_expressions(scene: Scene, preset: Preset, seed: int) -> tuple[TimedExpr
     Returns:
         Expressions by onset, at least :data:`GAP` frames apart, but for the scene's overlaps of two to eight frames.
     """
-    rng = seeds.stream(seeds.CORPUS, seed, Draw.EXPRESSIONS, preset.key, scene.index)
+    rng = stream(CORPUS, seed, Draw.EXPRESSIONS, preset.key, scene.index)
     expressiveness = _habits(scene, preset, seed).expressiveness
     lengths = [draw_length(planned, rng) for planned in scene.expressions]
     gaps = [-int(rng.integers(2, 6)) if i in scene.overlaps else GAP for i in range(len(lengths))]
@@ -113,7 +112,7 @@ def plan_video(scene: Scene, preset: Preset, seed: int, conditions: Conditions) 
     """
     n = scene.n_frames
     expressions = plan_expressions(scene, preset, seed)
-    rng = seeds.stream(seeds.CORPUS, seed, Draw.DISTRACTORS, preset.key, scene.index)
+    rng = stream(CORPUS, seed, Draw.DISTRACTORS, preset.key, scene.index)
     reacting = [
         expression.start
         for expression in expressions
@@ -127,7 +126,7 @@ def plan_video(scene: Scene, preset: Preset, seed: int, conditions: Conditions) 
     pose, movements = distractors.head(n, conditions, rng)
     light = distractors.light(n, conditions, rng)
     if conditions.turn:
-        looking = seeds.stream(seeds.CORPUS, seed, Draw.TURNS, preset.key, scene.index)
+        looking = stream(CORPUS, seed, Draw.TURNS, preset.key, scene.index)
         turned, more = turns(n, conditions.turn - conditions.max_turn, looking)
         pose[:, 3:5] += turned
         movements = [*movements, *more]
@@ -137,7 +136,7 @@ def plan_video(scene: Scene, preset: Preset, seed: int, conditions: Conditions) 
 
 
 def _habits(scene: Scene, preset: Preset, seed: int) -> Habits:
-    rng = seeds.stream(seeds.CORPUS, seed, Draw.HABITS, preset.key, scene.subject)
+    rng = stream(CORPUS, seed, Draw.HABITS, preset.key, scene.subject)
     return Habits(expressiveness=float(rng.uniform(0.1, 0.9)), blinks_per_minute=float(rng.uniform(10, 22)))
 
 

@@ -14,10 +14,9 @@ import numpy as np
 
 from fedn_lightning.datasets.generated_truth import EXPRESSIONS_FILE
 from fedn_synth.face.muscles import AU_CODES
-from fedn_synth.plan import presets as seeds
 from fedn_synth.plan.corpus_plan import Scene
 from fedn_synth.plan.expressions import TimedExpression
-from fedn_synth.plan.presets import MATERIALS, Draw, Preset
+from fedn_synth.plan.presets import CORPUS, MATERIALS, Draw, Preset, stream
 from fedn_synth.plan.video_plan import VideoPlan
 
 ZERO_OFFSETS: Final = 44 / 300
@@ -38,7 +37,7 @@ class AnnotationRow:
         subject: subject number from 1, not the number in the folder name.
         material: elicitation video and running number, e.g. `anger1_1`.
         onset: first frame of visible movement.
-        apex: frame of greatest intensity.
+        apex: frame of maximum intensity.
         offset: last frame of visible movement, or 0 where it is unknown.
         action_units: a number for a single unit, else text such as `4+10+14`.
         expert: the expert's emotion.
@@ -77,7 +76,7 @@ def annotate(
         for number, expression in enumerate(expressions[scene.index]):
             rows.append(_faithful_row(scene, expression, number + 1))
             overlapping.append(bool(scene.overlaps & {number, number + 1}))
-    return tuple(_spoil(rows, overlapping, seeds.stream(seeds.CORPUS, seed, Draw.ANNOTATION, preset.key)))
+    return tuple(_spoil(rows, overlapping, stream(CORPUS, seed, Draw.ANNOTATION, preset.key)))
 
 
 def _faithful_row(scene: Scene, expression: TimedExpression, number: int) -> AnnotationRow:
@@ -187,7 +186,7 @@ COLUMNS: Final = (
 def write_expressions(
     folder: Path, scenes: Sequence[Scene], expressions: Mapping[int, Sequence[TimedExpression]]
 ) -> None:
-    """Writes :data:`EXPRESSIONS_FILE`: frames 0-based, `[start, end)`, and the greatest intensity (0 to 1).
+    """Writes :data:`EXPRESSIONS_FILE`: frames 0-based, `[start, end)`, and the maximum intensity (0 to 1).
 
     Args:
         folder: made if missing.

@@ -12,10 +12,9 @@ from fedn_lightning.datasets.generated_truth import FOLDER
 from fedn_lightning.errors import ConfigError
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.motion import FaceTracks
-from fedn_synth.plan import presets as seeds
 from fedn_synth.plan.corpus_plan import Scene, plan_corpus
 from fedn_synth.plan.distractors import HARD, ORDINARY, Conditions
-from fedn_synth.plan.presets import FPS, Draw, Preset, PresetName, find_preset
+from fedn_synth.plan.presets import CORPUS, FPS, SOLID, Draw, Preset, PresetName, find_preset, identity_seed, stream
 from fedn_synth.plan.video_plan import plan_expressions, plan_video
 from fedn_synth.renderers import Faces, check_faces, make_renderer
 from fedn_synth.write import output
@@ -64,7 +63,7 @@ class Job:
     @property
     def people(self) -> int:
         """Namespace of the people."""
-        return seeds.CORPUS + seeds.SOLID * (self.faces == "3d")
+        return CORPUS + SOLID * (self.faces == "3d")
 
 
 def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]:
@@ -136,9 +135,9 @@ def write_scene(out: Path, job: Job, scene: Scene, report: Report) -> None:
 
 def render(scene: Scene, preset: Preset, job: Job, tracks: FaceTracks, report: Report) -> Iterator[Image]:
     """Yields the frames of a scene, `(480, 640, 3)` uint8 RGB each."""
-    person = Identity.sample(seeds.identity_seed(job.people, job.seed, preset.key, scene.subject))
+    person = Identity.sample(identity_seed(job.people, job.seed, preset.key, scene.subject))
     renderer = make_renderer(job.faces, person)
-    rng = seeds.stream(seeds.CORPUS, job.seed, Draw.NOISE, preset.key, scene.index)
+    rng = stream(CORPUS, job.seed, Draw.NOISE, preset.key, scene.index)
     noise_seeds = rng.integers(0, 2**31, len(tracks))
     reported = 0
     for frame, noise_seed in enumerate(noise_seeds.tolist()):

@@ -154,7 +154,7 @@ def begin_or_resume(out: Path, name: str, job: Mapping[str, Any], defaults: Mapp
             found = {**(defaults or {}), **_read(path)}
             if any(found.get(key) != value for key, value in {**(defaults or {}), **job}.items()):
                 have, want = (", ".join(f"{key} {table.get(key)}" for key in job) for table in (found, job))
-                msg = f"{path} says: {have}. Asked for: {want}. Choose another folder for --out."
+                msg = f"{path} was made with: {have}. Asked for: {want}. Choose another folder for --out."
                 raise ConfigError(msg)
             return
     if out.is_file() or (out.is_dir() and any(out.iterdir())):

@@ -20,11 +20,10 @@ from fedn_synth.face.identity import Identity
 from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.muscles import AU_INDEX, EMOTION_UNITS
 from fedn_synth.plan import distractors
-from fedn_synth.plan import presets as seeds
 from fedn_synth.plan.corpus_plan import PlannedExpression
 from fedn_synth.plan.distractors import ORDINARY
 from fedn_synth.plan.expressions import TimedExpression, draw_expression, draw_gains, draw_length
-from fedn_synth.plan.presets import Draw
+from fedn_synth.plan.presets import MOMENTS, SOLID, STILLS, Draw, identity_seed, stream
 from fedn_synth.renderers import Faces, Renderer, check_faces, make_renderer
 from fedn_synth.write.corpus import DEFAULTS, LICENCE, VERSION, settings
 from fedn_synth.write.output import STILL_QUALITY, Report, begin_or_resume, encode_jpeg, finish, run_all
@@ -63,7 +62,7 @@ class StillsJob:
         size: side of the square images in pixels.
         version: of the generator.
         faces: `2d` flat painted faces or `3d` heads of a mesh.
-        pose: greatest yaw and pitch in degrees; 0 leaves the ordinary sway.
+        pose: maximum yaw and pitch in degrees; 0 leaves the ordinary sway.
     """
 
     seed: int = 0
@@ -77,7 +76,7 @@ class StillsJob:
     @property
     def people(self) -> int:
         """Namespace of the people."""
-        return seeds.STILLS + seeds.SOLID * (self.faces == "3d")
+        return STILLS + SOLID * (self.faces == "3d")
 
 
 @dataclass(frozen=True)
@@ -159,12 +158,12 @@ def write_person(out: Path, job: StillsJob, person: int, report: Report) -> None
         person: number of the person, from 0.
         report: called with the number of stills written.
     """
-    rng = seeds.stream(seeds.STILLS, job.seed, Draw.STILLS_PLAN, person)
+    rng = stream(STILLS, job.seed, Draw.STILLS_PLAN, person)
     plan = pose_for_stills(job.per_identity, rng)
     if job.pose:
-        looking = seeds.stream(seeds.STILLS, job.seed, Draw.TURNS, person)
+        looking = stream(STILLS, job.seed, Draw.TURNS, person)
         plan.tracks.pose[:, 3:5] += looking.uniform(-1, 1, (job.per_identity, 2)) * (job.pose - ORDINARY.max_turn)
-    renderer = make_renderer(job.faces, Identity.sample(seeds.identity_seed(job.people, job.seed, person)))
+    renderer = make_renderer(job.faces, Identity.sample(identity_seed(job.people, job.seed, person)))
     images, annotations = (_split(out, job, person) / kind for kind in ("images", "annotations"))
     for still in range(job.per_identity):
         name = _name(job, person, still)
@@ -292,7 +291,7 @@ class MomentsJob:
     @property
     def people(self) -> int:
         """Namespace of the people."""
-        return seeds.MOMENTS + seeds.SOLID * (self.faces == "3d")
+        return MOMENTS + SOLID * (self.faces == "3d")
 
 
 def write_moments(out: Path, job: MomentsJob) -> int:
@@ -318,8 +317,8 @@ def write_moments(out: Path, job: MomentsJob) -> int:
     frames: list[npt.NDArray[np.uint8]] = []
     labels: list[tuple[str, str, int]] = []
     for person in range(job.identities):
-        renderer = make_renderer(job.faces, Identity.sample(seeds.identity_seed(job.people, job.seed, person)))
-        rng = seeds.stream(seeds.MOMENTS, job.seed, Draw.STILLS_PLAN, person)
+        renderer = make_renderer(job.faces, Identity.sample(identity_seed(job.people, job.seed, person)))
+        rng = stream(MOMENTS, job.seed, Draw.STILLS_PLAN, person)
         for kind in TYPES:
             for emotion in EMOTIONS:
                 frames.append(_film(renderer, kind, emotion, job.size, rng))

@@ -52,7 +52,7 @@ def test_casme2_has_the_oddities_of_the_release_in_their_number() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_tiny_has_every_oddity(seed: int) -> None:
+def test_tiny_has_every_quirk(seed: int) -> None:
     found = quirks(rows_of("tiny", seed))
 
     assert found["offset 0"] == 2

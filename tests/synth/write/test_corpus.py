@@ -98,7 +98,7 @@ def test_corpus_json_says_what_it_is(corpus: Path) -> None:
     )
 
 
-def test_an_interrupted_run_is_taken_up_where_it_stopped(
+def test_an_interrupted_run_is_resumed_where_it_stopped(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "tiny"

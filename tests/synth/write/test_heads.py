@@ -26,7 +26,7 @@ def short_scene():
     return replace(plan_corpus(find_preset("tiny"), JOB.seed)[0], n_frames=60, expressions=(), overlaps=())
 
 
-def test_settings_of_flat_faces_are_written_as_ever():
+def test_settings_of_flat_faces_are_written_as_before():
     assert set(settings(Job("tiny", 0))) == {"preset", "seed", "form", "hard", "version"}
     assert settings(JOB)["faces"] == "3d"
     assert settings(JOB)["pose"] == 30
@@ -70,7 +70,7 @@ def test_frames_do_not_depend_on_those_before():
 
 
 @needs_anny
-def test_stills_are_taken_up_and_do_not_depend_on_the_processes(tmp_path: Path):
+def test_stills_are_resumed_and_do_not_depend_on_the_processes(tmp_path: Path):
     write_stills(tmp_path / "one", STILLS, jobs=1)
     write_stills(tmp_path / "two", STILLS, jobs=2)
     whole = files(tmp_path / "one")

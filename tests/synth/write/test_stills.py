@@ -56,7 +56,7 @@ def test_the_number_of_processes_does_not_change_a_byte(stills: Path, tmp_path: 
     assert files(tmp_path) == files(stills)
 
 
-def test_an_interrupted_run_is_taken_up(stills: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed(stills: Path, tmp_path: Path) -> None:
     write_stills(tmp_path, JOB, jobs=1)
     (tmp_path / "stills.json").rename(tmp_path / "stills.unfinished.json")
     (tmp_path / "train_set/images/4.jpg").unlink()
@@ -167,7 +167,7 @@ def test_the_file_is_the_same_every_time(moments: dict[str, np.ndarray], tmp_pat
     [("x.npy", MOMENTS, "end in .npz"), ("x.npz", MomentsJob(identities=1), "--identities 2"),
      ("x.npz", MomentsJob(seed=-1), "--seed")],
 )  # fmt: skip
-def test_what_cannot_work_is_said(out: str, job: MomentsJob, message: str, tmp_path: Path) -> None:
+def test_what_cannot_work_is_refused(out: str, job: MomentsJob, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         write_moments(tmp_path / out, job)
     assert not list(tmp_path.iterdir())
