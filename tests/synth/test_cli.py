@@ -14,7 +14,7 @@ def test_stills_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([*words, "--jobs", "1"]) == 0
     assert "1 stills to train on, 1 of other people to validate on" in capsys.readouterr().out
     assert main([*words, "--seed", "5"]) == 2
-    assert "stills.json says: seed 0" in capsys.readouterr().err
+    assert "stills.json was made with: seed 0" in capsys.readouterr().err
 
 
 def test_a_corpus_is_not_written_among_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

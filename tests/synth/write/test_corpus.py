@@ -124,7 +124,7 @@ def test_another_corpus_is_never_written_over(corpus: Path) -> None:
         Job("standard", seed=0),
         Job("tiny", 0, "frames"),
     ):
-        with pytest.raises(ConfigError, match=r"corpus\.json says: preset tiny, seed 0"):
+        with pytest.raises(ConfigError, match=r"corpus\.json was made with: preset tiny, seed 0"):
             write_corpus(corpus, other)
     assert files(corpus) == before
 

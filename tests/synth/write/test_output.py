@@ -146,9 +146,7 @@ def test_another_job_is_refused(tmp_path: Path, finished: bool) -> None:
         finish(tmp_path, "stills", JOB)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    with pytest.raises(
-        ConfigError, match=r"stills.*was made with: seed 1, size 64. Asked for: seed 2, size 64. Choose another"
-    ):
+    with pytest.raises(ConfigError, match=r"was made with: seed 1, size 64. Asked for: seed 2, size 64. Choose"):
         begin_or_resume(tmp_path, "stills", JOB | {"seed": 2})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
