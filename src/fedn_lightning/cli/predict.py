@@ -35,6 +35,7 @@ def parser() -> CommandParser:
     p.add_argument("--out", default="predictions", help="parent of the output folders (%(default)s)")
     p.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
     p.add_argument("--format", choices=("csv", "json", "elan", "megc"), action="append", help="of the events (csv)")
+    p.add_argument("--motion", action="store_true", help="also write motion.csv: how each part of the face moves")
     p.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
     p.add_argument("--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's")
     p.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
@@ -84,7 +85,13 @@ def main(argv: Sequence[str]) -> int:
 
     threshold = None if args.threshold is None else (args.threshold[0], args.threshold[1])
     settings = Settings(
-        digest_file(args.ckpt)[:16], (args.format or ["csv"])[0], args.annotate, face, args.align, threshold
+        digest_file(args.ckpt)[:16],
+        (args.format or ["csv"])[0],
+        args.annotate,
+        face,
+        args.align,
+        threshold,
+        args.motion,
     )
     outcomes = list(_outcomes(args, DetectorChoice(args.ckpt, args.device, settings), videos))
     if len(outcomes) > 1:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, ExpressionType, FloatArray
 from fedn_lightning.events import Video as RecordedVideo
+from fedn_lightning.inference.movement import FrameMeasures
 from fedn_lightning.inference.people import timecode
 from fedn_lightning.inference.reliability import FaceQuality, UnreliableSpan
 from fedn_lightning.metrics.functional.threshold import at_threshold
@@ -51,6 +52,7 @@ class DetectedExpression:
         emotion_confidence: that it has this emotion, in 0..1; 1 without an emotion.
         also: events of the other type in the same movement that gave way to this one, e.g. `micro 0.45`; see
             :func:`~fedn_lightning.models.postprocessing.find_same_movements`.
+        intensity: greatest movement of a part of the face in eye distances; None where movement was not measured.
     """
 
     face: int
@@ -63,6 +65,7 @@ class DetectedExpression:
     confidence: float
     emotion_confidence: float
     also: tuple[str, ...] = ()
+    intensity: float | None = None
 
     @property
     def frames(self) -> tuple[int, int]:
@@ -89,6 +92,7 @@ class DetectedExpression:
             "end_seconds": round(self.end_seconds, 4),
             "start_timecode": start,
             "end_timecode": end,
+            "intensity": None if self.intensity is None else round(self.intensity, 5),
         }
 
     def __str__(self) -> str:
@@ -99,7 +103,7 @@ class DetectedExpression:
 
 COLUMNS = (
     "face", "type", "emotion", "confidence", "emotion_confidence", "onset", "offset", "start_seconds", "end_seconds",
-    "start_timecode", "end_timecode",
+    "start_timecode", "end_timecode", "intensity",
 )  # fmt: skip
 """Keys of :meth:`DetectedExpression.to_dict`."""
 
@@ -143,6 +147,8 @@ class Detections:
         unreliable: stretches in which no expression may begin.
         quality: how well each of the faces is seen, in every frame of the video.
         ignored: streams of the file that are not looked at.
+        crop_fps: frames per second that the network worked at.
+        measures: what was measured in each crop of each face; empty where it was not asked for.
         seconds: processor work by phase.
     """
 
@@ -163,12 +169,15 @@ class Detections:
     unreliable: tuple[UnreliableSpan, ...] = ()
     quality: tuple[FaceQuality, ...] = ()
     ignored: tuple[str, ...] = ()
+    crop_fps: float = 0.0
+    measures: tuple[FrameMeasures, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def expressions(self) -> tuple[DetectedExpression, ...]:
         """The expressions from the thresholds on, by start."""
-        found = [e for face in self.faces for e in self._expressions(face)]
+        measured = self.measures or (None,) * len(self.faces)
+        found = [e for face, kept in zip(self.faces, measured, strict=True) for e in self._expressions(face, kept)]
         return tuple(sorted(found, key=lambda e: (e.start, e.end, e.face)))
 
     @property
@@ -255,27 +264,35 @@ class Detections:
         figure: Figure = pkgutil.resolve_name("fedn_lightning.inference.timeline:draw")(self)
         return figure
 
-    def _expressions(self, face: FaceTrack) -> Iterator[DetectedExpression]:
+    def _expressions(self, face: FaceTrack, measures: FrameMeasures | None) -> Iterator[DetectedExpression]:
         table = at_threshold(face.proposals, self.threshold)
         begins, ends = self.seconds_at(table.start).tolist(), self.seconds_at(table.end).tolist()
         kept_by = find_same_movements(table, self.threshold)
         names = [f"{EXPRESSION_TYPES[kind]} {score:.2f}" for kind, score in zip(table.type, table.score, strict=True)]
-        for row, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        for row, (begin, stop) in enumerate(zip(begins, ends, strict=True)):
             if kept_by[row] >= 0:
                 continue
             emotion = int(table.emotion[row])
+            start, end = float(table.start[row]), float(table.end[row])
             yield DetectedExpression(
                 face.number,
-                float(table.start[row]),
-                float(table.end[row]),
-                begin,
+                start,
                 end,
+                begin,
+                stop,
                 EXPRESSION_TYPES[int(table.type[row])],
                 self.emotions[emotion] if emotion != NO_EMOTION else None,
                 float(table.score[row]),
                 float(table.emotion_score[row]),
                 tuple(names[other] for other in np.flatnonzero(kept_by == row)),
+                None if measures is None else self._intensity(measures, start, end),
             )
+
+    def _intensity(self, measures: FrameMeasures, start: float, end: float) -> float:
+        """The greatest movement between two frames of the video."""
+        edges = source_to_store([start, end], self.fps, self.crop_fps, self.times)
+        first, last = (int(np.clip(round(edge), 0, len(measures.movement))) for edge in edges.tolist())
+        return float(measures.movement[first : max(last, first + 1)].max(initial=0.0))
 
     def summary(self) -> str:
         """One line: how many expressions of each type, or the highest scores beside the thresholds."""

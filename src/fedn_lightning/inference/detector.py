@@ -16,6 +16,7 @@ from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.inference.decoding import CropRequest, CropStream, FaceChoice, MiscountedError, Scene
 from fedn_lightning.inference.detections import Detections, FaceTrack
+from fedn_lightning.inference.movement import MovementWatch
 from fedn_lightning.inference.reliability import CropWatch, FaceQuality, UnreliableSpan, find_spans, without_unreliable
 from fedn_lightning.inference.streaming import FaceProposer, Networks
 from fedn_lightning.metrics.functional.threshold import at_threshold
@@ -98,6 +99,7 @@ class Detector:
         face: FaceChoice = "largest",
         stall_seconds: float = 120.0,
         tick: Tick = lambda frames, total: None,
+        measure: bool = False,
     ) -> Detections:
         """Finds the expressions of a video. Memory does not grow with its length.
 
@@ -109,6 +111,7 @@ class Detector:
             face: `largest`, `all`, or the N-th face from the left, counted from 1.
             stall_seconds: a decoder that gets nothing done for so long is stopped.
             tick: called with progress.
+            measure: whether the movement of the face is kept for each frame, and expressions get an intensity.
 
         Raises:
             VideoError: if the file cannot be decoded, is truncated, or shows no face (:class:`FaceNotFoundError`).
@@ -120,15 +123,18 @@ class Detector:
             raise VideoError(msg)
         request = CropRequest(str(path), self.config.crop, face)
         try:
-            return self._detect(request, stall_seconds, tick)
+            return self._detect(request, stall_seconds, tick, measure)
         except MiscountedError:
-            return self._detect(replace(request, fast=False), stall_seconds, tick)
+            return self._detect(replace(request, fast=False), stall_seconds, tick, measure)
 
-    def _detect(self, request: CropRequest, stall_seconds: float, tick: Tick) -> Detections:
+    def _detect(self, request: CropRequest, stall_seconds: float, tick: Tick, measure: bool) -> Detections:
         self.networks.seconds = dict.fromkeys(self.networks.seconds, 0.0)
         with CropStream(request, stall_seconds) as stream:
             scene, timing = stream.scene, stream.scene.timing
-            proposers = [FaceProposer(self.networks, timing.n_stored, timing.stored_fps) for _ in scene.chosen]
+            size = timing.n_stored, timing.stored_fps
+            movements = [MovementWatch(*size, self.config.motion) for _ in scene.chosen] if measure else []
+            kept: list[MovementWatch] | list[None] = movements or [None] * len(scene.chosen)
+            proposers = [FaceProposer(self.networks, *size, movement) for movement in kept]
             watches = [CropWatch(timing.stored_fps) for _ in scene.chosen]
             for part in stream:
                 for proposer, watch, crops in zip(proposers, watches, part.crops, strict=True):
@@ -167,6 +173,8 @@ class Detector:
             ignored=scene.ignored,
             generated_only=self.config.generated_only,
             start=scene.start,
+            crop_fps=timing.stored_fps,
+            measures=tuple(movement.measures() for movement in movements),
             seconds={**stream.seconds, **self.networks.seconds},
         )
 

@@ -12,6 +12,7 @@ import torch
 from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig
+from fedn_lightning.inference.movement import MovementWatch
 from fedn_lightning.models.encoder import FrameEncoder, encode_crops
 from fedn_lightning.models.fedn import FEDN, join, overlapping
 from fedn_lightning.models.head import HeadOutput
@@ -118,13 +119,16 @@ class FaceProposer:
         networks: encoder and network.
         n_crops: how many crops there will be.
         fps: their rate, in frames per second.
+        movement: is told the motion of the face, if it is to be kept.
     """
 
-    def __init__(self, networks: Networks, n_crops: int, fps: float) -> None:
+    def __init__(self, networks: Networks, n_crops: int, fps: float, movement: MovementWatch | None = None) -> None:
         self.networks, self.n_crops = networks, n_crops
         config = networks.config
         self._windows = WindowCutter(n_crops, config.window, config.stride)
-        self._motion = MotionStream(n_crops, fps, config.motion) if config.network.has_motion else None
+        self._movement = movement
+        take = movement.take if movement else lambda moved: None
+        self._motion = MotionStream(n_crops, fps, config.motion, take) if config.network.has_motion else None
         self._encoded: Features = np.empty((0, networks.feature_dim), np.float16)
         self._crops: list[npt.NDArray[np.uint8]] = []
         self._waiting: list[tuple[int, npt.NDArray[np.float32]]] = []
@@ -136,6 +140,8 @@ class FaceProposer:
         """Takes the next crops `(T, S, S, 3)`."""
         self._seen += len(crops)
         self._crops.append(crops)
+        if self._movement and not self._motion:
+            self._movement.add(crops)
         while self._held() >= CHUNK or (self._seen == self.n_crops and self._held()):
             held = np.concatenate(self._crops)
             self._crops = [held[CHUNK:]]

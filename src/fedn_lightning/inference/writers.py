@@ -15,6 +15,7 @@ import numpy as np
 from fedn_lightning.datasets.eaf import CodedEvent, write_eaf
 from fedn_lightning.inference.decoding import FaceChoice
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections
+from fedn_lightning.inference.movement import write_motion
 from fedn_lightning.results.names import FRAMES, PREDICTION
 from fedn_lightning.utils.files import checksum, write_atomically, write_json
 from fedn_lightning.video.store import fingerprint
@@ -29,7 +30,7 @@ EVENT_FILES: dict[Format, str] = {
 }
 """Name of the file of events in each format."""
 
-TIMELINE, ANNOTATED, RECORD = "timeline.png", "annotated.mp4", PREDICTION
+TIMELINE, ANNOTATED, MOTION, RECORD = "timeline.png", "annotated.mp4", "motion.csv", PREDICTION
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Settings:
         face: which faces.
         align: how faces are aligned, if given.
         threshold: scores from which expressions count, if given.
+        motion: whether the movement of the face is measured and written.
     """
 
     checkpoint: str
@@ -51,6 +53,7 @@ class Settings:
     face: FaceChoice = "largest"
     align: str | None = None
     threshold: tuple[float, float] | None = None
+    motion: bool = False
 
 
 def write_outputs(
@@ -75,6 +78,8 @@ def write_outputs(
     files.append(write_atomically(folder / TIMELINE, lambda temporary: figure.savefig(temporary)))
     if detections.quality:
         files += write_frames(detections, folder)
+    if settings.motion:
+        files.append(write_motion(folder / MOTION, detections))
     if settings.annotate:
         from fedn_lightning.inference.annotated_video import write_annotated
 
@@ -234,6 +239,7 @@ def coded_events(detections: Detections) -> list[CodedEvent]:
             person=f"face {e.face}" if len(detections.faces) > 1 else "",
             attributes={
                 "confidence": f"{e.confidence:.6g}",
+                **({"intensity": f"{e.intensity:.4g}"} if e.intensity is not None else {}),
                 **({"emotion confidence": f"{e.emotion_confidence:.6g}"} if e.emotion else {}),
             },
         )

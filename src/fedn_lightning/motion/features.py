@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -159,6 +159,11 @@ def motion_features(moved: npt.NDArray[np.float32], fps: float) -> npt.NDArray[n
     return np.stack(parts, axis=1).reshape(len(moved), -1).clip(-limit, limit).astype(np.float16)
 
 
+def excursions(moved: npt.NDArray[np.floating], fps: float, smooth_seconds: float, rest_seconds: float) -> FloatArray:
+    """Distances of tracks `(T, N_TRACKS, 2)` from rest by one of :data:`FILTERS`, in eye distances."""
+    return _excursion(moved.astype(np.float64), smooth_seconds, rest_seconds, fps)
+
+
 def _excursion(moved: FloatArray, smooth_seconds: float, rest_seconds: float, fps: float) -> FloatArray:
     smooth = low_pass(moved, smooth_seconds, fps)
     return smooth - baseline(smooth, rest_seconds, fps)
@@ -233,10 +238,17 @@ class MotionStream:
         n_frames: how many crops will come.
         fps: frames per second.
         config: how motion is measured.
+        watch: is given the displacements of :func:`tracks` as they are measured.
     """
 
-    def __init__(self, n_frames: int, fps: float, config: MotionConfig) -> None:
-        self.n_frames, self.fps = n_frames, fps
+    def __init__(
+        self,
+        n_frames: int,
+        fps: float,
+        config: MotionConfig,
+        watch: Callable[[npt.NDArray[np.float32]], None] = lambda moved: None,
+    ) -> None:
+        self.n_frames, self.fps, self._watch = n_frames, fps, watch
         self._flow = FlowStream(n_frames, fps, config)
         self._reach, self._grid = reach(fps)
         self._moved = np.empty((0, N_TRACKS, 2), np.float32)
@@ -247,7 +259,9 @@ class MotionStream:
         """Takes the next crops `(T, S, S, 3)`; returns features `(K, N_FEATURES)` of the next frames, K may be 0."""
         cells = self._flow.add(crops)
         if len(cells):
-            self._moved = np.concatenate([self._moved, tracks(cells)])
+            moved = tracks(cells)
+            self._watch(moved)
+            self._moved = np.concatenate([self._moved, moved])
         known = self._first + len(self._moved)
         ready = known if known == self.n_frames else known - self._reach
         if not len(cells) or (ready < self._done + EVERY and ready < self.n_frames):

@@ -29,7 +29,7 @@ Stretch = tuple[int, int, str]
 """Start and end in milliseconds, and the person; an empty name means everyone."""
 
 _HANDLED = {"video", "face", "person", "coder", "type", "emotion", "start_seconds", "end_seconds", "warning"}
-_DERIVED = {"onset", "offset", "start_timecode", "end_timecode"}
+_DERIVED = {"onset", "offset", "start", "end", "start_timecode", "end_timecode", "also"}
 
 
 @dataclass(frozen=True)
