@@ -17,7 +17,8 @@ import lightning
 import torch
 
 from fedn_lightning.analysis.comparison import Comparison, Difference, compare
-from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
 from fedn_lightning.datamodules.splits import known
 from fedn_lightning.errors import CheckpointError, SplitError
 from fedn_lightning.events import DetectionRecord

@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     """
     args = parser().parse_args(argv)
     from fedn_lightning.adaptation import AdaptConfig, adapt, data_of
-    from fedn_lightning.datamodules.detection import CorpusConfig
+    from fedn_lightning.datamodules.base import CorpusConfig
     from fedn_lightning.models.checkpoints import read_checkpoint
 
     corpus = CorpusConfig(args.dataset, args.corpus, dict(parse_policy(text) for text in args.policy))
