@@ -74,7 +74,11 @@ study: data/.synthetic-seed8 runs/encoder_synthetic/result.json | $(READY) ## tr
 	$(FEDN) study experiments/ablations --jobs 2
 
 # The people that the weights in the package have seen, of both renderers. Resumable like the steps above.
-WEIGHTS_SEEDS := data/.synthetic-seed7 data/.synthetic3d-seed31
+WEIGHTS_SEEDS := data/.synthetic-seed7 data/.synthetic21-seed21 data/.synthetic3d-seed31
+
+data/.synthetic21-seed21: | $(READY)
+	$(FEDN) data synth --preset standard --out data/synthetic21 --seed 21
+	touch $@
 
 data/.synthetic3d-seed31: | $(READY)
 	$(FEDN) data synth --preset weights --faces 3d --out data/synthetic3d --seed 31
