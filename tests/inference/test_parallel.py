@@ -34,7 +34,9 @@ def predict(trained, recordings, out, *words: str) -> int:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    """All files; the folder's own name stands in tables of several videos."""
+    files = [path for path in sorted(out.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(out)): path.read_bytes().replace(bytes(out), b"OUT") for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,9 @@ def test_two_at_a_time_write_the_same_bytes(trained, recordings, one_at_a_time, 
     assert "thirty.mp4" in said.out
     assert predict(trained, recordings, tmp_path / "out", "--jobs", "2") == 1
     assert "0 of 3 videos done, 2 finished before, 1 failed" in capsys.readouterr().err
-    assert contents(tmp_path / "out") == contents(one_at_a_time)
+    again, first = contents(tmp_path / "out"), contents(one_at_a_time)
+    assert b"finished before" in again.pop("inputs.csv")
+    assert again == {name: content for name, content in first.items() if name != "inputs.csv"}
 
 
 @pytest.mark.slow  # a cluster

@@ -94,6 +94,8 @@ def main(argv: Sequence[str]) -> int:
         args.motion,
     )
     outcomes = list(_outcomes(args, DetectorChoice(args.ckpt, args.device, settings), videos))
+    place = {video: number for number, video in enumerate(videos)}
+    outcomes.sort(key=lambda outcome: place[outcome.video])  # several at a time end in any order
     if len(outcomes) > 1:
         write_tables(args.out, outcomes)
     write_inputs(args.out, outcomes, ignored)

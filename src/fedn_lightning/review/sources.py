@@ -132,7 +132,7 @@ def identifier(name: str) -> str:
     """A name for addresses and files: its plain letters, and a digest that tells it from others.
 
     >>> identifier("anna/interview 1")
-    'anna-interview-1-ca22b8'
+    'anna-interview-1-8ec8fb'
     """
     plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60]
     return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
