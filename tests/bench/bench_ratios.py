@@ -54,7 +54,7 @@ def detector(network: FEDN, steps: int, together: bool = True) -> Run:
             span = features[first : int(part[-1, -1]) + 1]
             output = network.detect(span, part - first) if together else network(features[part])
             tables.append(propose(output, anchors, zeros, part[:, 0].double(), zeros + 1, 50))
-        return events_of_video(torch.cat(tables).numpy(), frames, InferenceConfig())
+        return events_of_video(torch.cat(tables).numpy(), frames, InferenceConfig(), WINDOW)
 
     return run
 
