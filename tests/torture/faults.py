@@ -76,7 +76,17 @@ COMMANDS = {
 }  # fmt: skip
 FAULTS = ("kill -9", "SIGTERM", "Ctrl-C", "full disk", "read-only", "clock back")
 SHORT = (("prepare", "kill -9"), ("fit", "SIGTERM"), ("predict", "full disk"))
-TIMES = ("seconds", "seconds_an_epoch", "started", "modified_ns", "path", "cpu_seconds", "finished_at", "wall_seconds", "hours")
+TIMES = (
+    "seconds",
+    "seconds_an_epoch",
+    "started",
+    "modified_ns",
+    "path",
+    "cpu_seconds",
+    "finished_at",
+    "wall_seconds",
+    "hours",
+)
 """Keys of JSON files that differ between two runs, as they tell when and where."""
 
 
