@@ -11,8 +11,8 @@ from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.models.attention import SegmentAttention, SegmentMean, WindowAttention, segment_frames, spread
 from fedn_lightning.models.checkpoints import load_encoder, weights_digest
 from fedn_lightning.models.encoder import FrameEncoder
-from fedn_lightning.models.fedn import FEDN, NetworkConfig
-from fedn_lightning.models.head import TemporalPyramid
+from fedn_lightning.models.fedn import FEDN, NetworkConfig, join, overlapping
+from fedn_lightning.models.head import HeadOutput, TemporalPyramid
 
 SMALL = NetworkConfig(dim=16, channels=16, segment_heads=2, head_heads=2)
 
@@ -270,3 +270,16 @@ def test_frames_that_windows_share_are_computed_once_with_the_same_result(stream
     for rows in (torch.arange(0, 72, 16)[:, None] + torch.arange(128), torch.arange(128).clamp(max=90)[None]):
         for shared, each in zip(network.detect(features, rows), network(features[rows]), strict=True):
             torch.testing.assert_close(shared, each)
+
+
+def test_parts_of_a_video_shorter_than_a_window_are_not_joined():
+    network = FEDN(24, 3, SMALL).eval().double()
+    frames = torch.randn(250, network.input_dim, dtype=torch.float64)
+    short = torch.arange(128).clamp(max=50)  # a gap follows frame 50, and a part of its own starts at frame 60
+    windows = frames[torch.stack([short, torch.arange(60, 188), torch.arange(76, 204)])]
+    start = torch.tensor([0, 60, 76])
+    groups = overlapping(windows, torch.zeros(3), start)
+    assert groups == [slice(0, 1), slice(1, 3)]
+    found = HeadOutput.concatenate([network.detect(*join(windows[part], start[part])) for part in groups])
+    for together, alone in zip(found, network(windows), strict=True):
+        torch.testing.assert_close(together, alone)

@@ -100,7 +100,7 @@ class Networks:
         """Proposals `(B, P, 8)` of windows `(window, D)` of one video, each in frames of its window."""
         started = time.perf_counter()
         batch, start = torch.from_numpy(np.stack(windows)).to(self.device), torch.tensor(starts, device=self.device)
-        parts = overlapping(torch.zeros_like(start), start, self.config.window)
+        parts = overlapping(batch, torch.zeros_like(start), start)
         output = HeadOutput.concatenate([self.network.detect(*join(batch[part], start[part])) for part in parts])
         zeros = torch.zeros(len(windows), dtype=torch.float64, device=self.device)
         per_window = self.config.inference.per_window

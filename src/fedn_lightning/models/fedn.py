@@ -315,21 +315,30 @@ class FEDN(Trunk):
         return make_anchors([window // s for s in strides], strides, self.config.ratios)
 
 
-def overlapping(video: Tensor, start: Tensor, length: int) -> list[slice]:
-    """Groups of neighbouring windows of a batch that overlap, each with the one before.
+def overlapping(windows: Tensor, video: Tensor, start: Tensor) -> list[slice]:
+    """Groups of neighbouring windows of a batch that overlap and show the same frames where they do.
+
+    Windows whose frames are not consecutive, as of a part of a video that is shorter than a window, stand alone.
 
     Args:
+        windows: `(B, T, ...)` features or pixels.
         video: `(B,)` the video of each window.
         start: `(B,)` its first frame.
-        length: frames in a window.
 
-    >>> overlapping(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 16, 200, 0]), 128)
-    [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
+    >>> overlapping(torch.tensor([[1, 2, 3], [2, 3, 4], [4, 4, 4]]), torch.zeros(3), torch.tensor([0, 1, 2]))
+    [slice(0, 2, None), slice(2, 3, None)]
     """
-    shift = start.diff()
-    apart = ((video.diff() != 0) | (shift <= 0) | (shift >= length)).nonzero().flatten() + 1
-    bounds = [0, *apart.tolist(), len(start)]
-    return [slice(first, last) for first, last in itertools.pairwise(bounds)]
+    shifts = [int(shift) for shift in start.diff().tolist()]
+    same = (video.diff() == 0).tolist()
+    length = windows.shape[1]
+    apart = [
+        index + 1
+        for index, shift in enumerate(shifts)
+        if not same[index]
+        or not 0 < shift < length
+        or not torch.equal(windows[index, shift:], windows[index + 1, : length - shift])
+    ]
+    return [slice(first, last) for first, last in itertools.pairwise([0, *apart, len(windows)])]
 
 
 def join(windows: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:

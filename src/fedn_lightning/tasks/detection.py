@@ -104,7 +104,7 @@ class DetectionTask(CorpusTask):
             return output
         # Neighbouring windows share most of their frames.
         found = []
-        for part in overlapping(batch["video"], batch["start"], batch[name].shape[1]):
+        for part in overlapping(batch[name], batch["video"], batch["start"]):
             shown, rows = join(batch[name][part], batch["start"][part])
             found.append(self.network.detect(self._features(shown.unsqueeze(0))[0], rows))
         return HeadOutput.concatenate(found)
