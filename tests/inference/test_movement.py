@@ -7,10 +7,11 @@ import pytest
 
 from fedn_lightning.cli.main import main
 from fedn_lightning.events import EventTable
-from fedn_lightning.inference import movement as module
+from fedn_lightning.inference import motion_table, movement
 from fedn_lightning.inference.detections import FaceTrack
 from fedn_lightning.inference.detector import Detector
-from fedn_lightning.inference.movement import MovementWatch, columns, crop_places, emotion_curves
+from fedn_lightning.inference.motion_table import columns, crop_places, emotion_curves
+from fedn_lightning.inference.movement import MovementWatch
 from fedn_lightning.motion.features import AREAS, FILTERS, N_TRACKS, excursions
 from fedn_lightning.motion.flow import MotionConfig
 
@@ -19,7 +20,8 @@ def test_blocks_give_what_the_whole_gives(monkeypatch):
     rng = np.random.default_rng(0)
     fps, n = 5.0, 1500
     moved = rng.normal(0, 0.01, (n, N_TRACKS, 2)).cumsum(axis=0).astype(np.float32)
-    monkeypatch.setattr(module, "BLOCK", 128)
+    for module in (movement, motion_table):
+        monkeypatch.setattr(module, "BLOCK", 128)
     watch = MovementWatch(n, fps, MotionConfig())
     for part in np.array_split(moved, 7):
         watch.take(part)

@@ -15,7 +15,7 @@ import numpy as np
 from fedn_lightning.datasets.eaf import CodedEvent, write_eaf
 from fedn_lightning.inference.decoding import FaceChoice
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections
-from fedn_lightning.inference.movement import write_motion
+from fedn_lightning.inference.motion_table import write_motion
 from fedn_lightning.results.names import FRAMES, PREDICTION
 from fedn_lightning.utils.files import checksum, write_atomically, write_json
 from fedn_lightning.video.store import fingerprint
