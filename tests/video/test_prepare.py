@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -135,11 +136,12 @@ def test_a_killed_run_leaves_nothing_half_and_is_resumed(tmp_path):
     toy = Corpus("csv", corpus(*(movie(tmp_path / "videos" / "s1" / f"{n}.mp4", 400) for n in "abc")).videos, ())
     (tmp_path / "annotations.csv").write_text("subject,video,onset,offset\n")
     words = ["data", "prepare", tmp_path, "--dataset", "csv", "--store", store, "--align", "none", "--size", SIDE]
-    with subprocess.Popen([sys.executable, "-m", "fedn_lightning", *map(str, words), "--jobs", "1"]) as run:
+    command = [sys.executable, "-m", "fedn_lightning", *map(str, words), "--jobs", "1"]
+    with subprocess.Popen(command, start_new_session=True) as run:
         while not list(store.glob("*.json")):
             assert run.poll() is None
             time.sleep(0.01)
-        run.kill()
+        os.killpg(run.pid, signal.SIGKILL)  # its workers too: one that lives on would still write into the store
     done = {video.key for video in ClipStore(store)}
     assert 1 <= len(done) < 3
     for part in store.glob("*.part"):
