@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import get_args
 
+from fedn_lightning.cli.options import CommandParser
 from fedn_lightning.errors import ConfigError
 
 
@@ -22,9 +22,9 @@ def synth(argv: list[str]) -> int:
     from fedn_synth.renderers import Faces
     from fedn_synth.write.output import Form
 
-    parser = argparse.ArgumentParser(
-        prog="fedn data synth",
-        description="Films generated faces and writes the videos, their annotation workbook and the truth about them "
+    parser = CommandParser(
+        "data synth",
+        "Films generated faces and writes the videos, their annotation workbook and the truth about them "
         "as CAS(ME)^2 lies on disk. If it is interrupted, run the same command again to continue.",
     )
     parser.add_argument("--preset", choices=PRESETS, default="standard", help="size of the corpus (default: standard)")
@@ -58,9 +58,9 @@ def stills(argv: list[str]) -> int:
     """
     from fedn_synth.renderers import Faces
 
-    parser = argparse.ArgumentParser(
-        prog="fedn data stills",
-        description="Photographs generated people who occur in no generated corpus, showing the eight classes of "
+    parser = CommandParser(
+        "data stills",
+        "Photographs generated people who occur in no generated corpus, showing the eight classes of "
         "AffectNet and in its layout. If it is interrupted, run the same command again to continue.",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to: new, empty, or begun before")
@@ -93,9 +93,9 @@ def moments(argv: list[str]) -> int:
     Returns:
         0; errors are raised as :class:`~fedn_lightning.errors.FednError`.
     """
-    parser = argparse.ArgumentParser(
-        prog="fedn data moments",
-        description="Films generated people who occur nowhere else, and writes two quiet frames, the onset and the "
+    parser = CommandParser(
+        "data moments",
+        "Films generated people who occur nowhere else, and writes two quiet frames, the onset and the "
         "apex of micro- and macro-expressions of every emotion: what PrintFeatureMotion tests an encoder on.",
     )
     parser.add_argument("--out", type=Path, required=True, help="file to write; .npz")
@@ -111,11 +111,11 @@ def moments(argv: list[str]) -> int:
     return 0
 
 
-def faces_parser() -> argparse.ArgumentParser:
+def faces_parser() -> CommandParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="fedn data faces",
-        description="Draws a contact sheet of generated faces: neutral and the apex of every emotion in columns, "
+    parser = CommandParser(
+        "data faces",
+        "Draws a contact sheet of generated faces: neutral and the apex of every emotion in columns, "
         "people in rows, and below them micro-expressions beside their onset.",
     )
     parser.add_argument("--out", required=True, help="picture to write; .png or .jpg")

@@ -12,8 +12,22 @@ from fedn_lightning.errors import ConfigError
 RUN_FILES = "folder with predictions.csv, proposals.csv, truth.csv, ..."
 
 
+class Once(argparse.Action):
+    """Stores the value of an option, and refuses a second value: the first one would be lost without a word."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """Stores the value."""
+        if self.option_strings and self.dest in parser.given:
+            msg = f"{option} is given twice; only one value can be used"
+            parser.error(msg)
+        parser.given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 class CommandParser(argparse.ArgumentParser):
     """The parser of one command. A mistake in the options becomes one sentence, without the usage text before it.
+
+    An option that keeps one value may be given once.
 
     Args:
         command: the words after `fedn`, e.g. `data check`.
@@ -24,6 +38,13 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, command: str, description: str, epilog: str = "", **settings: Any) -> None:
         super().__init__(f"fedn {command}", description=description, epilog=epilog, allow_abbrev=False, **settings)
+        self.given: set[str] = set()
+        self.register("action", None, Once)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parses the words; no option counts as given before."""
+        self.given.clear()
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Raises the mistake as the project's own error.

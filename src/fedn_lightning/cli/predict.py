@@ -34,7 +34,7 @@ def parser() -> CommandParser:
     )
     p.add_argument("--out", default="predictions", help="parent of the output folders (%(default)s)")
     p.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
-    p.add_argument("--format", choices=("csv", "json", "elan", "megc"), action="append", help="of the events (csv)")
+    p.add_argument("--format", choices=("csv", "json", "elan", "megc"), default="csv", help="of the events (csv)")
     p.add_argument("--motion", action="store_true", help="also write motion.csv: how each part of the face moves")
     p.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
     p.add_argument("--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's")
@@ -64,9 +64,6 @@ def main(argv: Sequence[str]) -> int:
     """
     args = parser().parse_args(argv)
     face = _face(args.face)
-    if len(args.format or ()) > 1:
-        msg = "--format is given twice; one run writes one format. Run the command again for another."
-        raise ConfigError(msg)
     if args.jobs < 1:
         msg = f"--jobs is {args.jobs}; it must be the number of videos at a time, at least 1."
         raise ConfigError(msg)
@@ -86,7 +83,7 @@ def main(argv: Sequence[str]) -> int:
     threshold = None if args.threshold is None else (args.threshold[0], args.threshold[1])
     settings = Settings(
         digest_file(args.ckpt)[:16],
-        (args.format or ["csv"])[0],
+        args.format,
         args.annotate,
         face,
         args.align,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fedn_lightning.cli.data import parse_policy
+from fedn_lightning.cli.options import CommandParser
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.utils.console import note
 
@@ -18,14 +19,13 @@ docs/review.md lists the keys.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The options of `fedn review`."""
-    p = argparse.ArgumentParser(
-        "fedn review",
-        description="Shows predictions or a corpus on a local page, to accept, correct and add expressions.",
-        epilog=EPILOG,
+    p = CommandParser(
+        "review",
+        "Shows predictions or a corpus on a local page, to accept, correct and add expressions.",
+        EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     p.add_argument("target", nargs="?", default="predictions", metavar="PREDICTIONS|CORPUS", help="(%(default)s)")
     p.add_argument("--out", metavar="DIR", help="where corrections are written (default: TARGET-review)")

@@ -16,7 +16,7 @@ docs/summary.md tells what the numbers mean.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's options."""
     p = CommandParser(
         "summary",
