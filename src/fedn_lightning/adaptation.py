@@ -189,8 +189,7 @@ def verdict(change: Difference) -> str:
 def _check_detector(content: Mapping[str, Any], checkpoint: str | Path) -> None:
     metadata = content.get("fedn")
     if not isinstance(metadata, Mapping) or metadata.get("task", "DetectionTask") != "DetectionTask":
-        msg = f"{checkpoint} holds no detector; give the best.ckpt of a run of DetectionTask."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{checkpoint} holds no detector; give the best.ckpt of a run of DetectionTask.")
 
 
 def _check_people(metadata: Mapping[str, Any], data: DetectionDataModule) -> list[str]:
@@ -198,19 +197,17 @@ def _check_people(metadata: Mapping[str, Any], data: DetectionDataModule) -> lis
     corpus = data.corpus
     people = sorted({e.subject for e in corpus.expressions})
     if len(people) < MIN_PEOPLE or len(corpus.expressions) < MIN_EVENTS:
-        msg = (
+        raise SplitError(
             f"The corpus has {len(corpus.expressions)} expressions of {len(people)} people. At least {MIN_EVENTS} of "
             f"{MIN_PEOPLE} people are needed to say whether fine-tuning helps on other people; correct more videos, "
             f"and give the videos of one person one name."
         )
-        raise SplitError(msg)
     again = known(metadata.get("people") or {}, corpus, people)
     if again:
-        msg = (
+        raise SplitError(
             f"The checkpoint was trained or validated on {', '.join(again)}. Scores on them would say nothing about "
             f"other people; leave them out of the corpus."
         )
-        raise SplitError(msg)
     return people
 
 

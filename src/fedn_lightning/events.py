@@ -198,8 +198,7 @@ class EventTable:
             object.__setattr__(self, "end_known", np.ones(len(self.score), np.bool_))
         lengths = {name: len(getattr(self, name)) for name in self.COLUMNS}
         if len(set(lengths.values())) > 1:
-            msg = f"The columns of an EventTable must have one length, got {lengths}."
-            raise ValueError(msg)
+            raise ValueError(f"The columns of an EventTable must have one length, got {lengths}.")
 
     def __len__(self) -> int:
         return len(self.start)

@@ -62,8 +62,7 @@ def check_faces(faces: Faces, pose: float, conditions: Conditions) -> None:
 
         assets()
     elif pose:
-        msg = f"--pose {pose:g} needs --faces 3d: the faces of --faces 2d are flat and cannot turn so far."
-        raise ConfigError(msg)
+        raise ConfigError(f"--pose {pose:g} needs --faces 3d: the faces of --faces 2d are flat and cannot turn so far.")
     if pose and not conditions.max_turn <= pose <= STEEPEST:
         msg = f"--pose must be 0 or between {conditions.max_turn:g} and {STEEPEST:g} degrees, got {pose:g}."
         raise ConfigError(msg)

@@ -160,11 +160,10 @@ def _same_truths(folders: Sequence[Path], known: Names) -> EventTable:
         read_videos(folder / VIDEOS, own)
         if set(own.videos) != set(known.videos):
             odd = sorted(set(own.videos) ^ set(known.videos))
-            msg = (
+            raise PredictionFileError(
                 f"{folders[0]} and {folder} are not about the same videos: {len(odd)} are in one alone, e.g. "
                 f"{'/'.join(odd[0])}. Compare runs on the same subjects."
             )
-            raise PredictionFileError(msg)
         truths = read_events(folder / TRUTH, known, truth=True)
         if first is not None and not _equal(first.events, truths.events):
             msg = f"{folders[0]}/truth.csv and {folder}/truth.csv differ: the runs read the labels in different ways."

@@ -115,5 +115,4 @@ def _on_no_class(errors: SortedErrors, truths: EventTable) -> npt.NDArray[np.boo
 
 def _check_judged_by_emotion(errors: SortedErrors) -> None:
     if errors.label != "emotion":
-        msg = f"Emotion scores need errors sorted by emotion, got errors sorted by {errors.label}."
-        raise ValueError(msg)
+        raise ValueError(f"Emotion scores need errors sorted by emotion, got errors sorted by {errors.label}.")

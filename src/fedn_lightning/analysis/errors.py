@@ -117,8 +117,7 @@ def sort_errors(
     (1, 1, 1)
     """
     if not 0 < background < foreground <= 1:
-        msg = f"Thresholds must be 0 < background < foreground <= 1, got {background} and {foreground}."
-        raise ValueError(msg)
+        raise ValueError(f"Thresholds must be 0 < background < foreground <= 1, got {background} and {foreground}.")
     predictions = ranked(predictions, label)
     judged, wanted = _has_class(predictions, label), _has_class(truths, label)
     if len(judged) and not judged.any():  # a network that only spots is not held to emotions (see :mod:`.detection`)

@@ -156,11 +156,10 @@ def observe(videos: Sequence[CodedVideo], covariates: Covariates | None = None) 
             person = known.get("person") or named or (f"{video.name}, {face}" if face else video.name)
             length = number(known["seconds"], "seconds") if known.get("seconds") else video.seconds
             if not math.isfinite(length):
-                msg = (
+                raise PredictionFileError(
                     f"Nothing tells how long the video of {video.source} is, so it has no rate. Put the video where "
                     "the file links it, or give the length in a column seconds of --covariates."
                 )
-                raise PredictionFileError(msg)
             lost = min(video.unreliable_seconds(who), length)
             mine = [event for event in video.events if event.person == who]
             kept = tuple(event for event in mine if not _unreliable(event, video, who))

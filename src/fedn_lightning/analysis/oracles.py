@@ -115,8 +115,7 @@ def oracle_counts(
         ValueError: if the errors are sorted by emotion.
     """
     if errors.label != "type":
-        msg = f"Spotting counts need errors sorted by type, got errors sorted by {errors.label}."
-        raise ValueError(msg)
+        raise ValueError(f"Spotting counts need errors sorted by type, got errors sorted by {errors.label}.")
     after = correct(errors, predictions, truths, oracle)
     counts: dict[str, Counts] = {}
     for kind, name in enumerate(EXPRESSION_TYPES):
@@ -143,8 +142,7 @@ def oracle_map(errors: SortedErrors, proposals: EventTable, truths: EventTable, 
         ValueError: if the errors are sorted by type.
     """
     if errors.label != "emotion":
-        msg = f"Detection needs errors sorted by emotion, got errors sorted by {errors.label}."
-        raise ValueError(msg)
+        raise ValueError(f"Detection needs errors sorted by emotion, got errors sorted by {errors.label}.")
     after = correct(errors, proposals, truths, oracle)
     score = ranked(proposals, "emotion").score
     values = []

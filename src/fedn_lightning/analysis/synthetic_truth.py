@@ -130,11 +130,10 @@ def _look_up(place: Path, videos: Sequence[tuple[str, str]], truths: EventTable)
     for index, start in zip(truths.video, truths.start, strict=True):
         found = [expression for expression in expressions.get(videos[index], []) if expression.start == start]
         if not found:
-            msg = (
+            raise AnnotationError(
                 f"{place} does not belong to the corpus of this run: no expression begins in frame {start:g} of "
                 f"{'/'.join(videos[index])}. Name the right one with --truth."
             )
-            raise AnnotationError(msg)
         peaks.append(found[0].peak)
         ends.append(found[0].end)
     return np.array(peaks, np.float64), np.array(ends, np.int64)

@@ -126,10 +126,9 @@ def check(spotter: TrainedRun, recogniser: TrainedRun) -> None:
     """
     both = f"{spotter.folder} and {recogniser.folder}"
     if recogniser.metadata.get("task") != RecognitionTask.__name__:
-        msg = (
+        raise FoldError(
             f"{recogniser.folder} is no recogniser: it holds a {recogniser.metadata.get('task', 'run without record')}."
         )
-        raise FoldError(msg)
     for key, name in EQUAL.items():
         if spotter.metadata.get(key) != recogniser.metadata.get(key):
             values = f"{spotter.metadata.get(key)} and {recogniser.metadata.get(key)}"
@@ -277,8 +276,7 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, log: C
             log(f"{fold}")
             combine_fold(*runs, experiment, fold)
     if not wanted:
-        msg = f"No fold is finished in both {spotter} and {recogniser}; finish them with fedn loso."
-        raise FoldError(msg)
+        raise FoldError(f"No fold is finished in both {spotter} and {recogniser}; finish them with fedn loso.")
     write_json(experiment.folder / EXPERIMENT, experiment.to_json())
     return pool_seeds(experiment, every, wanted, draws)
 
@@ -303,8 +301,7 @@ def find_experiment(folder: Path) -> Experiment:
     experiment = Experiment.load(folder / EXPERIMENT)
     here = replace(experiment, runs=str(folder.absolute().parents[1]))
     if here.folder != folder.absolute():
-        msg = f"{folder} must be named {experiment.name}/{experiment.config_hash}, as fedn loso named it."
-        raise FoldError(msg)
+        raise FoldError(f"{folder} must be named {experiment.name}/{experiment.config_hash}, as fedn loso named it.")
     return here
 
 
@@ -315,11 +312,10 @@ def pipeline_experiment(spotter: Experiment, recogniser: Experiment, out: Path) 
         FoldError: if their folds are not the same.
     """
     if spotter.subjects != recogniser.subjects or spotter.group != recogniser.group:
-        msg = (
+        raise FoldError(
             f"{spotter.folder} and {recogniser.folder} have different subjects, or hold out groups of different size "
             f"({spotter.group} and {recogniser.group}); run fedn loso for both with the same corpus and --group."
         )
-        raise FoldError(msg)
     digest = hashlib.sha256(f"{spotter.config_hash} {recogniser.config_hash}".encode()).hexdigest()[:8]
     return replace(
         spotter,

@@ -109,31 +109,25 @@ def yaml_errors(path: Path) -> Iterator[None]:
         msg = f"{path}{line}, is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
         raise ConfigError(msg) from error
     except UnicodeDecodeError as error:
-        msg = f"{path} is not text in UTF-8 (byte {error.start + 1}); save it as UTF-8."
-        raise ConfigError(msg) from error
+        raise ConfigError(f"{path} is not text in UTF-8 (byte {error.start + 1}); save it as UTF-8.") from error
     except RecursionError as error:
-        msg = f"{path} is nested too deeply to be an experiment."
-        raise ConfigError(msg) from error
+        raise ConfigError(f"{path} is nested too deeply to be an experiment.") from error
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror or error}."
-        raise ConfigError(msg) from error
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ConfigError as error:
-        msg = f"{path}: {error}"
-        raise ConfigError(msg) from error
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _base_of(path: Path, base: Any, trail: Sequence[Path]) -> Path:
     if not isinstance(base, str) or not base:
-        msg = f"{path}: the key {BASE} must be the path of an experiment file, not {base!r}."
-        raise ConfigError(msg)
+        raise ConfigError(f"{path}: the key {BASE} must be the path of an experiment file, not {base!r}.")
     target = path.parent / base
     if not target.is_file():
         msg = f"{path} names the base {base}, but there is no file {target}; paths start from the file that names them."
         raise ConfigError(msg)
     if target.resolve() in trail:
         circle = " -> ".join([*(step.name for step in trail), target.name])
-        msg = f"{path} is based on itself: {circle}. Take the key {BASE} out of one of these files."
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} is based on itself: {circle}. Take the key {BASE} out of one of these files.")
     return target
 
 
@@ -238,8 +232,7 @@ def _is_name(node: yaml.Node) -> bool:
 def _check_count(node: yaml.ScalarNode) -> None:
     """`val_subject` without brackets is a count; refuses what only looks like one."""
     if not _WHOLE_NUMBER.fullmatch(node.value):
-        msg = (
+        raise ConfigError(
             f"data.{VALIDATION} is {node.value}, which is no count of subjects. For the subject of that name write "
             f"{VALIDATION}: ['{node.value}'], for a number of subjects a whole number without leading zeros."
         )
-        raise ConfigError(msg)

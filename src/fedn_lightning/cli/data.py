@@ -69,8 +69,7 @@ def target_of(args: argparse.Namespace) -> CorpusTarget:
     settings = _data_settings(args.target)
     corpus = settings.get("corpus")
     if not isinstance(corpus, dict) or not {"dataset", "root"} <= set(corpus):
-        msg = f"{args.target} names no corpus: data.init_args.corpus needs the keys dataset and root."
-        raise ConfigError(msg)
+        raise ConfigError(f"{args.target} names no corpus: data.init_args.corpus needs the keys dataset and root.")
     return CorpusTarget(
         args.dataset or str(corpus["dataset"]),
         str(corpus["root"]),
@@ -85,8 +84,7 @@ def parse_policy(text: str) -> tuple[str, str]:
     """Name and value of a `--policy`."""
     name, equals, value = text.partition("=")
     if not equals:
-        msg = f"--policy {text!r} must have the form {POLICY_FORM}, e.g. offset_policy=mirror."
-        raise ConfigError(msg)
+        raise ConfigError(f"--policy {text!r} must have the form {POLICY_FORM}, e.g. offset_policy=mirror.")
     return name, value
 
 
@@ -105,8 +103,7 @@ def _data_settings(path: str) -> dict[str, Any]:
         found = OmegaConf.select(loaded, "data.init_args") if isinstance(loaded, DictConfig) else None
         settings = OmegaConf.to_container(found, resolve=True) if found is not None else {}
     except (OSError, YAMLError, OmegaConfBaseException) as error:
-        msg = f"{path} cannot be read as an experiment: {error}."
-        raise ConfigError(msg) from None
+        raise ConfigError(f"{path} cannot be read as an experiment: {error}.") from None
     return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
 
 
@@ -241,8 +238,7 @@ def prepare(argv: Sequence[str]) -> int:
     settings = {**DEFAULTS, **target.crops}
     settings.update({key: value for key in KEYS if (value := getattr(args, key)) is not None})
     if "store" not in settings:
-        msg = "--store is missing: say in which folder the clip store is to be written."
-        raise ConfigError(msg)
+        raise ConfigError("--store is missing: say in which folder the clip store is to be written.")
     corpus = read(target.dataset, target.root, **{**target.policies, "unusable_rows": "drop"})
     boxes = settings["boxes"]
     report = prepare(

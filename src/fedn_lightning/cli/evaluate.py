@@ -107,8 +107,7 @@ def main(argv: list[str]) -> int:
         try:
             write_evaluation(options.html, report)
         except OSError as error:
-            msg = f"The page {options.html} cannot be written: {error.strerror or error}."
-            raise ConfigError(msg) from error
+            raise ConfigError(f"The page {options.html} cannot be written: {error.strerror or error}.") from error
         print(f"wrote {options.html}", file=sys.stderr)
     return 0
 
@@ -127,16 +126,13 @@ def _warn_of_given_intervals(predictions: Path) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     if (options.select == "strict") != (options.validation is not None):
-        msg = (
+        raise ConfigError(
             "--select strict and --validation P.csv T.csv belong together: strict chooses the threshold on those files."
         )
-        raise ConfigError(msg)
     if options.per_type and not options.select:
-        msg = "--per-type says how --select chooses; with --threshold give two numbers, macro and micro."
-        raise ConfigError(msg)
+        raise ConfigError("--per-type says how --select chooses; with --threshold give two numbers, macro and micro.")
     if options.threshold and (len(options.threshold) > 2 or any(math.isnan(t) for t in options.threshold)):
-        msg = f"--threshold takes one number, or two (macro micro), got {options.threshold}."
-        raise ConfigError(msg)
+        raise ConfigError(f"--threshold takes one number, or two (macro micro), got {options.threshold}.")
 
 
 def make_report(options: argparse.Namespace) -> Report:
@@ -191,14 +187,12 @@ def check_common_videos(predictions: EventFile, truths: EventFile, names: Names)
         return
     keys = {index: "/".join(key) for key, index in names.videos.items()}
     if not found and predictions.set_aside:
-        msg = f"No row of {predictions.path} can be used: {predictions.set_aside[0].reason}."
-        raise PredictionFileError(msg)
+        raise PredictionFileError(f"No row of {predictions.path} can be used: {predictions.set_aside[0].reason}.")
     if found and not found & wanted:
-        msg = (
+        raise PredictionFileError(
             f"No video is in both files: {predictions.path} names {_few(keys, found)}, {truths.path} names "
             f"{_few(keys, wanted)}. Write subjects and videos alike in both."
         )
-        raise PredictionFileError(msg)
     if extra := found - wanted:
         note(f"{len(extra)} predicted videos have no row in {truths.path}: {_few(keys, extra)}")
 
@@ -249,11 +243,10 @@ def _on_validation(options: argparse.Namespace, names: Names) -> tuple[Threshold
     check_common_videos(predictions, truths, theirs)
     both = sorted(set(theirs.subjects) & set(names.subjects))
     if both:
-        msg = (
+        raise PredictionFileError(
             f"Subject {both[0]} is in the validation files ({path}, {truth_path}) and among the test subjects: "
             "a threshold chosen on test subjects is not strict. Use --select published to choose it there and say so."
         )
-        raise PredictionFileError(msg)
     return select_threshold(predictions.events, truths.events, per_type=options.per_type), len(theirs.subjects)
 
 

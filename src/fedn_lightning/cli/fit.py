@@ -73,12 +73,10 @@ def read_run(path: str | Path) -> dict[str, Any]:
         CheckpointError: if there is no such file, or it is not a checkpoint of Lightning.
     """
     if not Path(path).is_file():
-        msg = f"The checkpoint {path} does not exist (--ckpt_path)."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"The checkpoint {path} does not exist (--ckpt_path).")
     content = read_checkpoint(path)
     if "state_dict" not in content:
-        msg = f"{path} holds no weights of a run (--ckpt_path); give a .ckpt file of a run."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{path} holds no weights of a run (--ckpt_path); give a .ckpt file of a run.")
     return content
 
 
@@ -189,8 +187,7 @@ class FednCLI(LightningCLI):
                 raise ConfigError(msg)
         name = self.settings.experiment
         if not isinstance(name, str) or not name.strip() or "\0" in name:
-            msg = f'The configuration key "experiment" must be a name, not {name!r}.'
-            raise ConfigError(msg)
+            raise ConfigError(f'The configuration key "experiment" must be a name, not {name!r}.')
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override] # static in the base class
         """The one command that is run: a parser for each would quadruple the time to start."""
@@ -232,8 +229,7 @@ class FednCLI(LightningCLI):
         if command != "fit" and settings.ckpt_path is None:
             best = base / BEST
             if not best.is_file():
-                msg = f"There is no checkpoint: {best} does not exist; give one with --ckpt_path."
-                raise CheckpointError(msg)
+                raise CheckpointError(f"There is no checkpoint: {best} does not exist; give one with --ckpt_path.")
             settings.ckpt_path = str(best)
             note(f"using {best}")
         resume = False
@@ -333,8 +329,7 @@ class FednCLI(LightningCLI):
             root = root_of(error)
             if isinstance(root, FednError):
                 raise root from None
-            msg = f"The configuration cannot work: {' '.join(str(root).split()).rstrip('.')}."
-            raise ConfigError(msg) from error
+            raise ConfigError(f"The configuration cannot work: {' '.join(str(root).split()).rstrip('.')}.") from error
 
     def _run_subcommand(self, subcommand: str) -> None:
         try:

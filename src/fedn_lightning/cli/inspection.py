@@ -143,11 +143,9 @@ def _check_no_shared_resources(plain: Mapping[str, Any]) -> None:
         for part in key.split("."):
             value = value.get(part)
         if value:
-            msg = f"{key} is {value!r}: {reason}; remove the key for fedn loso."
-            raise ConfigError(msg)
+            raise ConfigError(f"{key} is {value!r}: {reason}; remove the key for fedn loso.")
     if not plain["test_after_fit"]:
-        msg = "test_after_fit is false, but a fold of fedn loso is what its test predicts; set it to true."
-        raise ConfigError(msg)
+        raise ConfigError("test_after_fit is false, but a fold of fedn loso is what its test predicts; set it to true.")
 
 
 def inspect_in_child(args: Sequence[str], runs: str, group: int, threads: int, warm_up: bool) -> Experiment:

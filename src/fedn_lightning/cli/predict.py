@@ -65,11 +65,9 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     face = _face(args.face)
     if args.jobs < 1:
-        msg = f"--jobs is {args.jobs}; it must be the number of videos at a time, at least 1."
-        raise ConfigError(msg)
+        raise ConfigError(f"--jobs is {args.jobs}; it must be the number of videos at a time, at least 1.")
     if Path(args.out).exists() and not Path(args.out).is_dir():
-        msg = f"--out {args.out} is a file; name a folder, which is made if need be."
-        raise ConfigError(msg)
+        raise ConfigError(f"--out {args.out} is a file; name a folder, which is made if need be.")
     videos, ignored = _videos(args)
     args.ckpt = args.ckpt or str(shipped())
     if not Path(args.ckpt).is_file():
@@ -104,8 +102,7 @@ def _videos(args: argparse.Namespace) -> tuple[list[Path], dict[str, list[Path]]
     from fedn_lightning.inference.batch import find_videos, overlooked, read_manifest
 
     if not args.video and args.manifest is None:
-        msg = "No video is named; give files, folders or patterns, or a list of videos by --manifest."
-        raise ConfigError(msg)
+        raise ConfigError("No video is named; give files, folders or patterns, or a list of videos by --manifest.")
     videos = find_videos(args.video, args.out)
     ignored = overlooked(args.video, args.out)
     for reason, paths in ignored.items():
@@ -139,8 +136,7 @@ def _face(word: str) -> FaceChoice:
     if word in ("largest", "all"):
         return cast("FaceChoice", word)
     if not word.isdecimal() or int(word) < 1:
-        msg = f"--face {word} must be largest, all, or the number of a face from the left, from 1 on."
-        raise ConfigError(msg)
+        raise ConfigError(f"--face {word} must be largest, all, or the number of a face from the left, from 1 on.")
     return int(word)
 
 

@@ -56,8 +56,7 @@ def main(argv: Sequence[str]) -> int:
     except ImportError as error:
         if error.name not in ("starlette", "uvicorn"):
             raise
-        msg = f"fedn review needs the package {error.name}: pip install 'fedn-lightning[review]'"
-        raise ConfigError(msg) from None
+        raise ConfigError(f"fedn review needs the package {error.name}: pip install 'fedn-lightning[review]'") from None
     from filelock import FileLock, Timeout
 
     from fedn_lightning.review.events import word
@@ -66,8 +65,7 @@ def main(argv: Sequence[str]) -> int:
 
     target = Path(args.target)
     if not target.is_dir():
-        msg = f"There is no folder {target}; give one that fedn predict wrote, or a corpus."
-        raise ConfigError(msg)
+        raise ConfigError(f"There is no folder {target}; give one that fedn predict wrote, or a corpus.")
     policies = dict(parse_policy(text) for text in args.policy)
     coder = word(args.coder if args.coder is not None else getpass.getuser(), "--coder")
     videos = read_videos(target, args.dataset, policies, args.media)

@@ -91,8 +91,7 @@ def errors(argv: list[str]) -> int:
     folders = [find_run(Path(run)) for run in options.runs]
     names = tuple(options.names) or shortest_names(folders)
     if len(set(names)) < len(names):
-        msg = f"Runs need different names, got {', '.join(names)}; give them with --names."
-        raise ConfigError(msg)
+        raise ConfigError(f"Runs need different names, got {', '.join(names)}; give them with --names.")
     found = [summarise(read_run_errors(*run, options.truth)) for run in zip(folders, names, strict=True)]
     if options.json:
         print(json.dumps(errors_json(found), indent=2))
@@ -246,11 +245,9 @@ def args_of_test(
 
     config, checkpoint = run / CONFIG, run / BEST
     if not config.is_file():
-        msg = f"{run} is not a run: it has no config.yaml. Give a folder that fedn fit has written."
-        raise ConfigError(msg)
+        raise ConfigError(f"{run} is not a run: it has no config.yaml. Give a folder that fedn fit has written.")
     if not checkpoint.is_file():
-        msg = f"{run} is not a finished run: it has no checkpoints/best.ckpt. Let fedn fit end first."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{run} is not a finished run: it has no checkpoints/best.ckpt. Let fedn fit end first.")
     name, home = root.resolve().name, run if run.name not in ("", "..") else run.resolve()
     store = store or _store_of(run).parent / name
     run_dir = run_dir or home.with_name(f"{home.name}_on_{name}")
@@ -266,6 +263,5 @@ def _store_of(run: Path) -> Path:
 
     store = RunConfig.read(run).crops.get("store")
     if not store:
-        msg = f"{run / CONFIG} names no clip store (data.crops.store); it is not that of a detection run."
-        raise ConfigError(msg)
+        raise ConfigError(f"{run / CONFIG} names no clip store (data.crops.store); it is not that of a detection run.")
     return Path(store)

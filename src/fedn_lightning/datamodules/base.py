@@ -144,8 +144,7 @@ class CorpusDataModule(lightning.LightningDataModule):
         super().__init__()
         for name, value in (("batch_size", batch_size), ("feature_variants", feature_variants)):
             if value < 1:
-                msg = f"data.{name} = {value} must be at least 1."
-                raise ConfigError(msg)
+                raise ConfigError(f"data.{name} = {value} must be at least 1.")
         self.corpus_config, self.crops, self.augment, self.motion = corpus, crops, augment, motion
         self.test_subject = test_subject if isinstance(test_subject, list) else [test_subject]
         self.val_subject, self.seed = val_subject, seed
@@ -217,22 +216,20 @@ class CorpusDataModule(lightning.LightningDataModule):
         )
         if report.failed:
             why = next(iter(report.failed.values())).rstrip(".")
-            msg = (
+            raise VideoError(
                 f"{why}. {len(report.failed)} of {len(self.corpus.videos)} videos cannot be used. Fix or remove them; "
                 "with the policy unusable_rows: drop, training goes on without the rows of a video that is not there."
             )
-            raise VideoError(msg)
 
     def check(self) -> None:
         """Checks labels and split, as :meth:`prepare_data` does first."""
         check_labels(self.corpus, self.corpus_config.emotion_scheme, self.corpus_config.label_source)
         trainer = self.trainer
         if not self.split.train and trainer is not None and (trainer.training or trainer.validating):
-            msg = (
+            raise SplitError(
                 "data.test_subject is 'all', which leaves nobody to train or validate on; it is meant for a test of a "
                 "network that was trained on another corpus (fedn generalise)."
             )
-            raise SplitError(msg)
 
     def setup(self, stage: str) -> None:
         """Opens the clips of the stage's splits."""
@@ -272,11 +269,10 @@ class CorpusDataModule(lightning.LightningDataModule):
         if self.features is None:
             return None
         if self.features.motion and self.crops.align == "none":
-            msg = (
+            raise ConfigError(
                 "data.crops.align = none leaves faces where they are, but the motion stream looks at fixed places of "
                 "an aligned face; set it to video or track, or model.network.streams to appearance."
             )
-            raise ConfigError(msg)
         return StoredFeatures(self.features, Path(self.crops.store), self.augment, self.motion, self.crops.jobs)
 
     def built_features(self, split: str, variants: int) -> StoredFeatures | None:

@@ -93,8 +93,7 @@ class DetectionDataModule(CorpusDataModule):
             corpus, crops, augment, test_subject, val_subject, seed, batch_size, num_workers, feature_variants, motion
         )
         if not 0 < windows.test_stride <= windows.length or not 0 < windows.train_stride <= windows.length:
-            msg = f"data.windows: strides must lie between 1 and the window's length {windows.length}."
-            raise ConfigError(msg)
+            raise ConfigError(f"data.windows: strides must lie between 1 and the window's length {windows.length}.")
         self.windows, self.shift_labels, self.motion_augment = windows, shift_labels, motion_augment
 
     def train_dataloader(self) -> DataLoader[Sample]:

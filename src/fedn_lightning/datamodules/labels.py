@@ -60,11 +60,10 @@ def class_index(emotion: str, scheme: EmotionScheme) -> int:
         return CLASSES[scheme].index(word)
     if word == "others":
         return NO_EMOTION
-    msg = (
+    raise AnnotationError(
         f"The emotion {emotion!r} has no place in the {scheme}-class scheme ({', '.join(CLASSES[scheme])}); "
         f"set data.emotion_scheme to one that fits the labels, or data.label_source to the other labels."
     )
-    raise AnnotationError(msg)
 
 
 def expression_class(expression: Expression, scheme: EmotionScheme, source: LabelSource) -> int:
@@ -77,13 +76,11 @@ def expression_class(expression: Expression, scheme: EmotionScheme, source: Labe
     where = f"{expression.dataset} {expression.video_key}, row {expression.source_row}"
     word = expression.emotion if source == "expert" else expression.emotion_self
     if word is None:
-        msg = f"{where} has no self-reported emotion; set data.label_source to expert."
-        raise AnnotationError(msg)
+        raise AnnotationError(f"{where} has no self-reported emotion; set data.label_source to expert.")
     try:
         return class_index(word, scheme)
     except AnnotationError as error:
-        msg = f"{where}: {error}"
-        raise AnnotationError(msg) from None
+        raise AnnotationError(f"{where}: {error}") from None
 
 
 PLAUSIBLE_SECONDS: dict[ExpressionType, tuple[float, float]] = {"macro": (0.15, 15.0), "micro": (0.03, 1.0)}

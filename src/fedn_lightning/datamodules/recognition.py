@@ -42,14 +42,12 @@ class IntervalConfig:
     def __post_init__(self) -> None:
         for name, least in (("points", 4), ("window", 1), ("repeats", 1)):
             if getattr(self, name) < least:
-                msg = f"data.intervals.{name} = {getattr(self, name)} must be at least {least}."
-                raise ConfigError(msg)
+                raise ConfigError(f"data.intervals.{name} = {getattr(self, name)} must be at least {least}.")
         if not 0 <= self.jitter < 0.5 or self.context < 0:
-            msg = (
+            raise ConfigError(
                 f"data.intervals: jitter = {self.jitter} must lie in [0, 0.5), or an interval may lose both ends; "
                 f"context = {self.context} must not be negative."
             )
-            raise ConfigError(msg)
 
 
 def positions(start: float, end: float, config: IntervalConfig) -> npt.NDArray[np.float64]:

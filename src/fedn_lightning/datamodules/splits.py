@@ -44,11 +44,10 @@ def find_subject(given: str | int, subjects: Sequence[str]) -> str:
     if len(fits) == 1:
         return fits[0]
     what = f"could be {' or '.join(fits)}" if fits else "is not in this corpus"
-    msg = (
+    raise SplitError(
         f"Subject {given!r} {what}; its subjects are {', '.join(subjects)}. Set data.test_subject or data.val_subject "
         "to one of these names, in quotes."
     )
-    raise SplitError(msg)
 
 
 def split_subjects(
@@ -78,11 +77,10 @@ def split_subjects(
     rest = [s for s in everyone if s not in held_out]
     if isinstance(val, int):
         if val >= len(rest):
-            msg = (
+            raise SplitError(
                 f"data.val_subject asks for {val} of the {len(rest)} subjects that are not held out "
                 f"({len(everyone)} in the corpus, {len(held_out)} in data.test_subject); nobody is left to train on."
             )
-            raise SplitError(msg)
         order = np.random.default_rng(np.random.SeedSequence([seed, len(held_out)])).permutation(len(everyone))
         chosen = [everyone[i] for i in order if everyone[i] in rest][:val]
     else:
@@ -93,8 +91,7 @@ def split_subjects(
         raise SplitError(msg)
     train = [s for s in rest if s not in chosen]
     if not train:
-        msg = "No subject is left to train on; name fewer in data.test_subject and data.val_subject."
-        raise SplitError(msg)
+        raise SplitError("No subject is left to train on; name fewer in data.test_subject and data.val_subject.")
     return SubjectSplit(tuple(train), tuple(sorted(set(chosen))), tuple(sorted(set(held_out))))
 
 

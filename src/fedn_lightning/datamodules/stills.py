@@ -54,8 +54,7 @@ class StillsDataset(Dataset[Sample]):
     def _image(self, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         image = cv2.imread(self.stills[index].path)
         if image is None:
-            msg = f"{self.stills[index].path} cannot be read as an image; remove it or copy it again."
-            raise VideoError(msg)
+            raise VideoError(f"{self.stills[index].path} cannot be read as an image; remove it or copy it again.")
         resized = cv2.resize(image, (self.size, self.size), interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), np.uint8)
 

@@ -68,11 +68,10 @@ class MotionAugmentConfig:
 
     def __post_init__(self) -> None:
         if self.amplitude < 0 or not 0 <= self.mirror <= 1 or not 0 <= self.dropout < 1:
-            msg = (
+            raise ConfigError(
                 f"data.motion_augment: amplitude = {self.amplitude} must not be negative, mirror = {self.mirror} must "
                 f"lie between 0 and 1, and dropout = {self.dropout} must be at least 0 and below 1."
             )
-            raise ConfigError(msg)
 
 
 class ClipAugmenter:

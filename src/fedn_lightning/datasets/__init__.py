@@ -48,8 +48,7 @@ def read(name: str, root: str, **policies: str) -> Corpus:
     known = [parameter for parameter in inspect.signature(reader).parameters if parameter != "root"]
     for policy in policies:
         if policy not in known:
-            msg = f"{name} has no policy {policy!r}; it has {', '.join(known)}.{_similar(policy, known)}"
-            raise ConfigError(msg)
+            raise ConfigError(f"{name} has no policy {policy!r}; it has {', '.join(known)}.{_similar(policy, known)}")
     corpus: Corpus = reader(root, **policies)
     return corpus
 
@@ -75,8 +74,7 @@ def read_all(name: str, roots: str | Sequence[str], policies: Mapping[str, str])
     again = [folder for folder, count in Counter(names).items() if count > 1]
     if not names or again:
         why = f"two folders are called {again[0]}, which names their subjects" if again else "it names no folder"
-        msg = f"data.corpus.root is {list(roots)}: {why}. Name folders of different names."
-        raise ConfigError(msg)
+        raise ConfigError(f"data.corpus.root is {list(roots)}: {why}. Name folders of different names.")
     parts = [_prefixed(read(name, root, **policies), folder) for root, folder in zip(roots, names, strict=True)]
     return Corpus(
         parts[0].name,

@@ -123,8 +123,7 @@ def _value(folder: Path, stem: str, part: str) -> float | None:
     try:
         return float(np.load(path, allow_pickle=False).item())
     except (ValueError, EOFError, OSError) as error:
-        msg = f"{path} does not hold one number: {error}."
-        raise AnnotationError(msg) from None
+        raise AnnotationError(f"{path} does not hold one number: {error}.") from None
 
 
 def _in_class_folders(folder: Path) -> Iterator[Still]:

@@ -88,11 +88,10 @@ class RepairLog:
             where = f"{first.file}, row {first.row}:" if first.row else f"{first.file}:"
             more = f" {len(faults) - 1} more cannot be used either." if len(faults) > 1 else ""
             why = first.rule.removeprefix(f"{UNUSABLE}: ")
-            msg = (
+            raise AnnotationError(
                 f"{where} {why} ({first.before}).{more} Repair the release, or set unusable_rows: drop to go on "
                 "without what cannot be used; fedn data check lists it all."
             )
-            raise AnnotationError(msg)
         return tuple(sorted(self._repairs, key=lambda repair: (repair.file, repair.row)))
 
 

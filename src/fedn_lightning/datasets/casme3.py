@@ -68,8 +68,7 @@ def read_casme3(
     check_choice("across_gap", across_gap, get_args(AcrossGap))
     longest = as_number(max_length)
     if longest is None or longest < 0:
-        msg = f"max_length is {max_length!r}; it must be a number of frames, 0 for no limit."
-        raise ConfigError(msg)
+        raise ConfigError(f"max_length is {max_length!r}; it must be a number of frames, 0 for no limit.")
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named CAS(ME)3_part_A_v2.xls", SOURCE)

@@ -165,8 +165,7 @@ def _parse(path: Path) -> Eaf:
             warnings.simplefilter("ignore")  # of versions that the library does not know; what matters is read below
             document = Eaf(str(path))
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror or error}."
-        raise AnnotationError(msg) from None
+        raise AnnotationError(f"{path} cannot be read: {error.strerror or error}.") from None
     except Exception as error:  # the library raises Exception itself for what is no XML
         msg = f"{path} cannot be read as an ELAN file ({error}). Open it in ELAN and save it again, or take a backup."
         raise AnnotationError(msg) from None

@@ -88,12 +88,10 @@ def read_tier_map(path: str | Path) -> TierMap:
     try:
         loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeError, yaml.YAMLError) as error:
-        msg = f"{path} cannot be read as a map of tiers: {error}."
-        raise ConfigError(msg) from None
+        raise ConfigError(f"{path} cannot be read as a map of tiers: {error}.") from None
     if not isinstance(loaded, dict) or (unknown := set(loaded) - {"tiers", "values"}):
         found = f"it has {', '.join(sorted(map(str, unknown)))}" if isinstance(loaded, dict) else "it is something else"
-        msg = f"{path} must hold the keys tiers and values; {found}."
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} must hold the keys tiers and values; {found}.")
     tiers, values = (_entries(loaded, key, short, path) for key, short in (("tiers", "type"), ("values", "emotion")))
     return TierMap(tiers, {word.lower(): meaning for word, meaning in values.items()})
 
@@ -101,8 +99,7 @@ def read_tier_map(path: str | Path) -> TierMap:
 def _entries(loaded: Mapping[str, Any], key: str, short: str, path: str | Path) -> dict[str, dict[str, str]]:
     entries = loaded.get(key) or {}
     if not isinstance(entries, dict):
-        msg = f"{path}: {key} must be a table of names and what they mean, got {entries!r}."
-        raise ConfigError(msg)
+        raise ConfigError(f"{path}: {key} must be a table of names and what they mean, got {entries!r}.")
     return {normal_form(str(name)): _meaning(entry, short, f"{path}, {key}.{name}") for name, entry in entries.items()}
 
 
@@ -115,8 +112,7 @@ def _meaning(entry: Any, short: str, where: str) -> dict[str, str]:
         or set(entry) - {"type", "emotion"}
         or not all(isinstance(v, str) for v in entry.values())
     ):
-        msg = f"{where} is {entry!r}; it must be a word, or a table with type and emotion."
-        raise ConfigError(msg)
+        raise ConfigError(f"{where} is {entry!r}; it must be a word, or a table with type and emotion.")
     check_choice(f"type in {where}", entry.get("type", IGNORE), (*EXPRESSION_TYPES, BY_DURATION, IGNORE))
     return entry
 
@@ -275,11 +271,10 @@ def check_coders(documents: Sequence[ElanDocument], tier_map: TierMap) -> dict[s
         for name in coders_of(document, tier_map):
             if name in found:
                 who = f"both name the coder {name!r}" if name else "neither says who coded"
-                msg = (
+                raise AnnotationError(
                     f"{found[name].path} and {document.path} code one video ({document.video_name}), and {who}. Write "
                     "the coder into the tiers' attributes (annotator) in ELAN, or leave one file."
                 )
-                raise AnnotationError(msg)
             found[name] = document
     return found
 

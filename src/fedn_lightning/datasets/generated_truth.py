@@ -98,6 +98,5 @@ def read_distractors(folder: Path, subject: str, video: str) -> tuple[Distractor
         with np.load(path) as tracks:
             columns = [tracks[f"distractor_{name}"].tolist() for name in ("kind", "start", "end")]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        msg = f"{path} is missing or damaged; write the corpus again with fedn data synth."
-        raise AnnotationError(msg) from error
+        raise AnnotationError(f"{path} is missing or damaged; write the corpus again with fedn data synth.") from error
     return tuple(Distractor(*event) for event in zip(*columns, strict=True))

@@ -66,8 +66,7 @@ def find_table(root: str | Path, *endings: str) -> Path | None:
             ]
             if len(found) > 1:
                 names = ", ".join(entry.name for entry in found)
-                msg = f"{place} holds several annotation tables ({names}). Leave the one to be used."
-                raise AnnotationError(msg)
+                raise AnnotationError(f"{place} holds several annotation tables ({names}). Leave the one to be used.")
             if found:
                 return found[0]
     return None
@@ -183,8 +182,7 @@ def read_table(path: str | Path, sheet: int | str, columns: tuple[str, ...]) -> 
         names = [as_text(cell).lower() for cell in cells]
         if wanted <= set(names):
             if (twice := repeated_name(names)) in wanted:
-                msg = f"{path} has two columns {twice}; leave one of them."
-                raise AnnotationError(msg)
+                raise AnnotationError(f"{path} has two columns {twice}; leave one of them.")
             return [
                 (number, dict(zip(names, pad(row, len(names)), strict=True))) for number, row in rows[position + 1 :]
             ]

@@ -68,8 +68,7 @@ def read_csv(
     """
     rate, first = as_number(fps), as_number(first_frame)
     if rate is None or rate < 0 or first not in (0, 1):
-        msg = f"fps must be a number and first_frame 0 or 1, got {fps!r} and {first_frame!r}."
-        raise ConfigError(msg)
+        raise ConfigError(f"fps must be a number and first_frame 0 or 1, got {fps!r} and {first_frame!r}.")
     table, folder = Path(root) / TABLE, Path(root) / VIDEOS
     if not table.is_file() or not folder.is_dir():
         raise not_found(NAME, root, f"{TABLE} beside a folder {VIDEOS}", SOURCE)
@@ -97,8 +96,7 @@ def _videos(folder: Path, fps: float, first: int, log: RepairLog) -> Iterator[Vi
         try:
             header = probe(path)
             if path.is_dir() and not fps:
-                msg = f"{path} is a folder of images; set the policy fps to the rate they were taken at."
-                raise VideoError(msg)
+                raise VideoError(f"{path} is a folder of images; set the policy fps to the rate they were taken at.")
         except VideoError as error:
             log.unusable(str(path), 0, "the video cannot be opened", str(error))
             continue
@@ -161,11 +159,9 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str], str]]:
             missing = [column for column in COLUMNS if column not in header]
             if missing:
                 needed = f"it needs {', '.join(COLUMNS)} and may have {', '.join(OPTIONAL)}"
-                msg = f"{table} lacks the column {missing[0]}; {needed}."
-                raise AnnotationError(msg)
+                raise AnnotationError(f"{table} lacks the column {missing[0]}; {needed}.")
             if twice := repeated_name(header):
-                msg = f"{table} has two columns {twice}; leave one of them."
-                raise AnnotationError(msg)
+                raise AnnotationError(f"{table} has two columns {twice}; leave one of them.")
             for number, cells in rows:
                 row = dict.fromkeys(header, "") | {n: normal_form(c) for n, c in zip(header, cells, strict=False)}
                 try:
@@ -175,8 +171,7 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str], str]]:
                     why = str(error)
                 yield number, row, why
     except (OSError, UnicodeError, csv.Error) as error:
-        msg = f"{table} cannot be read as a CSV table in UTF-8 or UTF-16: {error}."
-        raise AnnotationError(msg) from None
+        raise AnnotationError(f"{table} cannot be read as a CSV table in UTF-8 or UTF-16: {error}.") from None
 
 
 def _shown(row: dict[str, str]) -> str:

@@ -108,8 +108,7 @@ def check_packages() -> None:
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        msg = f"Export needs {' and '.join(missing)}; to install it: pip install 'fedn-lightning[onnx]'."
-        raise ConfigError(msg)
+        raise ConfigError(f"Export needs {' and '.join(missing)}; to install it: pip install 'fedn-lightning[onnx]'.")
 
 
 def export(checkpoint: str | Path, folder: str | Path, align: Align | None = None) -> Exported:
@@ -235,11 +234,10 @@ def _check_differences(differences: list[Difference]) -> None:
     wrong = [d for d in differences if not d.tolerable]  # NaN is not tolerable either
     if wrong:
         named = ", ".join(f"{d.output} by {d.largest:.3g}" for d in wrong)
-        msg = (
+        raise ExportError(
             f"The ONNX files were not written, as onnxruntime and PyTorch differ: {named}. "
             f"Try the versions in constraints.txt, and report it with the output of fedn doctor."
         )
-        raise ExportError(msg)
 
 
 def _write(programs: Mapping[str, bytes], facts: dict[str, Any], folder: Path) -> tuple[Path, ...]:

@@ -38,15 +38,13 @@ def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:
         elif path.exists():
             videos = [path]
         elif not glob.has_magic(word):
-            msg = f"There is no video {word}."
-            raise VideoError(msg)
+            raise VideoError(f"There is no video {word}.")
         else:
             # A folder may be called "clips [1]": brackets are tried as they are when they match nothing as a pattern.
             paths = glob.glob(word, recursive=True) or glob.glob(word.replace("[", "[[]"), recursive=True)  # noqa: PTH207
             videos = [p for p in map(Path, sorted(paths)) if _is_video(p)]
         if not videos:
-            msg = f"{word} {_why_empty(path)}"
-            raise VideoError(msg)
+            raise VideoError(f"{word} {_why_empty(path)}")
         for video in videos:
             found.setdefault(video.resolve(), video)
     return list(found.values())
@@ -64,8 +62,7 @@ def read_manifest(path: str | Path) -> list[Path]:
         with open_table(path) as file:
             rows = [cells for _, cells in read_rows(file)]
     except (OSError, UnicodeError, csv.Error) as error:
-        msg = f"The manifest {path} cannot be read: {error}."
-        raise VideoError(msg) from None
+        raise VideoError(f"The manifest {path} cannot be read: {error}.") from None
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     column = header.index("video") if "video" in header else None
     if column is None:
@@ -74,8 +71,7 @@ def read_manifest(path: str | Path) -> list[Path]:
         names = [cells[column].strip() for cells in rows[1:] if len(cells) > column]
     found = {Path(path).parent / name: None for name in names if name and not name.startswith("#")}
     if not found:
-        msg = f"The manifest {path} names no video; write one a line, or a table with the column video."
-        raise VideoError(msg)
+        raise VideoError(f"The manifest {path} names no video; write one a line, or a table with the column video.")
     return list(found)
 
 

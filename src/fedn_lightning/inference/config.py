@@ -112,8 +112,7 @@ def load(
         raise CheckpointError(msg)
     if (task := metadata.get("task", TASK)) != TASK:
         what = f"{task}, {OTHERS[task]}" if task in OTHERS else task
-        msg = f"{path} is no detector of {TASK}, but a checkpoint of {what}."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{path} is no detector of {TASK}, but a checkpoint of {what}.")
     try:
         config = _read_config(metadata, weights["threshold"], align)
         return config, *config.build(weights, device)

@@ -205,8 +205,7 @@ class CropStream:
                     msg = f"{path}: the decoder made no progress for {self.stall_seconds:g} s and was stopped."
                     raise VideoError(msg) from None
         if message is None:
-            msg = f"{path}: the decoder died (exit code {self._child.wait()}); the file may be damaged."
-            raise VideoError(msg)
+            raise VideoError(f"{path}: the decoder died (exit code {self._child.wait()}); the file may be damaged.")
         if isinstance(message, Failed):
             raise _error(message.kind)(message.message)
         return message

@@ -51,8 +51,7 @@ def stream(request: CropRequest, send: Send) -> None:
         send(Crops(crops, frames))
         clock.add("wait", started)
     if number != face_scan.n_frames:
-        msg = f"{request.path} has not the {face_scan.n_frames} frames that its timestamps tell."
-        raise MiscountedError(msg)
+        raise MiscountedError(f"{request.path} has not the {face_scan.n_frames} frames that its timestamps tell.")
     send(Done(clock.seconds))
 
 
@@ -96,8 +95,7 @@ def _people(request: CropRequest, face_scan: FaceScan) -> tuple[list[Box], tuple
     boxes = find_people(faces)
     if not boxes:
         shown = ", ".join(str(number) for number in face_scan.numbers)
-        msg = f"{request.path}: no face was found in the frames looked at ({shown}). {SMALL_FACES}"
-        raise FaceNotFoundError(msg)
+        raise FaceNotFoundError(f"{request.path}: no face was found in the frames looked at ({shown}). {SMALL_FACES}")
     return boxes, choose(boxes, request.face, request.path)
 
 

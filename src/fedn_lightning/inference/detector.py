@@ -71,8 +71,7 @@ class Detector:
             ConfigError: if `align` or `device` cannot be.
         """
         if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-            msg = f"device is {device!r}; it must be auto, cpu, or cuda where there is a GPU."
-            raise ConfigError(msg)
+            raise ConfigError(f"device is {device!r}; it must be auto, cpu, or cuda where there is a GPU.")
         name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         config, encoder, network = load(path, align, torch.device(name))
         if threshold is not None:

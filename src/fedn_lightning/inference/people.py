@@ -86,8 +86,7 @@ def choose(boxes: Sequence[Box], face: str | int, path: str) -> tuple[int, ...]:
         msg = f"face is {face!r}; it must be largest, all, or the number of a face from the left, from 1 on."
         raise ConfigError(msg)
     if face > len(boxes):
-        msg = f"{path}: face {face} from the left was asked for, and {len(boxes)} can be seen."
-        raise FaceNotFoundError(msg)
+        raise FaceNotFoundError(f"{path}: face {face} from the left was asked for, and {len(boxes)} can be seen.")
     return (face - 1,)
 
 

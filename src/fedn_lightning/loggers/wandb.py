@@ -81,8 +81,7 @@ def resolve_mode(configured: str) -> Mode:
     mode = os.environ.get("WANDB_MODE") or configured
     mode = {"dryrun": "offline", "run": "online"}.get(mode, mode)
     if mode not in get_args(Mode):
-        msg = f'WANDB_MODE is "{mode}"; it must be one of {", ".join(get_args(Mode))}.'
-        raise ConfigError(msg)
+        raise ConfigError(f'WANDB_MODE is "{mode}"; it must be one of {", ".join(get_args(Mode))}.')
     return mode  # type: ignore[return-value] # narrowed by the test above
 
 
@@ -187,8 +186,7 @@ def start(settings: WandbSettings, identity: Identity, run_dir: str | Path, mode
         )
     except wandb.errors.Error as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        msg = f"W&B did not start ({reason}); run `wandb login`, or set WANDB_MODE=offline."
-        raise ConfigError(msg) from error
+        raise ConfigError(f"W&B did not start ({reason}); run `wandb login`, or set WANDB_MODE=offline.") from error
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
     return WandbLogger(experiment=run, save_dir=str(run_dir), project=settings.project)

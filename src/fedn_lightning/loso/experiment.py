@@ -53,11 +53,9 @@ def make_folds(subjects: Sequence[str], seeds: Sequence[int], group: int = 1) ->
     """
     everyone = sorted(set(subjects))
     if not 1 <= group < len(everyone):
-        msg = f"--group {group} must be at least 1 and less than the number of subjects, {len(everyone)}."
-        raise SplitError(msg)
+        raise SplitError(f"--group {group} must be at least 1 and less than the number of subjects, {len(everyone)}.")
     if len(set(seeds)) != len(seeds):
-        msg = f"--seeds {' '.join(map(str, seeds))} names a seed twice."
-        raise SplitError(msg)
+        raise SplitError(f"--seeds {' '.join(map(str, seeds))} names a seed twice.")
     count = math.ceil(len(everyone) / group)
     return [Fold(seed, tuple(everyone[i::count])) for seed in seeds for i in range(count)]
 

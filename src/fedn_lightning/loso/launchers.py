@@ -130,8 +130,7 @@ def share(jobs: int | None, devices: Sequence[str], experiment: Experiment, fold
     """
     names = list(devices) or [str(index) for index in range(experiment.device_count if experiment.gpus else 0)]
     if experiment.gpus and names and len(names) < experiment.gpus:
-        msg = f"trainer.devices asks for {experiment.gpus} devices a fold, and there are {len(names)}."
-        raise ConfigError(msg)
+        raise ConfigError(f"trainer.devices asks for {experiment.gpus} devices a fold, and there are {len(names)}.")
     size = max(experiment.gpus, 1)
     slots = [",".join(names[i : i + size]) for i in range(0, len(names) - size + 1, size)]
     wanted = jobs or (len(slots) if slots else min(max(available_cores() // experiment.cpus, 1), MAX_JOBS))

@@ -109,8 +109,7 @@ def check(experiment: Experiment, folds: Sequence[Fold]) -> None:
         FoldError: as :func:`pool`.
     """
     if not folds or len({fold.seed for fold in folds}) != 1:
-        msg = f"Folds of one seed are pooled, got seeds {sorted({fold.seed for fold in folds})}."
-        raise FoldError(msg)
+        raise FoldError(f"Folds of one seed are pooled, got seeds {sorted({fold.seed for fold in folds})}.")
     seen: dict[str, Fold] = {}
     for fold in folds:
         if reason := problem(experiment, fold):
@@ -118,8 +117,7 @@ def check(experiment: Experiment, folds: Sequence[Fold]) -> None:
             raise FoldError(msg)
         for subject in fold.subjects:
             if subject in seen:
-                msg = f"Subject {subject} is held out by two folds, {seen[subject].name} and {fold.name}."
-                raise FoldError(msg)
+                raise FoldError(f"Subject {subject} is held out by two folds, {seen[subject].name} and {fold.name}.")
             seen[subject] = fold
 
 
@@ -135,11 +133,10 @@ def check_videos(experiment: Experiment, folds: Sequence[Fold], path: Path) -> N
     found = {subject: sum(key[0] == subject for key in names.videos) for subject in {key[0] for key in names.videos}}
     for subject in sorted(set(wanted) | set(found)):
         if wanted.get(subject, 0) != found.get(subject, 0):
-            msg = (
+            raise FoldError(
                 f"Subject {subject} has {wanted.get(subject, 0)} videos in the corpus and {found.get(subject, 0)} in "
                 f"the folds' videos.csv; run the fold again."
             )
-            raise FoldError(msg)
 
 
 def gather(experiment: Experiment, folds: Sequence[Fold], name: str) -> list[list[str]]:

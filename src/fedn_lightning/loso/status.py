@@ -93,11 +93,10 @@ def check_unseen(weights: Path, dataset: str, subjects: Sequence[str]) -> None:
     trained_on, seen = seen_subjects(read_checkpoint(weights))
     both = sorted(seen & set(subjects))
     if both and trained_on == dataset:
-        msg = (
+        raise CheckpointError(
             f"The encoder weights {weights} were trained on subjects {', '.join(both)} of {dataset}, which the folds "
             f"hold out; take weights of an encoder that was pre-trained on other people (model.encoder.weights)."
         )
-        raise CheckpointError(msg)
 
 
 NAME = "status.json"
@@ -153,13 +152,11 @@ def _parse(value: dict[str, Any]) -> Status:
         ValueError: or TypeError or KeyError, if it is no status.
     """
     if value.pop("format") != FORMAT:
-        msg = "another format"
-        raise ValueError(msg)
+        raise ValueError("another format")
     status = Status(**{**value, "subjects": tuple(value["subjects"])})
     types = {"config_hash": str, "seed": int, "finished": bool, "failure": str, "resumed": bool, "checksums": dict}
     if any(not isinstance(getattr(status, name), kind) for name, kind in types.items()):
-        msg = "a field of another type"
-        raise TypeError(msg)
+        raise TypeError("a field of another type")
     return status
 
 
@@ -194,11 +191,10 @@ def check_same_fold(status: Status, experiment: Experiment, fold: Fold) -> None:
     found = {"configuration": status.config_hash, "seed": status.seed, "subjects": status.subjects}
     for name, value in wanted.items():
         if found[name] != value:
-            msg = (
+            raise FoldError(
                 f"{experiment.fold_folder(fold)} holds a fold of {name} {found[name]}, expected {value}: "
                 f"folds of two experiments are mixed. Move that folder away."
             )
-            raise FoldError(msg)
 
 
 def training_seconds(folder: Path) -> float | None:
@@ -245,11 +241,9 @@ def mark_finished(experiment: Experiment, fold: Fold, status: Status) -> None:
     checksums = {name: checksum(folder / name) for name in CHECKED}
     missing = [name for name, value in checksums.items() if value is None]
     if missing:
-        msg = f"{folder} lacks {', '.join(missing)}."
-        raise FoldError(msg)
+        raise FoldError(f"{folder} lacks {', '.join(missing)}.")
     result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     if result.get("split") != "test" or sorted(result.get("subjects", [])) != sorted(fold.subjects):
-        msg = f"{folder}/result.json is not the test of {fold.name}."
-        raise FoldError(msg)
+        raise FoldError(f"{folder}/result.json is not the test of {fold.name}.")
     done = {name: value for name, value in checksums.items() if value is not None}
     replace(status, finished=True, failure="", checksums=done).write(folder)

@@ -78,10 +78,9 @@ class EventMetric(Metric):
         rows = {"predictions": predictions, "truths": truths}
         for name, table in rows.items():
             if table.ndim != 2 or not EventTable.NEEDED <= table.shape[1] <= WIDTH:
-                msg = (
+                raise ValueError(
                     f"{name} must have the shape (N, {WIDTH}), columns {EventTable.COLUMNS}, got {tuple(table.shape)}."
                 )
-                raise ValueError(msg)
         grids = [_full_width(table.detach().to(self.device, torch.float64)) for table in rows.values()]
         self.predictions.append(grids[0])
         self.truths.append(grids[1])

@@ -40,8 +40,7 @@ def check_archive(path: Path) -> None:
     """
     with zipfile.ZipFile(path) as archive:
         if damaged := archive.testzip():
-            msg = f"the checksum of {damaged} is wrong, so the file is damaged"
-            raise ValueError(msg)
+            raise ValueError(f"the checksum of {damaged} is wrong, so the file is damaged")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -55,8 +54,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        msg = f"There is no checkpoint at {path}; check the key that names it, or train one first."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"There is no checkpoint at {path}; check the key that names it, or train one first.")
     try:
         is_archive = zipfile.is_zipfile(path)
         if is_archive:
@@ -74,11 +72,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         LookupError,
     ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        msg = f"{path} cannot be read as a checkpoint of plain weights ({reason})."
-        raise CheckpointError(msg) from error
+        raise CheckpointError(f"{path} cannot be read as a checkpoint of plain weights ({reason}).") from error
     if not isinstance(content, dict):
-        msg = f"{path} holds a {type(content).__name__}, not a mapping of parameter names to weights."
-        raise CheckpointError(msg)
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a mapping of parameter names to weights.")
     return content
 
 

@@ -172,8 +172,7 @@ class FEDN(Trunk):
             ("head_heads", channels, config.head_heads),
         ):
             if heads and width % heads:
-                msg = f"model.network.{name} = {heads} must divide {width}, the width it splits."
-                raise ConfigError(msg)
+                raise ConfigError(f"model.network.{name} = {heads} must divide {width}, the width it splits.")
         if config.streams == "two_trunks" and not config.decoupled:
             msg = "model.network.streams = two_trunks needs decoupled = true: a shared branch has one trunk alone."
             raise ConfigError(msg)
@@ -255,8 +254,7 @@ class FEDN(Trunk):
     def _frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Frame features `(B, T, dim)` for the trunk, and for the trunk of e."""
         if features.shape[-1] != self.input_dim:
-            msg = f"The network takes {self.input_dim} features of a frame, and got {features.shape[-1]}."
-            raise ValueError(msg)
+            raise ValueError(f"The network takes {self.input_dim} features of a frame, and got {features.shape[-1]}.")
         seen, moved = torch.split(features, [self.feature_dim, self.input_dim - self.feature_dim], dim=-1)
         motion = None if self.motion is None else self.motion(moved)
         if motion is None:
@@ -307,11 +305,10 @@ class FEDN(Trunk):
         """
         strides = self.config.strides
         if window % strides[-1]:
-            msg = (
+            raise ConfigError(
                 f"data.window = {window} frames must be a multiple of {strides[-1]}, the stride of the pyramid's "
                 f"coarsest level; change data.window or model.network.levels."
             )
-            raise ConfigError(msg)
         return make_anchors([window // s for s in strides], strides, self.config.ratios)
 
 

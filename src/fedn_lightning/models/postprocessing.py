@@ -65,8 +65,7 @@ def nms(
 def _columns(start: npt.ArrayLike, end: npt.ArrayLike, score: npt.ArrayLike) -> tuple[FloatArray, ...]:
     columns = tuple(np.asarray(x, np.float64).reshape(-1) for x in (start, end, score))
     if len({len(x) for x in columns}) > 1:
-        msg = f"Starts, ends and scores must have one length, got {[len(x) for x in columns]}."
-        raise ValueError(msg)
+        raise ValueError(f"Starts, ends and scores must have one length, got {[len(x) for x in columns]}.")
     if any(np.isnan(x).any() for x in columns):
         msg = "Proposals with a NaN start, end or score cannot be suppressed: the network's outputs have diverged."
         raise ValueError(msg)

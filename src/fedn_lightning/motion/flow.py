@@ -41,11 +41,10 @@ class MotionConfig:
             msg = f"data.motion.side = {self.side} must be a multiple of {CELLS}, the cells on a side of the face."
             raise ConfigError(msg)
         if not 0 < self.overlap_seconds <= self.reference_seconds:
-            msg = (
+            raise ConfigError(
                 f"data.motion.overlap_seconds = {self.overlap_seconds} must lie above 0 and not above "
                 f"reference_seconds = {self.reference_seconds}."
             )
-            raise ConfigError(msg)
 
 
 @dataclass(frozen=True, slots=True)

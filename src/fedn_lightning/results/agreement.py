@@ -98,8 +98,7 @@ def compare_coders(first: Sequence[CodedVideo], second: Sequence[CodedVideo]) ->
     shared = sorted(set(mine) & set(theirs))
     if not shared:
         a, b = (", ".join(sorted(names)[:3]) for names in (mine, theirs))
-        msg = f"No video is in both: {first[0].source} codes {a}, {second[0].source} codes {b}."
-        raise PredictionFileError(msg)
+        raise PredictionFileError(f"No video is in both: {first[0].source} codes {a}, {second[0].source} codes {b}.")
     names = Names(not_analysed=())
     truths = _table([mine[name] for name in shared], names)
     found = _table([theirs[name] for name in shared], names)
@@ -133,10 +132,9 @@ def _by_name(videos: Sequence[CodedVideo]) -> dict[str, CodedVideo]:
             name = f"{video.name}, {person}" if several else video.name
             if name in found:
                 who = f"the coder {video.coder!r}" if video.coder else "a coder without a name"
-                msg = (
+                raise PredictionFileError(
                     f"{found[name].source} and {video.source} both code the video {name}, by {who}. Leave one of them."
                 )
-                raise PredictionFileError(msg)
             events = tuple(e for e in video.events if e.person == person) if several else video.events
             found[name] = replace(video, events=events)
     return found

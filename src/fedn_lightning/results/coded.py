@@ -83,12 +83,10 @@ def find_sources(words: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in map(Path, words):
         if not path.exists():
-            msg = f"There is no file or folder {path}."
-            raise PredictionFileError(msg)
+            raise PredictionFileError(f"There is no file or folder {path}.")
         sources = [path] if path.is_file() else _below(path)
         if not sources:
-            msg = f"{path} holds neither outputs of fedn predict ({PREDICTION}) nor .eaf files."
-            raise PredictionFileError(msg)
+            raise PredictionFileError(f"{path} holds neither outputs of fedn predict ({PREDICTION}) nor .eaf files.")
         found.update((source.resolve(), source) for source in sources)
     return list(found.values())
 
@@ -136,11 +134,9 @@ def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        msg = f"{path} cannot be read: {error}."
-        raise PredictionFileError(msg) from None
+        raise PredictionFileError(f"{path} cannot be read: {error}.") from None
     if not isinstance(record, dict) or "files" not in record:
-        msg = f"{path} is of a video that was not finished. Run fedn predict on it again."
-        raise PredictionFileError(msg)
+        raise PredictionFileError(f"{path} is of a video that was not finished. Run fedn predict on it again.")
     return record
 
 
@@ -189,8 +185,7 @@ def _from_elan(path: Path, tier_map: TierMap | None, coder: str, record: Mapping
     document = read_eaf(path)
     if problems := [*unmapped(document, tier_map), *(f"an annotation has no time: {t}" for t in document.without_time)]:
         more = f" ({len(problems) - 1} more such troubles)" if len(problems) > 1 else ""
-        msg = f"{path}: {problems[0]}{more}."
-        raise AnnotationError(msg)
+        raise AnnotationError(f"{path}: {problems[0]}{more}.")
     coders = coders_of(document, tier_map)
     name = _choose(coder, coders, path)
     chosen = of_coder(document, name)
@@ -225,8 +220,7 @@ def read_cells(path: str | Path, required: Sequence[str]) -> tuple[tuple[str, ..
             try:
                 check_cells(row, table.header)
             except ValueError as error:
-                msg = f"{path}, row {line}: {error}."
-                raise PredictionFileError(msg) from None
+                raise PredictionFileError(f"{path}, row {line}: {error}.") from None
             cells = dict.fromkeys(table.header, "") | dict(zip(table.header, map(normal_form, row), strict=False))
             rows.append({**cells, "": str(line)})
         return tuple(table.header), rows
@@ -249,15 +243,12 @@ def _events(path: Path, rows: Sequence[Mapping[str, str]], several: bool) -> Ite
         try:
             start, end = (round(1000 * number(row[name], name)) for name in ("start_seconds", "end_seconds"))
             if end < start:
-                msg = f"end_seconds {row['end_seconds']} is before start_seconds {row['start_seconds']}"
-                raise ValueError(msg)
+                raise ValueError(f"end_seconds {row['end_seconds']} is before start_seconds {row['start_seconds']}")
             kind = row.get("type", "").lower()
             if kind and kind not in TYPES:
-                msg = f"the type {row['type']!r} is not known; write macro or micro"
-                raise ValueError(msg)
+                raise ValueError(f"the type {row['type']!r} is not known; write macro or micro")
         except ValueError as error:
-            msg = f"{path}, row {row.get('', '?')}: {error}."
-            raise PredictionFileError(msg) from None
+            raise PredictionFileError(f"{path}, row {row.get('', '?')}: {error}.") from None
         face = f"face {row['face']}" if several and row.get("face") else ""
         rest = {k.replace("_", " "): v for k, v in row.items() if v and k and k not in _HANDLED | _DERIVED}
         yield CodedEvent(
@@ -282,8 +273,7 @@ def _choose(coder: str, coders: Sequence[str], source: Path) -> str:
     """The coder that is meant: the only one, if none is named."""
     names = ", ".join(name or "nobody" for name in coders)
     if coder and coder not in coders:
-        msg = f"{source} has nothing of the coder {coder!r}; it is coded by {names}."
-        raise PredictionFileError(msg)
+        raise PredictionFileError(f"{source} has nothing of the coder {coder!r}; it is coded by {names}.")
     if not coder and len(coders) > 1:
         msg = f"{source} is coded by several people ({names}). Choose one by --coder (fedn evaluate: --coders)."
         raise PredictionFileError(msg)

@@ -123,13 +123,11 @@ class Names:
         """
         key = self._find(video) if subject is None else (normal_form(subject), normal_form(video))
         if not key[1]:
-            msg = "the video has no name"
-            raise ValueError(msg)
+            raise ValueError("the video has no name")
         if key not in self.videos:
             self._check_spelling(key)
             if self.closed_by is not None:
-                msg = f"video {key[1]!r} of subject {key[0]!r} is not listed in {self.closed_by}"
-                raise ValueError(msg)
+                raise ValueError(f"video {key[1]!r} of subject {key[0]!r} is not listed in {self.closed_by}")
             self.add(key)
         return self.subjects[key[0]], self.videos[key]
 
@@ -137,11 +135,10 @@ class Names:
         """Refuses `base.mp4` beside `base`, or `07` beside `7`: scored as two videos, both would be misses."""
         other = self._by_loose_form.get(loose_form("/".join(key)))
         if other is not None and other != key:
-            msg = (
+            raise ValueError(
                 f"video {key[1]!r} of subject {key[0]!r} is spelt {other[1]!r} of subject {other[0]!r} elsewhere; "
                 "write one spelling in all files"
             )
-            raise ValueError(msg)
 
     def add(self, key: tuple[str, str]) -> None:
         """Gives a new (subject, video) its indices."""
@@ -156,12 +153,10 @@ class Names:
         vid = normal_form(vid)
         keys = self._by_vid.get(vid) or [(vid, vid)]
         if vid not in self._by_vid and (near := other_spellings(vid, self._by_vid)):
-            msg = f"video {vid!r} is spelt {near[0]!r} elsewhere; write one spelling in all files"
-            raise ValueError(msg)
+            raise ValueError(f"video {vid!r} is spelt {near[0]!r} elsewhere; write one spelling in all files")
         if len(keys) > 1:
             subjects = ", ".join(sorted(subject for subject, _ in keys)[:3])
-            msg = f"video {vid!r} exists for several subjects ({subjects} ...); write it as subject_video"
-            raise ValueError(msg)
+            raise ValueError(f"video {vid!r} exists for several subjects ({subjects} ...); write it as subject_video")
         return keys[0]
 
     def emotion(self, name: str) -> int:

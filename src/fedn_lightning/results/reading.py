@@ -51,19 +51,16 @@ class Table:
         try:
             self._stream = open_table(self.path)
         except OSError as error:
-            msg = f"{self.path} cannot be read: {error.strerror or error}."
-            raise PredictionFileError(msg) from error
+            raise PredictionFileError(f"{self.path} cannot be read: {error.strerror or error}.") from error
         self._line = 0
         self._reader = self._rows()
         self.header = [name.strip().lower() for name in next(self._reader, ([], 0))[0]]
         if not self.header:
             self._stream.close()
-            msg = f"{self.path} is empty; its first row must name the columns."
-            raise PredictionFileError(msg)
+            raise PredictionFileError(f"{self.path} is empty; its first row must name the columns.")
         if twice := repeated_name(self.header):
             self._stream.close()
-            msg = f"{self.path} has two columns {twice}; leave one of them."
-            raise PredictionFileError(msg)
+            raise PredictionFileError(f"{self.path} has two columns {twice}; leave one of them.")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,8 +106,7 @@ def number(text: str, column: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        msg = f"the {column} {text!r} is not a number"
-        raise ValueError(msg)
+        raise ValueError(f"the {column} {text!r} is not a number")
     return value
 
 
@@ -205,15 +201,12 @@ def read_videos(path: str | Path, names: Names) -> float:
                 check_cells(row, table.header)
                 n_frames, fps = (number(row[place[key]], key) for key in ("n_frames", "fps"))
                 if n_frames <= 0 or fps <= 0:
-                    msg = f"n_frames and fps must be positive, got {n_frames:g} and {fps:g}"
-                    raise ValueError(msg)
+                    raise ValueError(f"n_frames and fps must be positive, got {n_frames:g} and {fps:g}")
                 key = (normal_form(row[place["subject"]]), normal_form(row[place["video"]]))
                 if key in names.videos:
-                    msg = f"video {key[1]!r} of subject {key[0]!r} is listed twice"
-                    raise ValueError(msg)
+                    raise ValueError(f"video {key[1]!r} of subject {key[0]!r} is listed twice")
             except ValueError as error:
-                msg = f"{path}, row {line}: {error}."
-                raise PredictionFileError(msg) from error
+                raise PredictionFileError(f"{path}, row {line}: {error}.") from error
             names.add(key)
             names.lengths[key] = (round(n_frames), fps)
             minutes += n_frames / fps / 60
@@ -323,12 +316,10 @@ def _parse_row(row: Sequence[str], layout: _Layout, names: Names) -> FloatArray:
     cell = {name: row[at] for name, at in layout.columns.items()}
     onset, offset = number(cell["onset"], "onset"), number(cell["offset"], "offset")
     if offset < onset:
-        msg = f"the offset {offset:g} is before the onset {onset:g}"
-        raise ValueError(msg)
+        raise ValueError(f"the offset {offset:g} is before the onset {onset:g}")
     kind = cell.get("type", "micro").strip().lower()
     if kind not in TYPES:
-        msg = f"the type {cell['type']!r} is not known; write macro or micro"
-        raise ValueError(msg)
+        raise ValueError(f"the type {cell['type']!r} is not known; write macro or micro")
     scores = [number(cell[name], name) if name in cell else 1.0 for name in (*SCORES, OFFSET_KNOWN)]
     place = names.video(cell.get("subject"), cell["video"])
     emotion = names.emotion(cell.get("emotion", ""))
@@ -387,11 +378,10 @@ def check_unchanged(folder: Path, tables: Sequence[str]) -> None:
         return  # readers of the result say so
     for name in tables:
         if name in stored and (folder / name).is_file() and checksum(folder / name) != stored[name]:
-            msg = (
+            raise PredictionFileError(
                 f"{folder / name} has changed since the run wrote it (its checksum is in {RESULT}). Put the file back, "
                 "or score it as it is with fedn evaluate."
             )
-            raise PredictionFileError(msg)
 
 
 def find_run(folder: Path, needed: Sequence[str] = TABLES) -> Path:

@@ -51,11 +51,10 @@ class RunFolder:
         try:
             self._lock.acquire()
         except Timeout:
-            msg = (
+            raise ConfigError(
                 f"Another process is writing to the run folder {self.path}. Wait until it has finished, or choose "
                 "another folder with --run_dir."
-            )
-            raise ConfigError(msg) from None
+            ) from None
         if not self.resume and self.path.is_dir() and any(self.path.iterdir()):
             self.set_aside()
         self.path.mkdir(exist_ok=True)

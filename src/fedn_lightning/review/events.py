@@ -63,12 +63,10 @@ class ReviewEvent:
         try:
             event = cls(**raw)
         except TypeError as error:
-            msg = f"{where}: the event cannot be read ({error})."
-            raise AnnotationError(msg) from None
+            raise AnnotationError(f"{where}: the event cannot be read ({error}).") from None
         problem = _problem(event, n_frames)
         if problem:
-            msg = f"{where}: {problem}."
-            raise AnnotationError(msg)
+            raise AnnotationError(f"{where}: {problem}.")
         return event
 
     def to_dict(self) -> dict[str, Any]:

@@ -76,8 +76,7 @@ class History:
     def set_done(self, value: bool, coder: str) -> None:
         """Marks the video as finished, or not."""
         if value and any(event.state == "open" for event in self.events.values()):
-            msg = "Some events are still open; accept or reject each before the video is finished."
-            raise AnnotationError(msg)
+            raise AnnotationError("Some events are still open; accept or reject each before the video is finished.")
         self._append({"kind": "done", "before": self.done, "after": value}, coder)
 
     def set_subject(self, name: object, coder: str) -> None:
@@ -88,8 +87,7 @@ class History:
         """Takes back the last change that was not taken back yet."""
         number = self._last_change()
         if not number:
-            msg = "There is nothing to undo."
-            raise AnnotationError(msg)
+            raise AnnotationError("There is nothing to undo.")
         line = self.lines[number]
         back = {"kind": line["kind"], "before": line["after"], "after": line["before"], "undoes": number}
         self._append(back, coder)

@@ -147,6 +147,5 @@ def _scaled(image: Image, side: int) -> Image:
 def _jpeg(image: Image) -> bytes:
     done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not done:
-        msg = "A frame cannot be written as JPEG."
-        raise VideoError(msg)
+        raise VideoError("A frame cannot be written as JPEG.")
     return data.tobytes()

@@ -91,8 +91,7 @@ def serve(session: Session, port: int = 0, ready: Callable[[str], None] = print)
         try:
             listener.bind((HOST, port))
         except (OSError, OverflowError) as error:
-            msg = f"--port {port} cannot be taken: {error}."
-            raise ConfigError(msg) from None
+            raise ConfigError(f"--port {port} cannot be taken: {error}.") from None
         listener.listen()
         ready(f"http://{HOST}:{listener.getsockname()[1]}/{token}/")
         settings = uvicorn.Config(
@@ -145,8 +144,7 @@ class _Api:
             body = await request.json()
             change = self._change(body["kind"], body)
         except (ValueError, KeyError, TypeError):
-            msg = "The change cannot be read."
-            raise AnnotationError(msg) from None
+            raise AnnotationError("The change cannot be read.") from None
         key = request.path_params["key"]
         state = await run_in_threadpool(self.session.change, key, change)
         # The change is saved; what others read is written once the page has its answer.
@@ -169,8 +167,7 @@ def _number(request: Request, name: str) -> int | None:
     if text is None:
         return None
     if not text.isdecimal() or len(text) > 9:
-        msg = f"{name} must be a number, got {text!r}."
-        raise AnnotationError(msg)
+        raise AnnotationError(f"{name} must be a number, got {text!r}.")
     return int(text)
 
 

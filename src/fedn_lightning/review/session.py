@@ -71,8 +71,7 @@ class Session:
             AnnotationError: if there is no such video.
         """
         if key not in self._histories:
-            msg = f"This review has no video {key!r}."
-            raise AnnotationError(msg)
+            raise AnnotationError(f"This review has no video {key!r}.")
         return self._histories[key]
 
     def queue(self) -> list[dict[str, Any]]:
@@ -211,7 +210,6 @@ def read_curves(path: Path) -> dict[str, FloatArray]:
         try:
             rows = [[float(row[place] or "nan") for place, _ in wanted] for row in reader]
         except (ValueError, IndexError):
-            msg = f"{path} holds a row whose values are no numbers."
-            raise AnnotationError(msg) from None
+            raise AnnotationError(f"{path} holds a row whose values are no numbers.") from None
     grid = np.nan_to_num(np.array(rows, np.float64).reshape(len(rows), len(wanted)))
     return {name: grid[:, column] for column, (_, name) in enumerate(wanted)}

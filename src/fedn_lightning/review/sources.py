@@ -93,8 +93,7 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     else:
-        msg = f"neither {table.name} nor {document.name} is there"
-        raise ValueError(msg)
+        raise ValueError(f"neither {table.name} nor {document.name} is there")
     for number, row in enumerate(rows, start=1):
         yield {
             "id": f"found-{number}",

@@ -98,8 +98,7 @@ def read_plan(paths: Sequence[str]) -> Plan:
             return _read_study(first / STUDY_FILE)
         files = sorted(first.glob("*.yaml"))
         if not files:
-            msg = f"{first} holds neither a {STUDY_FILE} nor an experiment file (*.yaml)."
-            raise ConfigError(msg)
+            raise ConfigError(f"{first} holds neither a {STUDY_FILE} nor an experiment file (*.yaml).")
         return _plan_of_files(first.resolve().name, files)
     if len(paths) == 1 and first.is_file() and "rows" in _mapping(first):
         return _read_study(first)
@@ -118,12 +117,10 @@ def _read_study(path: Path) -> Plan:
     for number, entry in enumerate(content.get("rows") or [], start=1):
         row = _read_row(entry, rows, path, f"{path}, row {number} of rows")
         if row.name in rows:
-            msg = f"{path}: two rows are called {row.name}; give one of them another name."
-            raise ConfigError(msg)
+            raise ConfigError(f"{path}: two rows are called {row.name}; give one of them another name.")
         rows[row.name] = row
     if not rows:
-        msg = f"{path} has no rows; list experiment files under the key rows."
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} has no rows; list experiment files under the key rows.")
     default = path.resolve().parent.name if path.name == STUDY_FILE else path.stem
     plan = Plan(
         name=str(content.get("name", default)),
@@ -140,8 +137,7 @@ def _read_row(entry: Any, above: dict[str, Row], path: Path, where: str) -> Row:
     if isinstance(entry, str):
         entry = {"name": entry}
     if not isinstance(entry, dict) or "name" not in entry:
-        msg = f"{where} must be a name, or a mapping with the key name, not {entry!r}."
-        raise ConfigError(msg)
+        raise ConfigError(f"{where} must be a name, or a mapping with the key name, not {entry!r}.")
     _check_keys(entry, ROW_KEYS, where)
     name, seeds = str(entry["name"]), _seeds(entry.get("seeds", 1), f"{where}: seeds")
     if "pipeline" not in entry:
@@ -152,8 +148,7 @@ def _read_row(entry: Any, above: dict[str, Row], path: Path, where: str) -> Row:
         raise ConfigError(msg)
     spotter = above.get(str(parts["spotter"]))
     if spotter is None or len(spotter.configs) > 1:
-        msg = f"{where}: the spotter {parts['spotter']!r} is no experiment among the rows above it."
-        raise ConfigError(msg)
+        raise ConfigError(f"{where}: the spotter {parts['spotter']!r} is no experiment among the rows above it.")
     return Row(name, (*spotter.configs, _existing(path.parent / str(parts["recogniser"]), where)), seeds)
 
 
@@ -163,32 +158,27 @@ def _mapping(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
-        msg = f"{path} cannot be read as YAML: {' '.join(str(error).split())}."
-        raise ConfigError(msg) from error
+        raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
-        msg = f"{path} is no mapping of keys to values."
-        raise ConfigError(msg)
+        raise ConfigError(f"{path} is no mapping of keys to values.")
     return content
 
 
 def _existing(path: Path, where: str) -> str:
     if not path.is_file():
-        msg = f"{where}: there is no experiment file {path}."
-        raise ConfigError(msg)
+        raise ConfigError(f"{where}: there is no experiment file {path}.")
     return str(path)
 
 
 def _check_keys(content: dict[str, Any], known: Sequence[str], where: str) -> None:
     for key in content:
         if key not in known:
-            msg = f"{where} has the key {key!r}; known are {', '.join(known)}."
-            raise ConfigError(msg)
+            raise ConfigError(f"{where} has the key {key!r}; known are {', '.join(known)}.")
 
 
 def _positive(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        msg = f"{where} must be a whole number of at least 1, not {value!r}."
-        raise ConfigError(msg)
+        raise ConfigError(f"{where} must be a whole number of at least 1, not {value!r}.")
     return value
 
 
@@ -197,8 +187,7 @@ def _seeds(value: Any, where: str) -> int | tuple[int, ...]:
     if not isinstance(value, list):
         return _positive(value, where)
     if not value or len(set(value)) < len(value) or any(not isinstance(s, int) or isinstance(s, bool) for s in value):
-        msg = f"{where} must be a number, or a list of different whole numbers, not {value!r}."
-        raise ConfigError(msg)
+        raise ConfigError(f"{where} must be a number, or a list of different whole numbers, not {value!r}.")
     return tuple(value)
 
 

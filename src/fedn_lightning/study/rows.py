@@ -116,8 +116,7 @@ def read_row(path: Path) -> RowResult:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value.pop("format") != FORMAT:
-            msg = "it has another format"
-            raise ValueError(msg)
+            raise ValueError("it has another format")
         seeds = {int(seed): seed_from_json(part) for seed, part in value.pop("seeds").items()}
         return RowResult(**value, seeds=seeds)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:

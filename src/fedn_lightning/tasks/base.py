@@ -189,11 +189,10 @@ class VideoTask(lightning.LightningModule):
         self.data.features = self.frame_features
         scheme = self.data.corpus_config.emotion_scheme
         if scheme != self.emotion_scheme:
-            msg = (
+            raise ConfigError(
                 f"model.emotion_scheme is {self.emotion_scheme!r} but data.corpus.emotion_scheme is {scheme!r}; "
                 f"the network must recognise the classes of the data."
             )
-            raise ConfigError(msg)
 
     @property
     def data(self) -> CorpusDataModule:
@@ -229,11 +228,10 @@ class VideoTask(lightning.LightningModule):
             CheckpointError: naming the first parameters that are missing or of another shape.
         """
         if what := describe_mismatches(self.state_dict(), checkpoint["state_dict"]):
-            msg = (
+            raise CheckpointError(
                 f"The checkpoint does not fit the configured network: {what}. "
                 f"Use the config.yaml of the run it comes from."
             )
-            raise CheckpointError(msg)
         about = checkpoint.get("fedn", {})
         names = about.get("subjects", {})
         self.seen, self.seen_names = about.get("people"), (*names.get("train", ()), *names.get("val", ()))
@@ -256,11 +254,10 @@ class VideoTask(lightning.LightningModule):
             return
         repeated = known(self.seen, data.corpus, data.split.test)
         if repeated:
-            msg = (
+            raise SplitError(
                 f"The checkpoint was trained or validated on {', '.join(repeated)} of {data.corpus_config.root}; "
                 f"a test on them would not be valid. Name held-out subjects in data.test_subject, or another corpus."
             )
-            raise SplitError(msg)
 
 
 class CorpusTask(VideoTask):
@@ -292,11 +289,10 @@ class CorpusTask(VideoTask):
         if self.encoder_config.frozen:
             return FrameFeatures(self.encoder, self.has_motion)
         if self.has_motion:
-            msg = (
+            raise ConfigError(
                 "model.encoder.frozen = false trains from pixels, which the motion stream does not do; set it to true, "
                 "or model.network.streams to appearance."
             )
-            raise ConfigError(msg)
         return None
 
     def train(self, mode: bool = True) -> Self:

@@ -80,11 +80,10 @@ class DetectionTask(CorpusTask):
         """The data module of the running trainer."""
         module = super().data
         if not isinstance(module, DetectionDataModule):
-            msg = (
+            raise ConfigError(
                 f"DetectionTask learns from windows; set data.class_path to DetectionDataModule, "
                 f"not {type(module).__name__}."
             )
-            raise ConfigError(msg)
         return module
 
     @property
@@ -193,11 +192,10 @@ class DetectionTask(CorpusTask):
         network = checkpoint.get("fedn", {}).get("model", {}).get("network", {})
         if network and "segment_score" not in network:
             if self.network_config.segment_attention and self.network_config.segment_score != "softmax":
-                msg = (
+                raise CheckpointError(
                     "The checkpoint is of version 0.1, whose segment scores were a softmax; "
                     "set model.network.segment_score to softmax."
                 )
-                raise CheckpointError(msg)
             without_effect = set(OLD_WEIGHTS) - set(self.state_dict())
             for name in without_effect & set(checkpoint["state_dict"]):
                 del checkpoint["state_dict"][name]

@@ -64,11 +64,10 @@ class RecognitionTask(CorpusTask):
         """The data module of the running trainer."""
         module = super().data
         if not isinstance(module, RecognitionDataModule):
-            msg = (
+            raise ConfigError(
                 f"RecognitionTask learns from intervals; set data.class_path to RecognitionDataModule, "
                 f"not {type(module).__name__}."
             )
-            raise ConfigError(msg)
         return module
 
     @property

@@ -60,8 +60,7 @@ def check_choice(key: str, value: str, choices: Iterable[str]) -> None:
     """
     allowed = tuple(choices)
     if value not in allowed:
-        msg = f"{key} is {value!r}; it must be one of {', '.join(allowed)}."
-        raise ConfigError(msg)
+        raise ConfigError(f"{key} is {value!r}; it must be one of {', '.join(allowed)}.")
 
 
 def as_text(cell: object) -> str:
@@ -163,8 +162,7 @@ def check_cells(cells: Sequence[str], header: Sequence[str]) -> None:
         raise ValueError(msg)
     for place, (name, cell) in enumerate(zip(header, cells, strict=False)):
         if place and not name and cell.strip():
-            msg = f"its value {cell!r} is in column {place + 1}, which has no name in the first row"
-            raise ValueError(msg)
+            raise ValueError(f"its value {cell!r} is in column {place + 1}, which has no name in the first row")
 
 
 def read_rows(stream: TextIO) -> Iterator[tuple[int, list[str]]]:

@@ -68,8 +68,7 @@ def eye_transform(left: npt.ArrayLike, right: npt.ArrayLike, size: int) -> Trans
     # As complex numbers a similarity is z -> a z + b: two points give it in closed form.
     (p, q), (u, v) = source @ [1, 1j], target @ [1, 1j]
     if p == q:
-        msg = f"Two eyes at one point, {source[0].tolist()}, define no transform."
-        raise ValueError(msg)
+        raise ValueError(f"Two eyes at one point, {source[0].tolist()}, define no transform.")
     a = (v - u) / (q - p)
     b = u - a * p
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])

@@ -34,8 +34,7 @@ class opened:  # noqa: N801 - used as a function
             self._container = av.open(local_name(self.path))
             stream = picture_stream(self._container)
         except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-            msg = f"{self.path} cannot be opened as a video: {reason(error)}."
-            raise VideoError(msg) from None
+            raise VideoError(f"{self.path} cannot be opened as a video: {reason(error)}.") from None
         # Each video has one core; decoding a picture is not parallel.
         stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
         return self._container, stream
@@ -49,8 +48,7 @@ def packets(path: str, container: Any, stream: Any) -> Iterator[Any]:
     try:
         yield from container.demux(stream)
     except (av.FFmpegError, OSError) as error:
-        msg = f"{path} is damaged: {reason(error)}."
-        raise VideoError(msg) from None
+        raise VideoError(f"{path} is damaged: {reason(error)}.") from None
 
 
 def decoded(path: str, container: Any, stream: Any) -> Iterator[Any]:
@@ -62,8 +60,7 @@ def decoded(path: str, container: Any, stream: Any) -> Iterator[Any]:
                 yield frame
                 number += 1
     except (av.FFmpegError, OSError) as error:
-        msg = f"{path} cannot be decoded past frame {number}: {reason(error)}."
-        raise VideoError(msg) from None
+        raise VideoError(f"{path} cannot be decoded past frame {number}: {reason(error)}.") from None
 
 
 def clock_start(container: Any) -> float:
@@ -227,8 +224,7 @@ class Clock:
             msg = f"{self.path} breaks off: the last {missing} bytes are missing. Copy the file again from its origin."
             raise VideoError(msg)
         if not stamps[0]:
-            msg = f"{self.path} holds no frame that can be decoded."
-            raise VideoError(msg)
+            raise VideoError(f"{self.path} holds no frame that can be decoded.")
         ascending = [np.array(s, np.float64) * self.unit for s in stamps if _ascending(s)]
         seconds = ascending[0] if ascending else np.arange(len(stamps[0])) / self.rate
         times = seconds - seconds[0]

@@ -210,14 +210,12 @@ def _follow(job: CropJob, face_scan: FaceScan, tracker: HeadTracker, clock: Cloc
         find_video_face(
             face_scan.pictures, face_scan.numbers, job.video.path, job.spec.finder, job.near
         )  # raises with the frames that were searched
-        msg = f"{job.video.path}: the face is not seen long enough to be followed. Set align: video."
-        raise FaceNotFoundError(msg)
+        raise FaceNotFoundError(f"{job.video.path}: the face is not seen long enough to be followed. Set align: video.")
     if len(track.lost) > (1 - LEAST_TRACKED) * len(track.numbers):
-        msg = (
+        raise FaceNotFoundError(
             f"{job.video.path}: the head was lost in {len(track.lost)} of {len(track.numbers)} frames looked at, first "
             f"in frame {track.lost[0]}. Set align: video."
         )
-        raise FaceNotFoundError(msg)
     faces = clock.time("face", lambda: [find_face(p, job.spec.finder, job.near) for p in face_scan.pictures])
     check_upright(face_scan.pictures, sum(face is not None for face in faces), job.video.path)
     track = settled(track, face_scan.numbers, faces)

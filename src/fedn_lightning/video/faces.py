@@ -118,12 +118,11 @@ def find_video_face(
     check_upright(pictures, len(faces), path)
     if not faces:
         shown = ", ".join(str(number) for number in numbers)
-        msg = (
+        raise FaceNotFoundError(
             f"{path}: no face was found in the frames looked at ({shown}). {SMALL_FACES} If the release "
             "is already cropped, set align: none; otherwise give the face's box (boxes: a table of video, x, y, width, "
             "height)."
         )
-        raise FaceNotFoundError(msg)
     sure = [face for face in faces if face.eyes_seen]
     return median_face(sure if len(sure) >= min(3, len(faces)) else faces)
 
@@ -153,11 +152,10 @@ def check_upright(pictures: Sequence[Grey], upright: int, path: str) -> None:
         turned = [np.ascontiguousarray(np.rot90(picture, quarters)) for picture in pictures]
         found = sum(bool(find_faces(picture, most=1)) for picture in turned)
         if found >= max(2 * upright, len(pictures) / 2):
-            msg = (
+            raise FaceNotFoundError(
                 f"{path}: the face {lies} in {found} of the {len(pictures)} frames looked at. Turn the video first, "
                 f"e.g. ffmpeg -i IN -vf {filters} OUT."
             )
-            raise FaceNotFoundError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +236,10 @@ def check_cascades(finder: str) -> None:
     except (ImportError, AttributeError, cv2.error):
         broken = True
     if broken:
-        msg = (
+        raise ConfigError(
             f"The OpenCV that is installed ({cv2.__version__}) has no face cascades, so no face can be found in any "
             "video. Run: pip install 'opencv-python-headless<5', or set finder: mesh."
         )
-        raise ConfigError(msg)
 
 
 @cache

@@ -141,12 +141,10 @@ def read_boxes(path: str, keys: Sequence[str]) -> dict[str, tuple[float, float, 
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             if not set(COLUMNS) <= set(table.fieldnames or []):
-                msg = f"{path} must have the columns {', '.join(COLUMNS)}."
-                raise ConfigError(msg)
+                raise ConfigError(f"{path} must have the columns {', '.join(COLUMNS)}.")
             return dict(_box(path, number, row, keys) for number, row in enumerate(table, start=2))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{path} cannot be read as a CSV table: {error}."
-        raise ConfigError(msg) from None
+        raise ConfigError(f"{path} cannot be read as a CSV table: {error}.") from None
 
 
 def _box(
@@ -160,6 +158,5 @@ def _box(
         raise ConfigError(msg)
     x, y, width, height = (as_number(row[column]) for column in COLUMNS[1:])
     if x is None or y is None or width is None or height is None or min(width, height) <= 0:
-        msg = f"{path}, row {number}: x, y, width and height must be numbers, the last two above 0."
-        raise ConfigError(msg)
+        raise ConfigError(f"{path}, row {number}: x, y, width and height must be numbers, the last two above 0.")
     return matches[0], (x, y, width, height)

@@ -69,8 +69,7 @@ def check_range(path: str, start: int, stop: int, n_frames: int) -> None:
         VideoError: naming the video, the frames and how many there are.
     """
     if not 0 <= start <= stop <= n_frames:
-        msg = f"{path} has frames 0 to {n_frames - 1}; frames {start} to {stop - 1} were asked for."
-        raise VideoError(msg)
+        raise VideoError(f"{path} has frames 0 to {n_frames - 1}; frames {start} to {stop - 1} were asked for.")
 
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
@@ -122,16 +121,14 @@ def numbered_images(folder: str | Path) -> list[tuple[int, str]]:
         with os.scandir(folder) as entries:
             found = [(frame_number(e.name), e.path) for e in entries if not e.name.startswith(".")]
     except OSError as error:
-        msg = f"{folder} cannot be read as a folder of frames: {error.strerror}."
-        raise VideoError(msg) from None
+        raise VideoError(f"{folder} cannot be read as a folder of frames: {error.strerror}.") from None
     frames = sorted((number, path) for number, path in found if number is not None)
     if not frames:
         msg = f"{folder} holds no numbered image ({', '.join(IMAGE_SUFFIXES)}), so it is not a video in frames."
         raise VideoError(msg)
     for (number, path), (following, other) in pairwise(frames):
         if number == following:
-            msg = f"Two images have the frame number {number}: {path} and {Path(other).name}. Remove one."
-            raise VideoError(msg)
+            raise VideoError(f"Two images have the frame number {number}: {path} and {Path(other).name}. Remove one.")
     return frames
 
 
@@ -155,8 +152,7 @@ def probe(path: str | Path) -> Header:
             rate = stream.average_rate or stream.guessed_rate
             count = stream.frames or None
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-        msg = f"{path} cannot be opened as a video: {reason(error)}."
-        raise VideoError(msg) from None
+        raise VideoError(f"{path} cannot be opened as a video: {reason(error)}.") from None
     if not rate:
         msg = f"{path} does not say its frame rate, so its annotations have no time. Convert it to a common container."
         raise VideoError(msg)

@@ -204,8 +204,7 @@ def _spec(crop_size: int, fps: float, align: str, gaps: str, finder: str) -> Cro
     check_choice("align", align, get_args(Align))
     check_choice("gaps", gaps, get_args(Gaps))
     if crop_size < 16 or not fps > 0:
-        msg = f"crop_size must be at least 16 and fps above 0, got {crop_size} and {fps}."
-        raise ConfigError(msg)
+        raise ConfigError(f"crop_size must be at least 16 and fps above 0, got {crop_size} and {fps}.")
     kind, _, folder = finder.partition(":")
     if finder not in ("cascade", "mesh") and not (kind == "openface" and folder and Path(folder).is_dir()):
         msg = f"finder is {finder!r}; it must be cascade, mesh, or openface:FOLDER with a folder that is there."

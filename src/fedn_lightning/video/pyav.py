@@ -195,8 +195,7 @@ class PyAVSource:
         for key in [*reversed(index.keys[: bisect_right(index.keys, index.stamps[start])]), None]:
             if self._fill(out, index, start, key):
                 return out
-        msg = f"{self.path} cannot be decoded in frames {start} to {start + len(out) - 1}."
-        raise VideoError(msg)
+        raise VideoError(f"{self.path} cannot be decoded in frames {start} to {start + len(out) - 1}.")
 
     def _fill(self, out: npt.NDArray[np.uint8], index: _Index, start: int, key: int | None) -> bool:
         """Decodes from a key frame (None: from the start); whether every frame wanted came, in order."""
@@ -273,8 +272,7 @@ def _sound(path: str, container: Any, stream: Any) -> Iterator[Any]:
     """The frames that are shown; refuses a damaged one, which decoders show with holes painted over."""
     for number, frame in enumerate(decoded(path, container, stream)):
         if frame.is_corrupt:
-            msg = f"{path} is damaged at frame {number}; the {number} frames before it can be decoded."
-            raise VideoError(msg)
+            raise VideoError(f"{path} is damaged at frame {number}; the {number} frames before it can be decoded.")
         yield frame
 
 

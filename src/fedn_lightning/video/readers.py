@@ -41,12 +41,10 @@ def open_video(path: str | Path, fps: float | None = None, reader: Reader = "dec
     """
     if Path(path).is_dir():
         if not fps:
-            msg = f"{path} is a folder of frames; give the rate (fps) at which they were taken."
-            raise VideoError(msg)
+            raise VideoError(f"{path} is a folder of frames; give the rate (fps) at which they were taken.")
         return FolderSource(str(path), fps)
     if not Path(path).is_file():
-        msg = f"There is no video {path}."
-        raise VideoError(msg)
+        raise VideoError(f"There is no video {path}.")
     check_choice("reader", reader, get_args(Reader))
     if reader == "decord":
         return DecordSource(str(path))
@@ -82,8 +80,7 @@ class FolderSource:
         self._gaps = gaps
         self.unreadable: dict[int, str] = {}
         if gaps == "error" and len(self.missing):
-            msg = f"{path} has no image for frame {self.missing[0]}, and gaps is error."
-            raise VideoError(msg)
+            raise VideoError(f"{path} has no image for frame {self.missing[0]}, and gaps is error.")
 
     @property
     def missing(self) -> npt.NDArray[np.int64]:
@@ -134,22 +131,19 @@ class FolderSource:
                     return self._read(candidate)
                 except UnreadableImageError as error:
                     self._note_unreadable(frame, str(error))
-        msg = f"{self.path} holds no image that can be read."
-        raise VideoError(msg)
+        raise VideoError(f"{self.path} holds no image that can be read.")
 
     def _note_unreadable(self, frame: int, why: str) -> None:
         """Remembers an image that cannot be read; refuses the folder if there are many, or under `gaps="error"`."""
         self.unreadable[frame] = why
         if self._gaps == "error":
-            msg = f"{why}, and gaps is error."
-            raise VideoError(msg)
+            raise VideoError(f"{why}, and gaps is error.")
         if len(self.unreadable) > max(1, MOST_UNREADABLE * len(self._images)):
             first = next(iter(self.unreadable.values()))
-            msg = (
+            raise VideoError(
                 f"{first}, and more than {MOST_UNREADABLE:.0%} of the images in {self.path} cannot be read. Copy the "
                 "folder again from its origin."
             )
-            raise VideoError(msg)
 
     def _read(self, row: int) -> npt.NDArray[np.uint8]:
         image = _imread(self._images[row])
@@ -174,8 +168,7 @@ def _imread(path: str) -> npt.NDArray[np.uint8]:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}."
-        raise VideoError(msg) from None
+        raise VideoError(f"{path} cannot be read: {error.strerror}.") from None
     image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
     if image is None:
         raise UnreadableImageError(f"{path} is {'empty' if not len(data) else 'not a readable image'}")
@@ -274,8 +267,7 @@ class DecordSource:
                 # One thread: a second gains 5 % on windows and takes more than a gigabyte.
                 self._reader = decord.VideoReader(local_name(self.path), num_threads=1, height=height, width=width)
             except (decord.DECORDError, RuntimeError) as error:
-                msg = f"{self.path} cannot be opened as a video: {_first_line(error)}."
-                raise VideoError(msg) from None
+                raise VideoError(f"{self.path} cannot be opened as a video: {_first_line(error)}.") from None
         return self._reader
 
     def _size(self) -> tuple[int, int]:

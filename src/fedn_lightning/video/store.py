@@ -167,8 +167,7 @@ class ClipStore:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         if not self.root.is_dir():
-            msg = f"There is no clip store in {self.root.absolute()}. fedn data prepare writes one."
-            raise StoreError(msg)
+            raise StoreError(f"There is no clip store in {self.root.absolute()}. fedn data prepare writes one.")
         found = (read_record(path) for path in sorted(self.root.glob("*.json")))
         self._videos = {r["key"]: StoredVideo.from_record(r, self.root) for r in found if r}
 
@@ -188,10 +187,9 @@ class ClipStore:
             StoreError: if it is not in the store, or its array is not as long as it should be.
         """
         if key not in self._videos:
-            msg = (
+            raise StoreError(
                 f"{key} is not in the clip store {self.root}. Run fedn data prepare; it reports why a video is missing."
             )
-            raise StoreError(msg)
         video = self._videos[key]
         if not is_whole(video):
             msg = f"{video.path} of {key} is truncated or of another size. Run fedn data prepare to build it again."

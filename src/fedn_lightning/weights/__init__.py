@@ -39,11 +39,10 @@ def shipped() -> Path:
     expected = published_digest()
     found = digest_file(path)
     if found != expected:
-        msg = (
+        raise CheckpointError(
             f"{path} is not the file that was published: its SHA-256 is {found[:16]}..., not {expected[:16]}.... "
             "Install the package again, or name a checkpoint (--ckpt)."
         )
-        raise CheckpointError(msg)
     return path
 
 
@@ -56,8 +55,7 @@ def published_digest() -> str:
     path = FOLDER / DIGESTS
     words = path.read_text(encoding="utf-8").split() if path.is_file() else []
     if len(words) != 2 or words[1] != CHECKPOINT:
-        msg = (
+        raise CheckpointError(
             f"{path} does not hold the hash of {CHECKPOINT}; install the package again, or name a checkpoint (--ckpt)."
         )
-        raise CheckpointError(msg)
     return words[0]

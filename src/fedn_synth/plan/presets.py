@@ -151,8 +151,7 @@ def find_preset(name: str) -> Preset:
         ConfigError: if there is none.
     """
     if name not in PRESETS:
-        msg = f"There is no preset {name!r}; choose one of {', '.join(get_args(PresetName))}."
-        raise ConfigError(msg)
+        raise ConfigError(f"There is no preset {name!r}; choose one of {', '.join(get_args(PresetName))}.")
     return PRESETS[name]
 
 

@@ -87,8 +87,7 @@ def place(lengths: list[int], gaps: list[int], n_frames: int, rng: np.random.Gen
     """
     spare = n_frames - sum(lengths) - sum(gaps) - GAP
     if spare < 0:
-        msg = f"{len(lengths)} intervals of {sum(lengths)} frames do not fit into {n_frames} frames."
-        raise ValueError(msg)
+        raise ValueError(f"{len(lengths)} intervals of {sum(lengths)} frames do not fit into {n_frames} frames.")
     cuts = np.sort(rng.integers(0, spare + 1, len(lengths))).tolist()
     extra = [0 if gap < 0 else cut - before for gap, cut, before in zip(gaps, cuts, [0, *cuts], strict=False)]
     starts, at = [], 0

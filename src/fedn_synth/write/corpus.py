@@ -83,8 +83,7 @@ def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]
     """
     preset = find_preset(job.preset)
     if job.seed < 0:
-        msg = f"The seed must not be negative, got {job.seed}."
-        raise ConfigError(msg)
+        raise ConfigError(f"The seed must not be negative, got {job.seed}.")
     check_faces(job.faces, job.pose, job.conditions)
     scenes = plan_corpus(preset, job.seed)
     begin_or_resume(out, CORPUS_NAME, settings(job), DEFAULTS)

@@ -154,8 +154,7 @@ def begin_or_resume(out: Path, name: str, job: Mapping[str, Any], defaults: Mapp
             found = {**(defaults or {}), **_read(path)}
             if any(found.get(key) != value for key, value in {**(defaults or {}), **job}.items()):
                 have, want = (", ".join(f"{key} {table.get(key)}" for key in job) for table in (found, job))
-                msg = f"{path} was made with: {have}. Asked for: {want}. Choose another folder for --out."
-                raise ConfigError(msg)
+                raise ConfigError(f"{path} was made with: {have}. Asked for: {want}. Choose another folder for --out.")
             return
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         msg = f"{out} exists and holds nothing that this command began; choose a new or empty folder for --out."
@@ -214,8 +213,7 @@ def run_all(
         FednError: if a process was killed from outside, or made no progress.
     """
     if jobs is not None and jobs < 1:
-        msg = f"--jobs must be at least 1, got {jobs}."
-        raise ConfigError(msg)
+        raise ConfigError(f"--jobs must be at least 1, got {jobs}.")
     jobs = min(jobs or available_cores(), max(len(tasks), 1))
     with ProgressBar(title, total, done=done, unit="images") as progress:
         single, workers = partial(_on_one_thread, work), jobs if jobs > 1 else 0

@@ -249,8 +249,7 @@ def _check(job: StillsJob) -> None:
     least = {"seed": 0, "identities": 2, "per_identity": 1, "size": 32}
     for key, value in least.items():
         if getattr(job, key) < value:
-            msg = f"--{key.replace('_', '-')} must be at least {value}, got {getattr(job, key)}."
-            raise ConfigError(msg)
+            raise ConfigError(f"--{key.replace('_', '-')} must be at least {value}, got {getattr(job, key)}.")
 
 
 def _split(out: Path, job: StillsJob, person: int) -> Path:
@@ -308,8 +307,7 @@ def write_moments(out: Path, job: MomentsJob) -> int:
         ConfigError: if the file's name or a number of the job cannot work, or the faces cannot be rendered.
     """
     if out.suffix != ".npz":
-        msg = f"--out {out} must end in .npz."
-        raise ConfigError(msg)
+        raise ConfigError(f"--out {out} must end in .npz.")
     if job.seed < 0 or job.identities < 2 or job.size < 32:
         msg = f"--seed must be at least 0, --identities 2 and --size 32, got {job.seed}, {job.identities}, {job.size}."
         raise ConfigError(msg)

@@ -87,11 +87,10 @@ class MotionDataModule(CorpusDataModule):
     ) -> None:
         super().__init__(corpus, crops, AugmentConfig(), test_subject, val_subject, seed, 1, 0, 1, motion)
         if crops.align == "none":
-            msg = (
+            raise ConfigError(
                 "data.crops.align = none leaves faces where they are, but the regions whose motion is measured lie at "
                 "fixed places of an aligned face; set it to video or track."
             )
-            raise ConfigError(msg)
         self.cache = MotionCache(Path(crops.store) / "motion", motion)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:

@@ -120,11 +120,10 @@ class FlowTask(VideoTask):
         """The data module of the running trainer."""
         module = super().data
         if not isinstance(module, MotionDataModule):
-            msg = (
+            raise ConfigError(
                 f"FlowTask looks at the motion of whole videos; set data.class_path to MotionDataModule, "
                 f"not {type(module).__name__}."
             )
-            raise ConfigError(msg)
         return module
 
     def setup(self, stage: str) -> None:

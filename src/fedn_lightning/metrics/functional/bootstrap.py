@@ -59,8 +59,7 @@ def bootstrap_intervals(
         ValueError: if `draws` or `level` are out of range.
     """
     if draws < 1 or not 0 < level < 1:
-        msg = f"A bootstrap needs at least one draw and a level between 0 and 1, got {draws} and {level}."
-        raise ValueError(msg)
+        raise ValueError(f"A bootstrap needs at least one draw and a level between 0 and 1, got {draws} and {level}.")
     found = tally(predictions, truths, protocol, threshold)
     index = found.subjects.index
     rng = np.random.default_rng(seed)

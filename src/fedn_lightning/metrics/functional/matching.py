@@ -167,8 +167,7 @@ def overlapping_pairs(
 
 def _check(predictions: EventTable, truths: EventTable, iou_threshold: float) -> None:
     if not 0 < iou_threshold <= 1:
-        msg = f"An IoU threshold must lie in (0, 1], got {iou_threshold}."
-        raise ValueError(msg)
+        raise ValueError(f"An IoU threshold must lie in (0, 1], got {iou_threshold}.")
     for name, column in (
         ("prediction start", predictions.start),
         ("prediction end", predictions.end),
@@ -179,8 +178,7 @@ def _check(predictions: EventTable, truths: EventTable, iou_threshold: float) ->
         bad = np.isnan(column) if name == "prediction score" else ~np.isfinite(column)
         if bad.any():
             row = int(bad.argmax())
-            msg = f"Events cannot be matched: the {name} of row {row} is {column[row]}."
-            raise ValueError(msg)
+            raise ValueError(f"Events cannot be matched: the {name} of row {row} is {column[row]}.")
 
 
 def _groups(predictions: EventTable, truths: EventTable, within: Sequence[str]) -> tuple[IntArray, IntArray, IntArray]:

@@ -74,8 +74,7 @@ def rate(counts: npt.ArrayLike, exposures: npt.ArrayLike) -> Estimate:
     """
     count, exposure = np.asarray(counts, np.float64), np.asarray(exposures, np.float64)
     if count.shape != exposure.shape:
-        msg = f"counts and exposures must have one length, got {count.shape} and {exposure.shape}."
-        raise ValueError(msg)
+        raise ValueError(f"counts and exposures must have one length, got {count.shape} and {exposure.shape}.")
     if int((exposure > 0).sum()) < 2 or not count.sum():
         return poisson_rate(float(count.sum()), float(exposure.sum()))
     found = ratio(count, exposure)

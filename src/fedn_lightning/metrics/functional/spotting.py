@@ -209,5 +209,4 @@ def _check_types(column: IntArray, name: str) -> None:
     bad = (column < 0) | (column >= len(EXPRESSION_TYPES))
     if bad.any():
         row = int(bad.argmax())
-        msg = f"The type of {name} row {row} is {int(column[row])}; 0 is macro, 1 is micro."
-        raise ValueError(msg)
+        raise ValueError(f"The type of {name} row {row} is {int(column[row])}; 0 is macro, 1 is micro.")

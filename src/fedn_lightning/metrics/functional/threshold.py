@@ -225,8 +225,7 @@ def choose_thresholds(
         ValueError: if the limit is negative or not a number.
     """
     if not false_positives_per_minute >= 0:
-        msg = f"The limit of false positives a minute must be 0 or more, got {false_positives_per_minute}."
-        raise ValueError(msg)
+        raise ValueError(f"The limit of false positives a minute must be 0 or more, got {false_positives_per_minute}.")
     hit = match(predictions, truths) != UNMATCHED
     wrong = ~hit & ~could_be(predictions, truths[~truths.end_known])
     counts = [int((truths.type == kind).sum()) for kind in range(len(EXPRESSION_TYPES))]
