@@ -55,7 +55,7 @@ def test_a_folder_goes_on_after_a_broken_video_and_a_second_run_skips_what_is_do
     with (folder / "frames.csv").open(newline="") as file:
         frames = list(csv.DictReader(file))
     assert [row["frame"] for row in frames] == [str(number) for number in range(1, 201)]
-    assert float(frames[50]["seconds"]) == 1.0
+    assert float(frames[50]["approx_time"]) == 1.0
     assert all(0 <= float(row["confidence_macro"]) <= 1 and float(row["eye_distance"]) > 20 for row in frames)
     told = json.loads((folder / "events.json").read_text())
     assert told["quality"][0]["frames"] == 200

@@ -95,7 +95,7 @@ def test_the_yaw_of_a_head_is_estimated_and_a_long_turn_is_unreliable(seed) -> N
 def test_a_single_judgement_turns_nobody_away() -> None:
     ones, far = np.ones(60), np.zeros(60)
     far[20:35] = 45
-    quality = FaceQuality(ones, 0 * ones, ones, far, np.zeros(60, bool), 45 * ones)
+    quality = FaceQuality(ones, 0 * ones, ones, far, np.zeros(60, bool), 45 * ones, 0 * ones)
     assert not quality.flags(30.0).any()
     assert replace(quality, yaw=np.where(np.arange(60) < 30, -45.0, 0)).flags(30.0)[:, 4].sum() == 30
     assert quality.counts(30.0)["turned away"] == 0
@@ -104,7 +104,7 @@ def test_a_single_judgement_turns_nobody_away() -> None:
 def test_a_face_that_is_seen_no_longer_is_unreliable_only_where_it_is_usually_seen() -> None:
     ones = np.ones(600)
     hidden = np.where(np.arange(600) < 60, np.nan, 0.0)
-    quality = FaceQuality(ones, 0 * ones, ones, hidden, np.zeros(600, bool), 45 * ones)
+    quality = FaceQuality(ones, 0 * ones, ones, hidden, np.zeros(600, bool), 45 * ones, 0 * ones)
     assert quality.flags(30.0)[:, 4].sum() == 60
     seldom = replace(quality, yaw=np.where(np.arange(600) % 100 < 60, np.nan, 0.0))
     assert not seldom.flags(30.0).any()

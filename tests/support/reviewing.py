@@ -36,9 +36,11 @@ def write_prediction(
     folder.mkdir(parents=True)
     rows = [f"{film.name},1,{kind},{emotion},{score},1.0,{on},{off}" for on, off, kind, emotion, score in found]
     (folder / "events.csv").write_text("\n".join([COLUMNS, *rows, ""]), encoding="utf-8")
-    lines = ["frame,seconds,confidence_macro,confidence_micro,motion_brows,motion_mouth"]
+    lines = [
+        "face,frame,unreliable,confidence_macro,confidence_micro,motion_brow_x,motion_brow_y,motion_chin_x,motion_chin_y"
+    ]
     lines += [
-        f"{n},{n / 30},{0.9 * (40 <= n <= 70)},{0.5 * (120 <= n <= 131)},{n % 7},{n % 5}"
+        f"1,{n},,{0.9 * (40 <= n <= 70)},{0.5 * (120 <= n <= 131)},{n % 7},0,0,{-(n % 5)}"
         for n in range(1, n_frames + 1)
     ]
     (folder / "frames.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")

@@ -35,7 +35,6 @@ def parser() -> CommandParser:
     p.add_argument("--out", default="predictions", help="parent of the output folders (%(default)s)")
     p.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
     p.add_argument("--format", choices=("csv", "json", "elan", "megc"), default="csv", help="of the events (csv)")
-    p.add_argument("--motion", action="store_true", help="also write motion.csv: how each part of the face moves")
     p.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
     p.add_argument("--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's")
     p.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
@@ -86,7 +85,6 @@ def main(argv: Sequence[str]) -> int:
         face,
         args.align,
         threshold,
-        args.motion,
     )
     outcomes = list(_outcomes(args, DetectorChoice(args.ckpt, args.device, settings), videos))
     place = {video: number for number, video in enumerate(videos)}

@@ -189,6 +189,12 @@ class Detections:
         """Seconds from the start of the file at which frames (0-based, may be fractional) are shown."""
         return self.start + source_to_store(frame, self.fps, 1.0, self.times)
 
+    def crop_of(self, frame: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """The crop, in the order in which the network saw them, that stands for each of some frames (0-based)."""
+        last = len(self.measures[0].movement) - 1
+        nearest = np.rint(source_to_store(frame, self.fps, self.crop_fps, self.times))
+        return np.clip(nearest, 0, last).astype(np.int64)
+
     def _span_seconds(self, span: UnreliableSpan) -> dict[str, float]:
         begin, end = (round(float(self.seconds_at(edge)), 4) for edge in (span.start, span.end))
         return {"start_seconds": begin, "end_seconds": end}

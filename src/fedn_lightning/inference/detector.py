@@ -98,7 +98,6 @@ class Detector:
         face: FaceChoice = "largest",
         stall_seconds: float = 120.0,
         tick: Tick = lambda frames, total: None,
-        measure: bool = False,
     ) -> Detections:
         """Finds the expressions of a video. Memory does not grow with its length.
 
@@ -110,7 +109,6 @@ class Detector:
             face: `largest`, `all`, or the N-th face from the left, counted from 1.
             stall_seconds: a decoder that gets nothing done for so long is stopped.
             tick: called with progress.
-            measure: whether the movement of the face is kept for each frame, and expressions get an intensity.
 
         Raises:
             VideoError: if the file cannot be decoded, is truncated, or shows no face (:class:`FaceNotFoundError`).
@@ -122,18 +120,17 @@ class Detector:
             raise VideoError(msg)
         request = CropRequest(str(path), self.config.crop, face)
         try:
-            return self._detect(request, stall_seconds, tick, measure)
+            return self._detect(request, stall_seconds, tick)
         except MiscountedError:
-            return self._detect(replace(request, fast=False), stall_seconds, tick, measure)
+            return self._detect(replace(request, fast=False), stall_seconds, tick)
 
-    def _detect(self, request: CropRequest, stall_seconds: float, tick: Tick, measure: bool) -> Detections:
+    def _detect(self, request: CropRequest, stall_seconds: float, tick: Tick) -> Detections:
         self.networks.seconds = dict.fromkeys(self.networks.seconds, 0.0)
         with CropStream(request, stall_seconds) as stream:
             scene, timing = stream.scene, stream.scene.timing
             size = timing.n_stored, timing.stored_fps
-            movements = [MovementWatch(*size, self.config.motion) for _ in scene.chosen] if measure else []
-            kept: list[MovementWatch] | list[None] = movements or [None] * len(scene.chosen)
-            proposers = [FaceProposer(self.networks, *size, movement) for movement in kept]
+            movements = [MovementWatch(*size, self.config.motion) for _ in scene.chosen]
+            proposers = [FaceProposer(self.networks, *size, movement) for movement in movements]
             watches = [CropWatch(timing.stored_fps) for _ in scene.chosen]
             for part in stream:
                 for proposer, watch, crops in zip(proposers, watches, part.crops, strict=True):

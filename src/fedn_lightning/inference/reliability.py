@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.events import EventTable
+from fedn_lightning.motion.features import baseline
+from fedn_lightning.video.alignment import canonical_eyes
 from fedn_lightning.video.faces import POSE_SIDE, Pose, judge_pose
 from fedn_lightning.video.timing import Timing
 
@@ -45,6 +47,15 @@ frontal face in a video in which :data:`USUALLY_FRONTAL` of them do."""
 
 USUALLY_FRONTAL = 0.8
 """Share of the judgements; in other videos the cascade misses too often to mean anything."""
+
+EYE_REACH = (0.12, 0.08)
+"""Half the width and height of the window around each eye, as parts of the crop's side."""
+
+EYES_OPEN_SECONDS = 2.0
+"""Window of the running median that is the usual contrast of the eyes: a blink is shorter than half of it."""
+
+BLINK = 0.07
+"""Least loss of contrast in a blink (ours, chosen on eight generated videos)."""
 
 AROUND_SECONDS = 0.2
 """Spans are widened by this on both sides: a window sees what comes just before and after."""
@@ -81,6 +92,7 @@ class FaceQuality:
             judgement nearest in time; nan where there is none.
         upside_down: whether that judgement sees the face upside down.
         eye_distance: source pixels between the eyes; nan where whole pictures are taken.
+        blink: share of their usual contrast that both eyes have lost, up to 1; from :data:`BLINK` on it is a blink.
     """
 
     likeness: npt.NDArray[np.float64]
@@ -89,6 +101,7 @@ class FaceQuality:
     yaw: npt.NDArray[np.float64]
     upside_down: npt.NDArray[np.bool_]
     eye_distance: npt.NDArray[np.float64]
+    blink: npt.NDArray[np.float64]
 
     def per_source_frame(self, timing: Timing) -> Self:
         """The same for each frame of the video, from that of each crop."""
@@ -150,9 +163,11 @@ class CropWatch:
     """
 
     def __init__(self, fps: float) -> None:
+        self._fps = fps
         self._stride = max(1, round(POSE_SECONDS * fps))
         self._small: list[npt.NDArray[np.uint8]] = []
         self._sharp: list[float] = []
+        self._eyes: list[list[float]] = []
         self._poses: list[Pose] = []
 
     def add(self, crops: npt.NDArray[np.uint8]) -> None:
@@ -163,6 +178,7 @@ class CropWatch:
                 self._poses.append(judge_pose(grey))
             self._small.append(np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8))
             self._sharp.append(float(cv2.Laplacian(grey, cv2.CV_32F).var()))
+            self._eyes.append([float(window.std() / max(window.mean(), 1.0)) for window in _eye_windows(grey)])
 
     def quality(self, eye_distance: npt.NDArray[np.float64]) -> FaceQuality:
         """What is known of every crop.
@@ -182,7 +198,33 @@ class CropWatch:
             yaw=np.array([pose.yaw for pose in poses])[nearest],
             upside_down=np.array([pose.upside_down for pose in poses])[nearest],
             eye_distance=eye_distance,
+            blink=lost_contrast(np.array(self._eyes), self._fps),
         )
+
+
+def _eye_windows(grey: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+    """The windows around both eyes of a crop `(S, S)`."""
+    across, down = (round(reach * len(grey)) for reach in EYE_REACH)
+    for x, y in np.rint(canonical_eyes(len(grey))).astype(int).tolist():
+        yield grey[y - down : y + down + 1, x - across : x + across + 1]
+
+
+def lost_contrast(contrast: npt.NDArray[np.float64], fps: float) -> npt.NDArray[np.float64]:
+    """Share of their usual contrast that both eyes have lost, `(N,)`, 0 to 1.
+
+    Lids that close hide the dark iris and the white of the eye. Looking aside changes little, and a head that turns
+    hides one eye more than the other, so the eye that lost less counts.
+
+    Args:
+        contrast: `(N, 2)` standard deviation of grey levels, as a share of their mean, in the windows of both eyes.
+        fps: frames per second.
+
+    >>> eyes = np.full((60, 2), 0.4); eyes[20:26] = [0.2, 0.1]; eyes[40:46, 0] = 0.2
+    >>> lost_contrast(eyes, 30.0)[[0, 22, 42]].tolist()
+    [0.0, 0.5, 0.0]
+    """
+    usual = np.maximum(baseline(contrast, EYES_OPEN_SECONDS, fps), 1e-6)
+    return np.asarray(np.clip(1 - (contrast / usual).max(axis=1), 0, 1), np.float64)
 
 
 def likeness(pictures: npt.NDArray[np.float32], usual: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

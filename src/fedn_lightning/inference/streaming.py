@@ -119,16 +119,17 @@ class FaceProposer:
         networks: encoder and network.
         n_crops: how many crops there will be.
         fps: their rate, in frames per second.
-        movement: is told the motion of the face, if it is to be kept.
+        movement: is told the motion of the face.
     """
 
-    def __init__(self, networks: Networks, n_crops: int, fps: float, movement: MovementWatch | None = None) -> None:
+    def __init__(self, networks: Networks, n_crops: int, fps: float, movement: MovementWatch) -> None:
         self.networks, self.n_crops = networks, n_crops
         config = networks.config
         self._windows = WindowCutter(n_crops, config.window, config.stride)
         self._movement = movement
-        take = movement.take if movement else lambda moved: None
-        self._motion = MotionStream(n_crops, fps, config.motion, take) if config.network.has_motion else None
+        self._motion = None
+        if config.network.has_motion:
+            self._motion = MotionStream(n_crops, fps, config.motion, movement.take)
         self._encoded: Features = np.empty((0, networks.feature_dim), np.float16)
         self._crops: list[npt.NDArray[np.uint8]] = []
         self._waiting: list[tuple[int, npt.NDArray[np.float32]]] = []
@@ -140,8 +141,10 @@ class FaceProposer:
         """Takes the next crops `(T, S, S, 3)`."""
         self._seen += len(crops)
         self._crops.append(crops)
-        if self._movement and not self._motion:
+        if not self._motion:
+            started = time.perf_counter()
             self._movement.add(crops)
+            self.networks.seconds["motion"] += time.perf_counter() - started
         while self._held() >= CHUNK or (self._seen == self.n_crops and self._held()):
             held = np.concatenate(self._crops)
             self._crops = [held[CHUNK:]]

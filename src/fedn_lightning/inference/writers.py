@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from fedn_lightning.datasets.eaf import CodedEvent, write_eaf
 from fedn_lightning.inference.decoding import FaceChoice
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections
-from fedn_lightning.inference.motion_table import write_motion
+from fedn_lightning.inference.frame_table import write_frames
 from fedn_lightning.results.names import FRAMES, PREDICTION
 from fedn_lightning.utils.files import checksum, write_atomically, write_json
 from fedn_lightning.video.store import fingerprint
@@ -30,7 +27,7 @@ EVENT_FILES: dict[Format, str] = {
 }
 """Name of the file of events in each format."""
 
-TIMELINE, ANNOTATED, MOTION, RECORD = "timeline.png", "annotated.mp4", "motion.csv", PREDICTION
+TIMELINE, ANNOTATED, RECORD = "timeline.png", "annotated.mp4", PREDICTION
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,6 @@ class Settings:
         face: which faces.
         align: how faces are aligned, if given.
         threshold: scores from which expressions count, if given.
-        motion: whether the movement of the face is measured and written.
     """
 
     checkpoint: str
@@ -53,7 +49,6 @@ class Settings:
     face: FaceChoice = "largest"
     align: str | None = None
     threshold: tuple[float, float] | None = None
-    motion: bool = False
 
 
 def write_outputs(
@@ -76,10 +71,8 @@ def write_outputs(
     files = [write_events(detections, folder / EVENT_FILES[settings.format], settings.format)]
     figure = detections.plot()
     files.append(write_atomically(folder / TIMELINE, lambda temporary: figure.savefig(temporary)))
-    if detections.quality:
-        files += write_frames(detections, folder)
-    if settings.motion:
-        files.append(write_motion(folder / MOTION, detections))
+    if detections.measures:
+        files.append(write_frames(folder / FRAMES, detections))
     if settings.annotate:
         from fedn_lightning.inference.annotated_video import write_annotated
 
@@ -122,50 +115,6 @@ def write_events(detections: Detections, path: str | Path, file_format: Format) 
         cells = ["" if value is None else str(value) for value in e.to_dict().values()]
         rows.append([name, *cells, detections.warnings_of(e)])
     return write_csv(path, ("video", *COLUMNS, "warning"), rows)
-
-
-FRAME_COLUMNS = (
-    *("frame", "seconds", "confidence_macro", "confidence_micro"),
-    *("likeness", "change", "sharpness", "yaw", "eye_distance", "unreliable"),
-)
-"""Columns of :func:`write_frames`; frames from 1."""
-
-
-def write_frames(detections: Detections, folder: Path) -> list[Path]:
-    """Writes confidence and quality in every frame: `frames.csv`, of several faces `frames_face1.csv` and so on.
-
-    See :class:`~fedn_lightning.inference.reliability.FaceQuality` for the columns. A cell is empty where nothing is
-    known; `unreliable` gives the reason of the stretch that holds the frame.
-
-    Args:
-        detections: what was found.
-        folder: of this video.
-
-    Returns:
-        The files; each appears whole or not at all.
-    """
-    from fedn_lightning.results.writing import write_csv
-
-    n, paths = detections.n_frames, []
-    seconds = detections.seconds_at(np.arange(n))
-    for face, quality in zip(detections.faces, detections.quality, strict=True):
-        reasons = [""] * n
-        for span in (span for span in detections.unreliable if span.face == face.number):
-            first, last = round(span.start), min(round(span.end), n)
-            reasons[first:last] = [span.reason] * (last - first)
-        measures = (
-            *((seconds, 4), (face.curve[:, 0], 4), (face.curve[:, 1], 4), (quality.likeness, 3), (quality.change, 1)),
-            *((quality.sharpness, 3), (quality.yaw, 0), (quality.eye_distance, 1)),
-        )
-        columns = [[_cell(value, digits) for value in column.tolist()] for column, digits in measures]
-        name = FRAMES if len(detections.faces) == 1 else f"{Path(FRAMES).stem}_face{face.number}.csv"
-        rows = zip(map(str, range(1, n + 1)), *columns, reasons, strict=True)
-        paths.append(write_csv(folder / name, FRAME_COLUMNS, rows))
-    return paths
-
-
-def _cell(value: float, digits: int) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def finished(folder: str | Path, video: str | Path, settings: Settings) -> str | None:

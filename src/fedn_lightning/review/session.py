@@ -32,8 +32,15 @@ EMOTIONS = (
 )
 """Emotions that the page offers beside those of the events; the class schemes know all of them."""
 
-LANES = ("confidence_", "motion_")
-"""Beginnings of the names of its columns that are drawn."""
+LANES: dict[str, tuple[str, ...]] = {
+    "confidence_macro": (),
+    "confidence_micro": (),
+    "motion_brows": ("brow",),
+    "motion_eyes": ("eye",),
+    "motion_cheeks": ("cheek", "nose"),
+    "motion_mouth": ("mouth", "lip", "chin"),
+}
+"""Curves that are drawn, and the words by which the columns of parts of the face belong to one."""
 
 MOST_POINTS = 1500
 """Points of a curve that are sent for one view."""
@@ -198,18 +205,42 @@ def _summary(history: History) -> dict[str, Any]:
 def read_curves(path: Path) -> dict[str, FloatArray]:
     """The confidence and motion of each frame, from the table of measures; empty if there is none.
 
+    Of several people and of several parts of a :data:`LANES` the greatest value of a frame counts.
+
     Raises:
         AnnotationError: if a value is no number.
     """
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        wanted = [(place, name) for place, name in enumerate(header) if name.startswith(LANES)]
-        try:
-            rows = [[float(row[place] or "nan") for place, _ in wanted] for row in reader]
-        except (ValueError, IndexError):
-            raise AnnotationError(f"{path} holds a row whose values are no numbers.") from None
-    grid = np.nan_to_num(np.array(rows, np.float64).reshape(len(rows), len(wanted)))
-    return {name: grid[:, column] for column, (_, name) in enumerate(wanted)}
+        header = next(csv.reader(file), [])
+    places = {name: [header.index(each) for each in columns_of(name, header)] for name in LANES}
+    places = {name: found for name, found in places.items() if found}
+    wanted = sorted({place for found in places.values() for place in found})
+    try:
+        frames = np.loadtxt(
+            path, np.int64, delimiter=",", skiprows=1, usecols=header.index("frame"), quotechar='"', ndmin=1
+        )
+        table = np.loadtxt(path, np.float64, delimiter=",", skiprows=1, usecols=wanted, quotechar='"', ndmin=2)
+        curves = {name: np.zeros(int(frames.max(initial=0))) for name in places}
+        for name, found in places.items():
+            values = table[:, np.searchsorted(wanted, found)]
+            if name.startswith("motion"):
+                values = np.hypot(values[:, ::2], values[:, 1::2])
+            np.maximum.at(curves[name], frames - 1, values.max(axis=1))
+    except (ValueError, IndexError):
+        raise AnnotationError(
+            f"{path} holds a row whose values are no numbers; run fedn predict on the video again with --overwrite."
+        ) from None
+    return curves
+
+
+def columns_of(lane: str, header: Sequence[str]) -> list[str]:
+    """The columns of the table of measures that a curve shows, those of motion in pairs of x and y.
+
+    >>> columns_of("motion_mouth", ["frame", "motion_chin_x", "motion_chin_y", "motion_eye_left_x"])
+    ['motion_chin_x', 'motion_chin_y']
+    """
+    if not lane.startswith("motion"):
+        return [name for name in header if name == lane]
+    return [name for name in header if name.startswith("motion_") and any(part in name for part in LANES[lane])]
