@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,12 @@ def _one_thread() -> None:
 def conf() -> Path:
     """The folder of tiny experiment files."""
     return Path(__file__).parent / "conf"
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """A Ray cluster of two cores, for all tests of a process."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils", reason="Ray is an optional extra")
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    yield cluster.address
+    cluster.shutdown()

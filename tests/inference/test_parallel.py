@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import shutil
 from pathlib import Path
 
@@ -12,11 +11,6 @@ import pytest
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import VideoError
 from fedn_lightning.inference.batch import read_manifest
-from fedn_lightning.utils import on_ray
-
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="Ray is an optional extra: pip install 'fedn-lightning[ray]'"
-)
 
 
 @pytest.fixture(scope="module")
@@ -78,25 +72,9 @@ def test_two_at_a_time_write_the_same_bytes(trained, recordings, one_at_a_time, 
 
 
 @pytest.mark.slow  # a cluster
-@needs_ray
-def test_ray_writes_the_same_bytes(trained, recordings, one_at_a_time, tmp_path):
-    assert predict(trained, recordings, tmp_path / "out", "--launcher", "ray", "--jobs", "2") == 1
+def test_ray_writes_the_same_bytes(trained, recordings, one_at_a_time, tmp_path, ray_address):
+    assert predict(trained, recordings, tmp_path / "out", "--launcher", "ray", "--address", ray_address) == 1
     assert contents(tmp_path / "out") == contents(one_at_a_time)
-
-
-def _half(item: int, tick) -> int:
-    if item % 2:
-        msg = f"{item} is odd"
-        raise VideoError(msg)
-    return item // 2
-
-
-@pytest.mark.slow  # a cluster
-@needs_ray
-def test_ray_gives_results_and_errors_of_a_long_list():
-    ended = dict(on_ray.run(_half, range(20), cores=2))
-    assert [ended[k] for k in range(0, 20, 2)] == list(range(10))
-    assert all(isinstance(ended[k], VideoError) and f"{k} is odd" in str(ended[k]) for k in range(1, 20, 2))
 
 
 def test_a_manifest_names_videos_a_line_or_in_a_table(tmp_path):

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from fedn_lightning.cli.main import main
 from fedn_lightning.errors import ConfigError, StoreError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video import prepare as module
@@ -121,6 +122,28 @@ def test_a_broken_video_is_set_aside_and_the_others_finish(tmp_path):
     assert "a.avi" in report.failed["s1/a"]
     assert ClipStore(tmp_path / "store").missing(["s1/a", "s1/b"]) == ("s1/a",)
     assert not list((tmp_path / "store").glob("*.part"))
+
+
+@pytest.mark.slow  # a cluster
+def test_ray_writes_the_same_store_and_is_resumed(tmp_path, ray_address):
+    toy = Corpus("csv", corpus(*(movie(tmp_path / "videos" / "s1" / f"{n}.mp4") for n in "abc")).videos, ())
+    (tmp_path / "videos" / "s1" / "broken.mp4").write_bytes((tmp_path / "videos" / "s1" / "a.mp4").read_bytes()[:900])
+    (tmp_path / "annotations.csv").write_text("subject,video,onset,offset\n")
+    whole(toy, tmp_path / "here")
+    words = ["data", "prepare", tmp_path, "--dataset", "csv", "--store", tmp_path / "store", "--align", "none"]
+    words += ["--size", SIDE, "--launcher", "ray", "--address", ray_address]
+    assert main([*map(str, words)]) == 1, "one video is broken"
+    assert contents(tmp_path / "store") == contents(tmp_path / "here")
+    first = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").glob("*.npy")}
+    gone = next((tmp_path / "store").glob("s1_a*.npy"))
+    gone.unlink()
+    main([*map(str, words)])
+    assert contents(tmp_path / "store") == contents(tmp_path / "here")
+    assert all(path.stat().st_mtime_ns == when for path, when in first.items() if path != gone)
+
+
+def contents(store):
+    return {path.name: path.read_bytes() for path in store.iterdir() if path.suffix in (".npy", ".json")}
 
 
 def test_a_source_that_broke_does_not_leave_its_old_crops(tmp_path):

@@ -218,6 +218,7 @@ def prepare_parser() -> CommandParser:
     made.add_argument("--size", type=int, help="side of the face crop in px (default: 128)")
     made.add_argument("--fps", type=float, help="working frame rate (default: 30)")
     made.add_argument("--jobs", type=int, help="processes (default: one per core)")
+    made.add_launcher()
     made.add_argument("--align", choices=("video", "track", "none"), help="how the face is followed (default: video)")
     made.add_argument("--gaps", choices=("repeat", "split", "error"), help="missing frames (default: repeat)")
     made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")
@@ -232,6 +233,7 @@ def prepare(argv: Sequence[str]) -> int:
     target = target_of(args)
     from fedn_lightning.datasets import read
     from fedn_lightning.datasets.base import UNUSABLE
+    from fedn_lightning.utils.on_ray import Cluster
     from fedn_lightning.video.landmarks import read_boxes
     from fedn_lightning.video.prepare import prepare
 
@@ -253,6 +255,7 @@ def prepare(argv: Sequence[str]) -> int:
         finder=settings["finder"],
         frames=settings["frames"],
         progress=True,
+        cluster=Cluster(args.address) if args.launcher == "ray" else None,
     )
     faults = [r for r in corpus.repairs if r.rule.startswith(UNUSABLE)]
     for repair in faults:

@@ -60,6 +60,11 @@ class CommandParser(argparse.ArgumentParser):
         text = f"draws of subjects for the 95 %% intervals (default: {default})"
         self.add_argument("--bootstrap", type=at_least(1), default=default, metavar="N", help=text)
 
+    def add_launcher(self) -> None:
+        """Adds `--launcher` and `--address`, by which many videos run on a Ray cluster."""
+        self.add_argument("--launcher", choices=("local", "ray"), default="local", help="where they run (%(default)s)")
+        self.add_argument("--address", metavar="A", help="of a running Ray cluster (default: one starts here)")
+
     def add_folds(self, unit: str) -> None:
         """Adds the options by which `fedn loso` and `fedn study` share the machine.
 

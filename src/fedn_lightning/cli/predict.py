@@ -43,8 +43,7 @@ def parser() -> CommandParser:
     p.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="videos at a time, a process for each (%(default)s)"
     )
-    p.add_argument("--launcher", choices=("local", "ray"), default="local", help="where they run (%(default)s)")
-    p.add_argument("--address", metavar="A", help="of a running Ray cluster; without it, one of N cores starts here")
+    p.add_launcher()
     p.add_argument("--overwrite", action="store_true", help="do finished videos again")
     return p
 

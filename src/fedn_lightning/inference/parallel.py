@@ -15,7 +15,7 @@ from fedn_lightning.inference.batch import Outcome, earlier, folders_of, predict
 from fedn_lightning.inference.detections import COLUMNS
 from fedn_lightning.inference.writers import EVENT_FILES, RECORD, Settings
 from fedn_lightning.results.writing import write_csv
-from fedn_lightning.utils import on_ray
+from fedn_lightning.utils.on_ray import Cluster
 from fedn_lightning.video import workers
 
 if TYPE_CHECKING:
@@ -113,11 +113,8 @@ def predict_parallel(
             yield before
     if not todo:
         return
-    if launcher == "ray":
-        results = on_ray.run(_predict, todo, jobs, address, gpus=float(choice.device == "cuda"))
-    else:
-        results = workers.run(_predict, todo, jobs, STALL_SECONDS)
-    for index, result in results:
+    cluster = Cluster(address, gpus=float(choice.device == "cuda")) if launcher == "ray" else None
+    for index, result in workers.run(_predict, todo, jobs, STALL_SECONDS, cluster=cluster):
         job = todo[index]
         if isinstance(result, ConfigError) or (isinstance(result, FednError) and len(todo) == 1):
             raise result

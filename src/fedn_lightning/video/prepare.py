@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from fedn_lightning.errors import ConfigError, FednError, StoreError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import locked
+from fedn_lightning.utils.on_ray import Cluster
 from fedn_lightning.utils.text import check_choice
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import CropJob, crop_video
@@ -74,6 +75,7 @@ def prepare(
     frames: FramesFrom = "store",
     stall_seconds: float = 120.0,
     progress: bool = False,
+    cluster: Cluster | None = None,
 ) -> PrepareReport:
     """Writes what is missing or stale in a corpus's clip store; current videos are kept.
 
@@ -96,9 +98,11 @@ def prepare(
             :mod:`fedn_lightning.video.verify`), and windows are decoded from the videos: slower, but without the room.
         stall_seconds: a process that gets no frame done for so long is stopped and its video set aside.
         progress: whether to show a bar on stderr, and under `frames="video"` which reader is used for what.
+        cluster: prepares by tasks of Ray, on machines that see the same folders; `jobs` are then the cores of a
+            cluster that starts here.
 
     Raises:
-        ConfigError: if an option has a value that cannot work.
+        ConfigError: if an option has a value that cannot work, or the cluster cannot be used.
         StoreError: if the disk has no room for the store.
     """
     check_choice("frames", frames, get_args(FramesFrom))
@@ -112,7 +116,7 @@ def prepare(
         with locked(root / LOCK):
             # Another process may have done it while this one waited.
             todo = [job for job in jobs_of if not _is_done(job)]
-            _make(todo, report, jobs, stall_seconds, show=progress)
+            _make(todo, report, _Workers(jobs, stall_seconds, cluster), show=progress)
     report.reused = [job.video.key for job in jobs_of if job.video.key not in {*report.prepared, *report.failed}]
     report.seconds = time.monotonic() - started
     for job in jobs_of:
@@ -127,33 +131,37 @@ def prepare(
     return report
 
 
-def _make(
-    todo: list[CropJob], report: PrepareReport, processes: int | None, stall_seconds: float, *, show: bool
-) -> None:
+class _Workers(NamedTuple):
+    """Who prepares: the arguments of :func:`fedn_lightning.video.workers.run`."""
+
+    jobs: int | None
+    stall_seconds: float
+    cluster: Cluster | None
+
+
+def _make(todo: list[CropJob], report: PrepareReport, workers: _Workers, *, show: bool) -> None:
     """Prepares videos and collects the results."""
     if not todo:
         return
     root = Path(todo[0].root)
-    _sweep(root, stall_seconds)
+    _sweep(root, workers.stall_seconds)
     for job in todo:
         # A stale video must not stay if its successor fails.
         (root / f"{file_name(job.video.key)}.json").unlink(missing_ok=True)
     _check_room(root, todo)
-    todo = _verified(todo, report, processes, stall_seconds, show=show)
+    todo = _verified(todo, report, workers, show=show)
     with _bar(todo, show=show) as tick:
-        for index, result in run(crop_video, todo, processes, stall_seconds, tick):
+        for index, result in run(crop_video, todo, workers.jobs, workers.stall_seconds, tick, workers.cluster):
             _note(report, todo[index].video, result)
 
 
-def _verified(
-    todo: list[CropJob], report: PrepareReport, processes: int | None, stall_seconds: float, *, show: bool
-) -> list[CropJob]:
+def _verified(todo: list[CropJob], report: PrepareReport, workers: _Workers, *, show: bool) -> list[CropJob]:
     """Adds to jobs of `frames="video"` which reader is right for each file; without those that none can read."""
     if todo[0].spec.frames == "store":
         return todo
     with _bar(todo, "verifying", show=show) as tick:
         videos, cache = [job.video for job in todo], Path(todo[0].root) / VERDICTS
-        verdicts = verify(videos, cache, processes, stall_seconds, tick)
+        verdicts = verify(videos, cache, workers.jobs, workers.stall_seconds, tick, workers.cluster)
     unreadable = {key: verdict for key, verdict in verdicts.items() if verdict.reader == "none"}
     for key, verdict in unreadable.items():
         # What stopped a child does not name the file, and may be decord alone, which hangs on some.

@@ -18,6 +18,7 @@ import numpy as np
 
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import Video
+from fedn_lightning.utils.on_ray import Cluster
 from fedn_lightning.video.pyav import PyAVSource, scan
 from fedn_lightning.video.readers import DecordSource, FolderSource
 from fedn_lightning.video.store import fingerprint
@@ -62,6 +63,7 @@ def verify(
     jobs: int | None = None,
     stall_seconds: float = 120.0,
     tick: Callable[[int, int], None] = lambda index, frames: None,
+    cluster: Cluster | None = None,
 ) -> dict[str, Verification]:
     """Verifies videos, each once.
 
@@ -71,6 +73,7 @@ def verify(
         jobs: child processes; as many as there are cores by default.
         stall_seconds: a file that gets no further for so long counts as one that cannot be decoded.
         tick: called with a video's index and the number of frames done.
+        cluster: verifies by tasks of Ray.
 
     Returns:
         The result for each video's key. Nothing raises: a file that cannot be decoded has the reader `none`.
@@ -80,7 +83,8 @@ def verify(
     todo = [index for index, mark in enumerate(prints) if mark is None or mark not in known]
     found = {mark: known[mark] for mark in prints if mark in known}
     results: dict[str, Verification] = {}
-    for position, result in run(verify_video, [videos[i] for i in todo], jobs, stall_seconds, _shifted(todo, tick)):
+    asked = [videos[index] for index in todo]
+    for position, result in run(verify_video, asked, jobs, stall_seconds, _shifted(todo, tick), cluster):
         video, mark = videos[todo[position]], prints[todo[position]]
         if isinstance(result, Exception):
             result = Verification(video.path, "none", str(result))

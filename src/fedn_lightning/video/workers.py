@@ -1,4 +1,4 @@
-"""Runs a function over many items in child processes that may hang or die without taking the rest with them."""
+"""Runs a function over many items in child processes that may hang or die, or as tasks of Ray."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from fedn_lightning.utils import on_ray
 from fedn_lightning.utils.cores import available_cores
 
 Tick = Callable[[int], None]
@@ -28,8 +29,9 @@ def run(
     workers: int | None,
     stall_seconds: float = 120.0,
     tick: Callable[[int, int], None] = lambda item, frames: None,
+    cluster: on_ray.Cluster | None = None,
 ) -> Iterator[tuple[int, Any]]:
-    """Runs `function(item, tick)` on every item.
+    """Runs `function(item, tick)` on every item; one that fails costs itself alone.
 
     Args:
         function: importable by a spawned process; raises to fail.
@@ -37,11 +39,18 @@ def run(
         workers: number of processes, one per core if None; 0 runs here, one after another, without protection.
         stall_seconds: a child that neither ticks nor ends for so long is killed, and its item fails.
         tick: called with the item's index and the frames done.
+        cluster: runs tasks of Ray instead of child processes; `workers` are then the cores of one that starts here.
 
     Yields:
         Index of the item and its result, or the exception it failed with, in the order they end.
+
+    Raises:
+        ConfigError: if the cluster cannot be used.
     """
     workers = available_cores() if workers is None else workers
+    if cluster is not None:
+        yield from on_ray.run(function, items, max(1, workers), stall_seconds, tick, cluster)
+        return
     if workers <= 0:
         for index, item in enumerate(items):
             try:
