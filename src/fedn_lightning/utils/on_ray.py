@@ -9,7 +9,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,9 @@ from fedn_lightning.errors import ConfigError
 
 RETRIES = 1
 """How often a task is started again whose process or machine was lost."""
+
+STDERR = 2
+"""The file descriptor, since Ray puts something else in the place of `sys.stderr`."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _call(
     def tick(frames: int) -> None:
         nonlocal done
         done += frames
-        faulthandler.dump_traceback_later(stall_seconds, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(stall_seconds, exit=True, file=STDERR)
 
     tick(0)
     try:
