@@ -35,10 +35,12 @@ def synth(argv: list[str]) -> int:
     parser.add_argument("--hard", action="store_true", help="stronger distractors, other light, stronger compression")
     parser.add_argument("--faces", choices=get_args(Faces), default="2d", help="painted flat or heads of a mesh")
     parser.add_argument("--pose", type=float, default=0, help="degrees by which heads of --faces 3d turn at most")
+    parser.add_argument("--rate", type=float, default=1, help="share of the preset's expressions; 0 for none at all")
     options = parser.parse_args(argv)
     from fedn_synth.write.corpus import Job, write_corpus
 
-    job = Job(options.preset, options.seed, options.form, options.hard, faces=options.faces, pose=options.pose)
+    kind = {"faces": options.faces, "pose": options.pose, "rate": options.rate}
+    job = Job(options.preset, options.seed, options.form, options.hard, **kind)
     corpus = write_corpus(options.out, job, options.jobs)
     print(
         f"{options.out}: {corpus['n_subjects']} subjects, {corpus['n_videos']} videos, {corpus['n_frames']} frames, "

@@ -74,6 +74,16 @@ def test_finished_rows_become_a_table_which_comes_again_from_their_files_alone(
     }
 
 
+def test_groups_of_held_out_subjects_have_tables_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("abl/study.yaml").write_text("tests: { first: [a], rest: [b, c] }\nrows: [fedn, self_report]\n")
+    assert main(["study", "abl", "--jobs", "1", "--bootstrap", "20"]) == 0
+    page = capsys.readouterr().out
+    assert page.index("## Tested on first") < page.index("## Tested on rest")
+    stored = json.loads((RESULTS / "study.json").read_text())
+    assert list(stored["tests"]) == ["first", "rest"]
+    assert list(stored["tests"]["rest"]) == ["fedn", "self_report"]
+
+
 def test_the_same_command_again_books_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     main(["study", "abl", "--jobs", "1", "--bootstrap", "20"])
     first = capsys.readouterr()

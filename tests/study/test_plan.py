@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fedn_lightning.errors import ConfigError
+from fedn_lightning.errors import ConfigError, SplitError
 from fedn_lightning.study.plan import Row, read_plan
 
 
@@ -76,6 +76,8 @@ def test_only_chooses_rows() -> None:
         ("rows: [{ name: fedn, seeds: [7, 7] }]", r"seeds must be a number, or a list of different whole numbers"),
         ("rows: [[fedn]]", r"row 1 of rows must be a name, or a mapping with the key name"),
         ("rows: [fedn]\nbaseline: best", r"baseline must name a row of fedn"),
+        ("rows: [{ name: fedn, train: a }]", r"train must be a list of names or shell patterns"),
+        ("rows: [fedn]\ntests: { all: a }", r"tests must be a list of names or shell patterns"),
         ("rows: [fedn]\nlabels: [fedn]", r"labels must name two rows of fedn"),
         ("rows: [{ name: p, pipeline: { spotter: fedn } }]", r"pipeline takes a spotter \(a row above\) and"),
         (
@@ -89,6 +91,17 @@ def test_only_chooses_rows() -> None:
 def test_a_mistake_in_a_study_file_is_one_sentence(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_plan([study(text)])
+
+
+def test_a_row_may_train_on_some_subjects_and_hold_all_others_out() -> None:
+    plan = read_plan([study("tests: { flat: [a-*] }\nrows: [{ name: fedn, train: [a-1, b-*] }]")])
+    assert plan.tests == {"flat": ("a-*",)}
+    (fold,) = plan.rows[0].folds(["a-1", "a-2", "b-1", "b-2"], seed=7, group=1)
+    assert (fold.seed, fold.subjects) == (7, ("a-2",))
+    with pytest.raises(SplitError, match=r"train has 'b-\*', which fits none of a-1, a-2"):
+        plan.rows[0].folds(["a-1", "a-2"], seed=7, group=1)
+    with pytest.raises(SplitError, match="nobody is left to test on"):
+        plan.rows[0].folds(["a-1", "b-2"], seed=7, group=1)
 
 
 def test_what_is_not_there_is_named() -> None:

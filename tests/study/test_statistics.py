@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedn_lightning.metrics.functional.bootstrap import resampled_scores, tally
+from fedn_lightning.metrics.functional.bootstrap import Tally, resampled_scores, tally
 from fedn_lightning.study.rows import RowResult, SeedResult
 from fedn_lightning.study.statistics import (
     lines_of,
     over_seeds,
     paired,
     plain_scores,
+    restrict,
     sample,
     seed_draws,
     subject_draws,
@@ -103,6 +104,29 @@ def test_no_difference_without_a_common_seed_or_on_other_people() -> None:
     rows = [row("fedn", 7), row("later", 9), replace(row("elsewhere", 7), seeds={7: others})]
     assert [line.differences for line in lines_of(rows, "fedn", draws=20)] == [{}, {}, {}]
     assert all(not line.differences for line in lines_of(rows, "absent", draws=20))
+
+
+def test_a_row_on_some_subjects_is_scored_as_if_there_were_no_others() -> None:
+    some = restrict(row("fedn", 7), ["s0*", "s13"])
+    assert some is not None
+    assert some.seeds[7].subjects == (*(f"s0{k}" for k in range(10)), "s13")
+    kept = [*range(10), 13]
+    found, wanted = (table[np.isin(table.subject, kept)] for table in (proposals(7), truths()))
+    alone = SeedResult(some.seeds[7].subjects, np.ones(11), ("a", "b", "c"), tally(found, wanted))
+    expected = plain_scores(replace(alone, tally=realigned(alone.tally, kept)))
+    assert plain_scores(some.seeds[7]) == pytest.approx(expected, nan_ok=True)
+    assert restrict(row("fedn", 7), ["x*"]) is None
+
+
+def realigned(found: Tally, kept: list[int]) -> Tally:
+    """A tally of some subjects, their indices counted from 0."""
+    place = {subject: at for at, subject in enumerate(kept)}
+    subjects = replace(found.subjects, index=np.array([place[k] for k in found.subjects.index]))
+    columns = {
+        name: [np.array([place[k] for k in who], np.int64) for who in getattr(found.ranked, name)]
+        for name in ("subject", "truth_subject")
+    }
+    return Tally(subjects, replace(found.ranked, **columns))
 
 
 def test_spotting_alone_has_no_map_and_no_strs() -> None:

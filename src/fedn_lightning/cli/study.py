@@ -73,9 +73,9 @@ def main(argv: list[str]) -> int:
     if options.dry_run:
         return show_plan(units)
     failed = train(units, plan, options)
-    lines = write_table(plan, chosen, options)
-    track(plan, units, lines or [], options)
-    return max(failed, int(lines is None))
+    tables = write_table(plan, chosen, options)
+    track(plan, units, tables or {}, options)
+    return max(failed, int(tables is None))
 
 
 def find_units(plan: Plan, options: argparse.Namespace) -> list[Unit] | None:
@@ -149,10 +149,14 @@ def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
     return int(failed > 0 or not all(written))
 
 
-def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> list[Line] | None:
-    """Writes the table of all rows there are, and prints it; None if a row that was asked for is missing."""
+def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> dict[str, list[Line]] | None:
+    """Writes the table of all rows there are, one for each group of the study's `tests`, and prints it.
+
+    Returns:
+        The rows by group, or None if a row that was asked for is missing.
+    """
     from fedn_lightning.study.rows import read_row, row_path
-    from fedn_lightning.study.statistics import lines_of
+    from fedn_lightning.study.statistics import lines_of, restrict
     from fedn_lightning.study.tables import write_study
 
     paths = {row.name: row_path(options.results, row.name) for row in plan.rows}
@@ -162,21 +166,30 @@ def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> list[L
         print(f"fedn: no result yet of {', '.join(missing)} in {options.results}", file=sys.stderr)
     if not rows:
         return None
-    lines = lines_of(list(rows.values()), plan.baseline, options.bootstrap)
+    tables = {
+        group: lines_of(
+            [part for row in rows.values() if (part := restrict(row, patterns))], plan.baseline, options.bootstrap
+        )
+        for group, patterns in (plan.tests or {"": ("*",)}).items()
+    }
     labels = ask_labels(plan, rows, options)
-    print(write_study(options.results, plan.name, plan.baseline, lines, options.bootstrap, labels))
-    return None if missing else lines
+    print(write_study(options.results, plan.name, plan.baseline, tables, options.bootstrap, labels))
+    return None if missing else tables
 
 
-def track(plan: Plan, units: list[Unit], lines: list[Line], options: argparse.Namespace) -> None:
-    """Gives each row of the table a run in W&B, under the settings of the first experiment."""
+def track(plan: Plan, units: list[Unit], tables: dict[str, list[Line]], options: argparse.Namespace) -> None:
+    """Gives each row of each table a run in W&B, under the settings of the first experiment."""
     from fedn_lightning.loggers.aggregate import StudyRow, log_study_rows
     from fedn_lightning.loggers.wandb import WandbSettings
     from fedn_lightning.study.tables import tracked_row
 
     first = units[0].experiment
     settings = WandbSettings(project=first.wandb_project, mode=first.wandb_mode)  # type: ignore[arg-type] # checked there
-    rows = [StudyRow(line.row.name, *tracked_row(line)) for line in lines]
+    rows = [
+        StudyRow(f"{group}-{line.row.name}" if group else line.row.name, *tracked_row(line))
+        for group, lines in tables.items()
+        for line in lines
+    ]
     log_study_rows(settings, f"study-{plan.name}", Path(options.runs) / "tracked", rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from typing import Any
 
 from fedn_lightning.datamodules.splits import find_subject
 from fedn_lightning.errors import FoldError, SplitError
+
+LONGEST = 100
+"""Characters of a fold's name; file systems and W&B take some more."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,11 @@ class Fold:
 
     @property
     def name(self) -> str:
-        """Name of the fold's folder, e.g. `s15`, or `s15+s21` for a group."""
-        return "+".join(self.subjects)
+        """Name of the fold's folder, e.g. `s15`, or `s15+s21` for a group; a hash ends that of a large group."""
+        name = "+".join(self.subjects)
+        if len(name) <= LONGEST:
+            return name
+        return f"{self.subjects[0]}+{len(self.subjects) - 1}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     def __str__(self) -> str:
         return f"{self.name} (seed {self.seed})"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from fedn_lightning.baselines.two_step import pipeline_experiment
-from fedn_lightning.errors import ConfigError
+from fedn_lightning.errors import ConfigError, SplitError
 from fedn_lightning.loso.experiment import Experiment, Fold, make_folds
 from fedn_lightning.loso.status import problem
 
 STUDY_FILE = "study.yaml"
 """What a folder's study file is called."""
 
-KEYS = ("name", "group", "baseline", "labels", "rows")
-ROW_KEYS = ("name", "config", "pipeline", "seeds")
+KEYS = ("name", "group", "baseline", "labels", "tests", "rows")
+ROW_KEYS = ("name", "config", "pipeline", "seeds", "train")
 PIPELINE_KEYS = ("spotter", "recogniser")
 
 
@@ -28,11 +29,14 @@ class Row:
         name: in tables and file names.
         configs: the experiment file that is trained; two for a pipeline, first the spotter's, then the recogniser's.
         seeds: one full set of folds each: how many, counted from the experiment's own, or which.
+        train: shell patterns of the subjects that are trained and validated on, all others being held out together in
+            one fold; empty for the study's groups of held-out subjects.
     """
 
     name: str
     configs: tuple[str, ...]
     seeds: int | tuple[int, ...] = 1
+    train: tuple[str, ...] = ()
 
     def seeds_from(self, first: int) -> tuple[int, ...]:
         """The seeds themselves, for an experiment whose own seed is `first`.
@@ -41,6 +45,33 @@ class Row:
         (7, 8, 9)
         """
         return tuple(range(first, first + self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    def folds(self, subjects: Collection[str], seed: int, group: int) -> tuple[Fold, ...]:
+        """The row's folds of one seed.
+
+        Raises:
+            SplitError: if nobody is trained on or held out, or a pattern fits no subject.
+        """
+        if not self.train:
+            return tuple(make_folds(list(subjects), [seed], group))
+        for pattern in self.train:
+            if not any(fits(subject, [pattern]) for subject in subjects):
+                msg = f"Row {self.name}: train has {pattern!r}, which fits none of {', '.join(sorted(subjects))}."
+                raise SplitError(msg)
+        held_out = tuple(sorted(subject for subject in subjects if not fits(subject, self.train)))
+        if not held_out:
+            msg = f"Row {self.name}: train names every subject, so that nobody is left to test on."
+            raise SplitError(msg)
+        return (Fold(seed, held_out),)
+
+
+def fits(subject: str, patterns: Sequence[str]) -> bool:
+    """Whether a subject's name fits one of some shell patterns.
+
+    >>> fits("painted34-s15", ["mesh31-*", "painted34-s1*"])
+    True
+    """
+    return any(fnmatchcase(subject, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True)
@@ -53,6 +84,8 @@ class Plan:
         baseline: the row that the others are compared with.
         group: subjects held out together.
         labels: two rows that differ in their `label_source` alone, expert first; empty if there are none.
+        tests: by name the shell patterns of held-out subjects that have a table of their own; empty for one table of
+            all.
     """
 
     name: str
@@ -60,6 +93,7 @@ class Plan:
     baseline: str
     group: int = 1
     labels: tuple[str, ...] = ()
+    tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def only(self, names: Sequence[str]) -> Plan:
         """The same study with some of its rows to train.
@@ -128,6 +162,7 @@ def _read_study(path: Path) -> Plan:
         baseline=str(content.get("baseline", next(iter(rows)))),
         group=_positive(content.get("group", 1), f"{path}: group"),
         labels=tuple(map(str, content.get("labels") or ())),
+        tests={name: _patterns(value, f"{path}: tests") for name, value in (content.get("tests") or {}).items()},
     )
     return _checked(plan, str(path))
 
@@ -140,16 +175,21 @@ def _read_row(entry: Any, above: dict[str, Row], path: Path, where: str) -> Row:
         raise ConfigError(f"{where} must be a name, or a mapping with the key name, not {entry!r}.")
     _check_keys(entry, ROW_KEYS, where)
     name, seeds = str(entry["name"]), _seeds(entry.get("seeds", 1), f"{where}: seeds")
+    train = _patterns(entry.get("train", []), f"{where}: train")
     if "pipeline" not in entry:
-        return Row(name, (_existing(path.parent / str(entry.get("config", f"{name}.yaml")), where),), seeds)
+        return Row(name, (_existing(path.parent / str(entry.get("config", f"{name}.yaml")), where),), seeds, train)
     parts = entry["pipeline"]
-    if "config" in entry or not isinstance(parts, dict) or sorted(parts) != sorted(PIPELINE_KEYS):
-        msg = f"{where}: pipeline takes a spotter (a row above) and a recogniser (an experiment file), and no config."
+    if "config" in entry or train or not isinstance(parts, dict) or sorted(parts) != sorted(PIPELINE_KEYS):
+        msg = (
+            f"{where}: pipeline takes a spotter (a row above) and a recogniser (an experiment file), but neither "
+            f"config nor train."
+        )
         raise ConfigError(msg)
     spotter = above.get(str(parts["spotter"]))
     if spotter is None or len(spotter.configs) > 1:
         raise ConfigError(f"{where}: the spotter {parts['spotter']!r} is no experiment among the rows above it.")
-    return Row(name, (*spotter.configs, _existing(path.parent / str(parts["recogniser"]), where)), seeds)
+    recogniser = _existing(path.parent / str(parts["recogniser"]), where)
+    return Row(name, (*spotter.configs, recogniser), seeds, spotter.train)
 
 
 def _mapping(path: Path) -> dict[str, Any]:
@@ -188,6 +228,14 @@ def _seeds(value: Any, where: str) -> int | tuple[int, ...]:
         return _positive(value, where)
     if not value or len(set(value)) < len(value) or any(not isinstance(s, int) or isinstance(s, bool) for s in value):
         raise ConfigError(f"{where} must be a number, or a list of different whole numbers, not {value!r}.")
+    return tuple(value)
+
+
+def _patterns(value: Any, where: str) -> tuple[str, ...]:
+    """A list of shell patterns."""
+    if not isinstance(value, list) or any(not isinstance(pattern, str) for pattern in value):
+        msg = f"{where} must be a list of names or shell patterns such as 'synthetic-*', not {value!r}."
+        raise ConfigError(msg)
     return tuple(value)
 
 
@@ -248,15 +296,17 @@ def make_units(plan: Plan, experiments: Mapping[str, Experiment]) -> list[Unit]:
         experiments: by experiment file.
 
     Raises:
-        SplitError: if the group leaves nobody to train on.
+        SplitError: if nobody is left to train or to test on.
         FoldError: if the runs of a pipeline have different folds.
     """
     units = []
     for row in plan.rows:
         parts = tuple(experiments[config] for config in row.configs)
+        if row.train:  # rows of one experiment file have folders of their own
+            parts = tuple(replace(part, name=f"{part.name}_{row.name}") for part in parts)
         for seed in row.seeds_from(parts[0].seed):
-            folds = make_folds(list(parts[0].subjects), [seed], plan.group)
-            units.append(Unit(row, seed, parts, tuple(folds), row_experiment(row, parts)))
+            folds = row.folds(parts[0].subjects, seed, plan.group)
+            units.append(Unit(row, seed, parts, folds, row_experiment(row, parts)))
     return units
 
 

@@ -9,15 +9,16 @@ second training to draw: its interval covers other subjects alone, and is too na
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fedn_lightning.analysis.comparison import Difference, difference
 from fedn_lightning.events import FloatArray, IntArray
-from fedn_lightning.metrics.functional.bootstrap import weighted_scores
+from fedn_lightning.metrics.functional.bootstrap import RankedDetections, SubjectCounts, Tally, weighted_scores
 from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, ratio
 from fedn_lightning.results.names import STUDY_SCORES
+from fedn_lightning.study.plan import fits
 from fedn_lightning.study.rows import RowResult, SeedResult
 
 OVERALL = SpottingScores.groups().index("overall")
@@ -96,6 +97,36 @@ def lines_of(rows: Sequence[RowResult], baseline: str, draws: int = 1000, seed: 
             )
         )
     return lines
+
+
+def restrict(row: RowResult, patterns: Sequence[str]) -> RowResult | None:
+    """A row on the subjects whose names fit some shell patterns; None if it has none of them."""
+    seeds = {seed: _restricted(result, patterns) for seed, result in row.seeds.items()}
+    known = {seed: result for seed, result in seeds.items() if result.subjects}
+    return replace(row, seeds=known) if known else None
+
+
+def _restricted(result: SeedResult, patterns: Sequence[str]) -> SeedResult:
+    keep = np.array([fits(name, patterns) for name in result.subjects], np.bool_)
+    place = np.cumsum(keep) - 1
+    found, ranked = result.tally.subjects, result.tally.ranked
+    mine, theirs = keep[found.index], [keep[who] for who in ranked.subject]
+    return replace(
+        result,
+        subjects=tuple(np.array(result.subjects)[keep].tolist()),
+        minutes=result.minutes[keep],
+        known_offsets=None if result.known_offsets is None else result.known_offsets[keep],
+        tally=Tally(
+            SubjectCounts(place[found.index[mine]], found.counts[mine], found.confusion[mine], found.in_truth[mine]),
+            RankedDetections(
+                classes=ranked.classes,
+                score=[score[which] for score, which in zip(ranked.score, theirs, strict=True)],
+                hit=[hit[which] for hit, which in zip(ranked.hit, theirs, strict=True)],
+                subject=[place[who[which]] for who, which in zip(ranked.subject, theirs, strict=True)],
+                truth_subject=[place[who[keep[who]]] for who in ranked.truth_subject],
+            ),
+        ),
+    )
 
 
 def shared_seeds(one: RowResult, other: RowResult) -> tuple[int, ...]:

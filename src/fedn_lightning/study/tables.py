@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,12 @@ BLUE, GREY = "#1b6ca8", "#8a9099"
 
 
 def write_study(
-    folder: str | Path, name: str, baseline: str, lines: Sequence[Line], draws: int, labels: Answer | None = None
+    folder: str | Path,
+    name: str,
+    baseline: str,
+    tables: Mapping[str, Sequence[Line]],
+    draws: int,
+    labels: Answer | None = None,
 ) -> str:
     """Writes table and picture.
 
@@ -43,7 +48,8 @@ def write_study(
         folder: of the study's results.
         name: of the study.
         baseline: the row that the others are compared with.
-        lines: rows with their uncertainty, in order.
+        tables: rows with their uncertainty, in order, for each group of held-out subjects; one group called "" if the
+            study has none.
         draws: of the bootstrap.
         labels: what the source of the emotion labels costs, if the study asks it.
 
@@ -51,20 +57,27 @@ def write_study(
         The Markdown.
     """
     folder = Path(folder)
-    page = study_markdown(name, baseline, lines, draws) + (f"\n{labels_markdown(labels)}\n" if labels else "")
+    page = study_markdown(name, baseline, tables, draws) + (f"\n{labels_markdown(labels)}\n" if labels else "")
     asked = {"labels": labels_json(labels)} if labels else {}
     write_text(folder / FILES["md"], page)
-    write_json(folder / FILES["json"], study_json(name, baseline, lines, draws) | asked)
-    save_study(folder / FILES["png"], baseline, lines)
+    write_json(folder / FILES["json"], study_json(name, baseline, tables, draws) | asked)
+    save_study(folder / FILES["png"], baseline, tables)
     return page
 
 
-def study_markdown(name: str, baseline: str, lines: Sequence[Line], draws: int) -> str:
+def study_markdown(name: str, baseline: str, tables: Mapping[str, Sequence[Line]], draws: int) -> str:
     """A page: the scores, the differences from the baseline, and how both were computed."""
-    parts = [f"# Study {name}", markdown_table(score_rows(lines)), notes(lines, draws)]
-    if any(line.differences for line in lines):
-        parts += [f"## Differences from {baseline}", markdown_table(difference_rows(lines))]
-        parts.append("Same people and same seeds on both sides; an interval that contains 0 shows no difference.")
+    parts = [f"# Study {name}"]
+    for group, lines in tables.items():
+        parts += [f"## Tested on {group}"] if group else []
+        parts += [markdown_table(score_rows(lines))]
+        if any(line.differences for line in lines):
+            parts += [f"{'###' if group else '##'} Differences from {baseline}", markdown_table(difference_rows(lines))]
+    parts += [notes([line for lines in tables.values() for line in lines], draws)]
+    if any(line.differences for lines in tables.values() for line in lines):
+        parts.append(
+            "Differences: same people and same seeds on both sides; an interval that contains 0 shows no difference."
+        )
     return "\n\n".join(parts) + "\n"
 
 
@@ -120,13 +133,13 @@ def size(parameters: int) -> str:
 
 def notes(lines: Sequence[Line], draws: int) -> str:
     """How the figures were computed."""
-    single = [line.row.name for line in lines if len(line.row.seeds) == 1]
+    single = list(dict.fromkeys(line.row.name for line in lines if len(line.row.seeds) == 1))
     text = (
         "Selection strict: epoch and thresholds were chosen on validation subjects of each fold; spotting by the "
         "protocol megc, counts pooled over all folds. A score is the mean over seeds, in brackets the 95 % interval of "
         f"{draws} draws of subjects and of seeds with replacement."
     )
-    trained = [line.row.name for line in lines if "training" in chosen_on(line)]
+    trained = list(dict.fromkeys(line.row.name for line in lines if "training" in chosen_on(line)))
     if trained:
         text += f" Without validation subjects, on the training subjects: {', '.join(trained)}."
     if single:
@@ -142,26 +155,28 @@ def chosen_on(line: Line) -> set[str]:
     return {fold.chosen_on for seed in line.row.seeds.values() for fold in seed.folds.values()}
 
 
-def study_json(name: str, baseline: str, lines: Sequence[Line], draws: int) -> dict[str, Any]:
+def study_json(name: str, baseline: str, tables: Mapping[str, Sequence[Line]], draws: int) -> dict[str, Any]:
     """As plain values."""
-    rows = {
-        line.row.name: {
-            "config_hash": line.row.config_hash,
-            "group": line.row.group,
-            "seeds": sorted(line.row.seeds),
-            "chosen_on": sorted(chosen_on(line)),
-            "commits": sorted({fold.commit for seed in line.row.seeds.values() for fold in seed.folds.values()}),
-            "parameters": line.row.parameters,
-            "trained_parameters": line.row.trained_parameters,
-            "seconds_an_epoch": line.seconds_an_epoch,
-            "scores": {path: asdict(estimate) for path, estimate in line.estimates.items()},
-            "seeds_of_differences": list(line.common),
-            "differences": {path: asdict(difference) for path, difference in line.differences.items()},
-        }
-        for line in lines
-    }
-    result: dict[str, Any] = plain({"study": name, "baseline": baseline, "draws": draws, "rows": rows})
+    found = {group: {line.row.name: _line_json(line) for line in lines} for group, lines in tables.items()}
+    rows = {"rows": found[""]} if "" in found else {"tests": found}
+    result: dict[str, Any] = plain({"study": name, "baseline": baseline, "draws": draws, **rows})
     return result
+
+
+def _line_json(line: Line) -> dict[str, Any]:
+    return {
+        "config_hash": line.row.config_hash,
+        "group": line.row.group,
+        "seeds": sorted(line.row.seeds),
+        "chosen_on": sorted(chosen_on(line)),
+        "commits": sorted({fold.commit for seed in line.row.seeds.values() for fold in seed.folds.values()}),
+        "parameters": line.row.parameters,
+        "trained_parameters": line.row.trained_parameters,
+        "seconds_an_epoch": line.seconds_an_epoch,
+        "scores": {path: asdict(estimate) for path, estimate in line.estimates.items()},
+        "seeds_of_differences": list(line.common),
+        "differences": {path: asdict(difference) for path, difference in line.differences.items()},
+    }
 
 
 def tracked_row(line: Line) -> tuple[dict[str, Any], dict[str, float]]:
@@ -178,16 +193,19 @@ def tracked_row(line: Line) -> tuple[dict[str, Any], dict[str, float]]:
     return config, {key: value for key, value in scores.items() if not math.isnan(value)}
 
 
-def save_study(path: str | Path, baseline: str, lines: Sequence[Line]) -> Path:
+def save_study(path: str | Path, baseline: str, tables: Mapping[str, Sequence[Line]]) -> Path:
     """Draws each score of each row with its interval, and its seeds as dots; a line marks the baseline."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 0.34 * len(lines) + 1.7), dpi=110, facecolor="white", layout="constrained")
-    panels = figure.subplots(1, len(STUDY_SCORES), sharey=True)
-    for axes, score in zip(panels, STUDY_SCORES, strict=True):
-        _draw_score(axes, score, baseline, lines)
-    panels[0].set_yticks(range(len(lines)), [line.row.name.replace("_", " ") for line in lines])
-    panels[0].invert_yaxis()
+    heights = [0.34 * len(lines) + 1.2 for lines in tables.values()]
+    figure = Figure(figsize=(13, sum(heights) + 0.5), dpi=110, facecolor="white", layout="constrained")
+    grid = figure.subplots(len(tables), len(STUDY_SCORES), sharey="row", squeeze=False, height_ratios=heights)
+    for panels, (group, lines) in zip(grid, tables.items(), strict=True):
+        for axes, score in zip(panels, STUDY_SCORES, strict=True):
+            _draw_score(axes, score, baseline, lines)
+        panels[0].set_yticks(range(len(lines)), [line.row.name.replace("_", " ") for line in lines])
+        panels[0].set_ylabel(group.replace("_", " "), color=INK, weight="bold")
+        panels[0].invert_yaxis()
     return save_figure(figure, path)
 
 

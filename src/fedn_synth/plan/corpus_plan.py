@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -122,6 +122,22 @@ def plan_corpus(preset: Preset, seed: int) -> tuple[Scene, ...]:
             overlaps=overlaps[index],
         )
         for index, (folder, code) in enumerate(videos)
+    )
+
+
+def thin(scenes: Sequence[Scene], rate: float) -> tuple[Scene, ...]:
+    """The same videos with a share of their expressions: of each video the first ones; people and distractors stay.
+
+    Args:
+        scenes: of :func:`plan_corpus`.
+        rate: share of expressions that stay, 0 to 1; 0 leaves videos without expressions.
+    """
+    kept = [round(rate * len(scene.expressions)) for scene in scenes]
+    return tuple(
+        replace(
+            scene, expressions=scene.expressions[:count], overlaps=frozenset(i for i in scene.overlaps if i < count)
+        )
+        for scene, count in zip(scenes, kept, strict=True)
     )
 
 

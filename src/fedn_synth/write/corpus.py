@@ -12,7 +12,7 @@ from fedn_lightning.datasets.generated_truth import FOLDER
 from fedn_lightning.errors import ConfigError
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.motion import FaceTracks
-from fedn_synth.plan.corpus_plan import Scene, plan_corpus
+from fedn_synth.plan.corpus_plan import Scene, plan_corpus, thin
 from fedn_synth.plan.distractors import HARD, ORDINARY, Conditions
 from fedn_synth.plan.presets import CORPUS, FPS, SOLID, Draw, Preset, PresetName, find_preset, identity_seed, stream
 from fedn_synth.plan.video_plan import plan_expressions, plan_video
@@ -27,7 +27,7 @@ VERSION: Final = 1
 """Raised when the same preset and seed no longer give the same files."""
 LICENCE: Final = "Generated faces, not people. Free to use, share and change (Apache-2.0); no consent is needed."
 
-DEFAULTS: Final[dict[str, Any]] = {"faces": "2d", "pose": 0.0}
+DEFAULTS: Final[dict[str, Any]] = {"faces": "2d", "pose": 0.0, "rate": 1.0}
 """Settings that are written down only where they differ from these."""
 
 _REPORT_EVERY: Final = 15  # frames
@@ -45,6 +45,7 @@ class Job:
         version: of the generator.
         faces: `2d` flat painted faces or `3d` heads of a mesh.
         pose: degrees of yaw and pitch up to which three-dimensional heads look about; 0 leaves the ordinary sway.
+        rate: share of the preset's expressions that are shown, 0 to 1.
     """
 
     preset: PresetName
@@ -54,6 +55,7 @@ class Job:
     version: int = VERSION
     faces: Faces = "2d"
     pose: float = 0.0
+    rate: float = 1.0
 
     @property
     def conditions(self) -> Conditions:
@@ -78,14 +80,16 @@ def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]
         The content of `corpus.json`.
 
     Raises:
-        ConfigError: if the preset does not exist, the seed is negative, the faces cannot be rendered, or the folder
-            holds something else.
+        ConfigError: if the preset does not exist, the seed is negative, the rate is not between 0 and 1, the faces
+            cannot be rendered, or the folder holds something else.
     """
     preset = find_preset(job.preset)
     if job.seed < 0:
         raise ConfigError(f"The seed must not be negative, got {job.seed}.")
+    if not 0 <= job.rate <= 1:
+        raise ConfigError(f"--rate must be between 0 and 1, got {job.rate:g}.")
     check_faces(job.faces, job.pose, job.conditions)
-    scenes = plan_corpus(preset, job.seed)
+    scenes = thin(plan_corpus(preset, job.seed), job.rate)
     begin_or_resume(out, CORPUS_NAME, settings(job), DEFAULTS)
     expressions = {scene.index: plan_expressions(scene, preset, job.seed) for scene in scenes}
     rows = annotate(scenes, expressions, preset, job.seed)
@@ -153,6 +157,7 @@ def settings(job: Any) -> dict[str, Any]:
 
 
 def _contents(job: Job, preset: Preset, scenes: tuple[Scene, ...]) -> dict[str, Any]:
+    shown = [planned.type for scene in scenes for planned in scene.expressions]
     return {
         **settings(job),
         "licence": LICENCE,
@@ -160,6 +165,6 @@ def _contents(job: Job, preset: Preset, scenes: tuple[Scene, ...]) -> dict[str, 
         "n_subjects": len(preset.folders),
         "n_videos": len(scenes),
         "n_frames": sum(scene.n_frames for scene in scenes),
-        "n_macro": preset.macros,
-        "n_micro": preset.micros,
+        "n_macro": shown.count("macro"),
+        "n_micro": shown.count("micro"),
     }

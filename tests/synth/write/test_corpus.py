@@ -2,6 +2,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +159,14 @@ def test_scenes_can_be_written_as_frames(tmp_path: Path, monkeypatch: pytest.Mon
 
     folder = tmp_path / "rawpic" / f"s{scene.folder}" / scene.stem
     assert sorted(path.name for path in folder.iterdir()) == [f"img{i:03d}.jpg" for i in range(1, 31)]
+
+
+def test_a_rate_leaves_out_expressions_and_keeps_people_and_videos(tmp_path: Path) -> None:
+    contents = write_corpus(tmp_path / "none", replace(JOB, rate=0.0), jobs=1)
+    assert (contents["n_macro"], contents["n_micro"], contents["rate"]) == (0, 0, 0.0)
+    read = read_casme2(tmp_path / "none")
+    assert (len(read.videos), read.expressions) == (8, ())
+    half = write_corpus(tmp_path / "half", replace(JOB, rate=0.5), jobs=1)
+    assert 0 < half["n_macro"] + half["n_micro"] < 27
+    with pytest.raises(ConfigError, match="--rate must be between 0 and 1, got 2"):
+        write_corpus(tmp_path / "more", replace(JOB, rate=2.0))
