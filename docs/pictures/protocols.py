@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fedn_lightning.events import EventTable
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+from fedn_lightning.metrics.functional.evaluation import PROTOCOLS
 from fedn_lightning.metrics.functional.spotting import Counts
 from fedn_lightning.metrics.functional.threshold import best_threshold, operating_curves, spotting_sweep
 

@@ -9,8 +9,7 @@ import pytest
 
 from fedn_lightning.cli.evaluate import PROTOCOL_NAMES
 from fedn_lightning.cli.main import main
-from fedn_lightning.metrics.functional.evaluation import evaluate
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+from fedn_lightning.metrics.functional.evaluation import PROTOCOLS, evaluate
 from metrics.random_events import realistic
 
 KINDS, EMOTIONS = ("macro", "micro"), ("negative", "positive", "others")

@@ -7,7 +7,7 @@ import pytest
 
 from fedn_lightning import doctor
 from fedn_lightning.cli.main import main
-from fedn_lightning.doctor import Finding, Section, project
+from fedn_lightning.doctor import Finding, Section, machine
 
 
 @pytest.fixture
@@ -52,18 +52,18 @@ def test_a_key_is_found_and_never_shown(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "online")
-    (mode, login) = project.check_wandb().findings
+    (mode, login) = machine.check_wandb().findings
     assert "Run: wandb login" in mode.problem
     assert login.value.startswith("none")
     (checkout / "netrc").write_text("machine api.wandb.ai login user password 0123secret\n")
-    (mode, login) = project.check_wandb().findings
+    (mode, login) = machine.check_wandb().findings
     assert (mode.problem, login.value) == ("", "by netrc")
     monkeypatch.setenv("WANDB_API_KEY", "0123secret")
-    assert project.check_wandb().findings[1].value == "by WANDB_API_KEY"
-    assert "0123secret" not in str(project.check_wandb())
+    assert machine.check_wandb().findings[1].value == "by WANDB_API_KEY"
+    assert "0123secret" not in str(machine.check_wandb())
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
     monkeypatch.delenv("WANDB_API_KEY")
-    assert project.check_wandb().findings[1].value.startswith("none")
+    assert machine.check_wandb().findings[1].value.startswith("none")
 
 
 def test_a_workspace_is_written_without_a_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from pulses_data import write_corpus
 
 from fedn_lightning.cli.main import main
 from fedn_lightning.loggers import metrics
-from fedn_lightning.results.outcomes import OUTCOME_COLUMNS
+from fedn_lightning.loggers.media import OUTCOME_COLUMNS
 from fedn_lightning.video.film_strip import GAP, SIDE
 
 CONF = Path(__file__).parents[1] / "conf"

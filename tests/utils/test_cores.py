@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from fedn_lightning.utils.cores import available_cores
+from fedn_lightning.utils import available_cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot keep a process from cores")

@@ -17,7 +17,7 @@ from fedn_lightning.utils.console import note
 
 if TYPE_CHECKING:
     from fedn_lightning.events import EventTable
-    from fedn_lightning.metrics.functional.protocols import Protocol
+    from fedn_lightning.metrics.functional.evaluation import Protocol
     from fedn_lightning.metrics.functional.spotting import SpottingScores
     from fedn_lightning.metrics.functional.threshold import Threshold
     from fedn_lightning.results import EventFile, Names
@@ -138,8 +138,7 @@ def _check(options: argparse.Namespace) -> None:
 def make_report(options: argparse.Namespace) -> Report:
     """Reads the files and scores them as the options say."""
     from fedn_lightning.metrics.functional.bootstrap import bootstrap_intervals
-    from fedn_lightning.metrics.functional.evaluation import evaluate
-    from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+    from fedn_lightning.metrics.functional.evaluation import PROTOCOLS, evaluate
     from fedn_lightning.metrics.functional.threshold import at_threshold, operating_curves
     from fedn_lightning.results import read_events, read_videos
     from fedn_lightning.results.report import Report

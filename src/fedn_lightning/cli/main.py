@@ -28,8 +28,8 @@ COMMANDS: dict[tuple[str, ...], Command] = {
     ("predict",): Command(
         "fedn_lightning.cli.predict:main", "find the expressions in your own videos, by a checkpoint"
     ),
-    ("review",): Command("fedn_lightning.cli.review:main", "check and correct predictions; make a corpus of them"),
-    ("adapt",): Command("fedn_lightning.cli.adapt:main", "fine-tune a checkpoint on corrected material, if it helps"),
+    ("review",): Command("fedn_lightning.cli.review:review", "check and correct predictions; make a corpus of them"),
+    ("adapt",): Command("fedn_lightning.cli.review:adapt", "fine-tune a checkpoint on corrected material, if it helps"),
     ("loso",): Command("fedn_lightning.cli.loso:main", "hold out every subject once, in parallel, and pool the result"),
     ("two-step",): Command("fedn_lightning.cli.runs:two_step", "baseline: a recogniser names what a spotter found"),
     ("study",): Command("fedn_lightning.cli.study:main", "run experiments on the same folds, and write one table"),

@@ -113,7 +113,7 @@ def _outcomes(args: argparse.Namespace, choice: DetectorChoice, videos: list[Pat
     """What becomes of each video, printed as it ends."""
     from fedn_lightning.inference.batch import predict_all
     from fedn_lightning.inference.parallel import build, predict_parallel
-    from fedn_lightning.utils.cores import available_cores
+    from fedn_lightning.utils import available_cores
 
     with _Progress("", transient=True) as bar:
         if args.jobs > 1 or args.launcher == "ray":

@@ -1,4 +1,4 @@
-"""`fedn review`: a local page to look at what was found, correct it, and write a table to train on."""
+"""`fedn review` corrects what was found on a local page; `fedn adapt` fine-tunes a checkpoint on the corrections."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fedn_lightning.cli.data import parse_policy
-from fedn_lightning.cli.options import CommandParser
+from fedn_lightning.cli.options import CommandParser, at_least
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.utils.console import note
 
-EPILOG = """\
+REVIEW_EPILOG = """\
 The page is served on this machine alone; its address holds a token. Every change is saved at once to OUT/history.
 OUT/annotations.csv and OUT/videos are the corpus of the finished videos (dataset: csv), OUT/elan holds ELAN files.
 docs/review.md lists the keys.
 """
 
 
-def parser() -> CommandParser:
+def review_parser() -> CommandParser:
     """The options of `fedn review`."""
     p = CommandParser(
         "review",
         "Shows predictions or a corpus on a local page, to accept, correct and add expressions.",
-        EPILOG,
+        REVIEW_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("target", nargs="?", default="predictions", metavar="PREDICTIONS|CORPUS", help="(%(default)s)")
@@ -38,7 +38,7 @@ def parser() -> CommandParser:
     return p
 
 
-def main(argv: Sequence[str]) -> int:
+def review(argv: Sequence[str]) -> int:
     """Runs `fedn review` until it is interrupted.
 
     Args:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         FednError: if the predictions, the corpus or stored corrections cannot be read, or somebody else reviews here.
     """
-    args = parser().parse_args(argv)
+    args = review_parser().parse_args(argv)
     try:
         from fedn_lightning.review.server import serve
     except ImportError as error:
@@ -88,3 +88,54 @@ def _ready(address: str, out: Path, quiet: bool) -> None:
         import webbrowser
 
         webbrowser.open(address)
+
+
+ADAPT_EPILOG = """\
+Every person is held out once. OUT/adapt.json holds scores with intervals and the verdict, OUT/adapted.ckpt the network
+for fedn predict. docs/review.md tells more.
+"""
+
+
+def adapt_parser() -> CommandParser:
+    """The options of `fedn adapt`."""
+    p = CommandParser(
+        "adapt", "Fine-tunes heads and motion stream of a checkpoint on a corrected corpus.", ADAPT_EPILOG
+    )
+    p.add_argument("checkpoint", metavar="CKPT", help="of a detector")
+    p.add_argument("corpus", metavar="CORPUS", help="a corpus, such as the folder that fedn review wrote")
+    p.add_argument("--out", default="runs/adapted", metavar="DIR", help="where it is written (%(default)s)")
+    p.add_argument("--dataset", default="csv", metavar="NAME", help="reader of the corpus (%(default)s)")
+    p.add_argument("--policy", action="append", default=[], metavar="NAME=VALUE", help="of the reader; may be repeated")
+    p.add_argument("--store", metavar="DIR", help="clip store (default: OUT/store)")
+    p.add_argument("--epochs", type=at_least(1), default=8, metavar="N", help="passes over the material (%(default)s)")
+    p.add_argument(
+        "--jobs", type=at_least(1), metavar="N", help="processes that prepare videos (default: one per core)"
+    )
+    return p
+
+
+def adapt(argv: Sequence[str]) -> int:
+    """Runs `fedn adapt`.
+
+    Args:
+        argv: the words after the command.
+
+    Returns:
+        0, also where fine-tuning did not help.
+
+    Raises:
+        FednError: if the checkpoint or the corpus cannot be used, or there is too little material.
+    """
+    args = adapt_parser().parse_args(argv)
+    from fedn_lightning import adaptation
+    from fedn_lightning.datamodules.base import CorpusConfig
+    from fedn_lightning.models.checkpoints import read_checkpoint
+
+    corpus = CorpusConfig(args.dataset, args.corpus, dict(parse_policy(text) for text in args.policy))
+    metadata = read_checkpoint(args.checkpoint).get("fedn")
+    out = Path(args.out)
+    make_data = adaptation.data_of(metadata or {}, corpus, args.store or out / "store", args.jobs)
+    result = adaptation.adapt(args.checkpoint, make_data, out, adaptation.AdaptConfig(epochs=args.epochs))
+    print(result.summary())
+    note(f"written: {out / 'adapt.json'}" + (f", {result.checkpoint}" if result.checkpoint else ""))
+    return 0

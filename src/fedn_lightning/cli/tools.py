@@ -50,7 +50,7 @@ def export(argv: list[str]) -> int:
     p.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: onnx, beside --ckpt)")
     options = p.parse_args(argv)
     print("translating and comparing, about half a minute ...", file=sys.stderr)
-    from fedn_lightning.export.onnx_files import check_packages, export
+    from fedn_lightning.export import check_packages, export
     from fedn_lightning.utils.console import note
     from fedn_lightning.weights import shipped
 

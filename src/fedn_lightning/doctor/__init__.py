@@ -6,8 +6,14 @@ import tempfile
 from pathlib import Path
 
 from fedn_lightning.doctor.findings import Finding, Section, hide_home, is_broken, to_markdown, to_plain
-from fedn_lightning.doctor.machine import check_devices, check_extras, check_machine, check_packages
-from fedn_lightning.doctor.project import check_data, check_wandb
+from fedn_lightning.doctor.machine import (
+    check_data,
+    check_devices,
+    check_extras,
+    check_machine,
+    check_packages,
+    check_wandb,
+)
 from fedn_lightning.doctor.videos import DecordTrial, check_face_finder, check_pyav
 
 __all__ = ["Finding", "Section", "hide_home", "is_broken", "run_checks", "to_markdown", "to_plain"]

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.worker import GRACE, Outcome, Resources, Start, run_fold, start_process
-from fedn_lightning.utils.cores import available_cores
+from fedn_lightning.utils import available_cores
 from fedn_lightning.utils.on_ray import connect
 
 MAX_JOBS = 8

@@ -17,8 +17,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.functional.detection import detection_scores
-from fedn_lightning.metrics.functional.evaluation import recognise
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+from fedn_lightning.metrics.functional.evaluation import PROTOCOLS, recognise
 from fedn_lightning.metrics.functional.recognition import strs
 from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, spot_groups, spotting_scores
 from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold

@@ -12,8 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fedn_lightning.metrics.functional.evaluation import HEADLINE
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+from fedn_lightning.metrics.functional.evaluation import HEADLINE, PROTOCOLS
 from fedn_lightning.metrics.functional.spotting import SpottingScores, show
 from fedn_lightning.metrics.functional.threshold import RATES, OperatingCurves
 from fedn_lightning.results.names import PREDICTIONS, RESULT

@@ -11,8 +11,7 @@ import numpy as np
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, IntArray
 from fedn_lightning.metrics.functional.bootstrap import Interval, bootstrap_intervals
 from fedn_lightning.metrics.functional.detection import detection_scores
-from fedn_lightning.metrics.functional.evaluation import HEADLINE, Evaluation, evaluate, spotting_by_subject
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+from fedn_lightning.metrics.functional.evaluation import HEADLINE, PROTOCOLS, Evaluation, evaluate, spotting_by_subject
 from fedn_lightning.metrics.functional.recognition import confusion
 from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, show, spot_groups
 from fedn_lightning.metrics.functional.threshold import (

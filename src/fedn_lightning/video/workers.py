@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from fedn_lightning.utils import on_ray
-from fedn_lightning.utils.cores import available_cores
+from fedn_lightning.utils import available_cores, on_ray
 
 Tick = Callable[[int], None]
 """Called by the function with the frames done since the last call; also the sign that it is alive."""

@@ -11,8 +11,7 @@ from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.functional import bootstrap
 from fedn_lightning.metrics.functional.bootstrap import bootstrap_intervals, tally, weighted_scores
 from fedn_lightning.metrics.functional.detection import detection_scores
-from fedn_lightning.metrics.functional.evaluation import evaluate, flat_scores
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+from fedn_lightning.metrics.functional.evaluation import PROTOCOLS, evaluate, flat_scores
 from metrics.random_events import events, realistic, table
 
 

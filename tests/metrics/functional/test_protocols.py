@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from fedn_lightning.metrics.functional.evaluation import by_subject
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+from fedn_lightning.metrics.functional.evaluation import PROTOCOLS, by_subject
 from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, spotting_scores
 from metrics import reference
 from metrics.random_events import events, table

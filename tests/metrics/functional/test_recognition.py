@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from fedn_lightning.metrics.functional.evaluation import recognise
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS
+from fedn_lightning.metrics.functional.evaluation import PROTOCOLS, recognise
 from fedn_lightning.metrics.functional.recognition import confusion, recognition_scores, recognition_strs_metric, strs
 from fedn_lightning.metrics.functional.spotting import one_to_one
 from metrics import reference

@@ -16,9 +16,8 @@ from toys import make_record
 from fedn_lightning.analysis.errors import false_alarms, misses
 from fedn_lightning.cli.main import main
 from fedn_lightning.events import Corpus, EventTable, Expression
-from fedn_lightning.reports.html.report import report_page
+from fedn_lightning.reports.html.report import NOTHING_SPOTTED, report_page
 from fedn_lightning.reports.html.strips import apex_of
-from fedn_lightning.reports.html.summary import NOTHING_SPOTTED
 from fedn_lightning.results.run_scores import read_run
 
 STORE = {"crops": {"store": "store"}}

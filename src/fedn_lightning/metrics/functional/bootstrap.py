@@ -15,9 +15,8 @@ import numpy as np
 
 from fedn_lightning.events import EventTable, FloatArray, IntArray
 from fedn_lightning.metrics.functional.detection import analysed
-from fedn_lightning.metrics.functional.evaluation import HEADLINE, by_subject, count_classes
+from fedn_lightning.metrics.functional.evaluation import HEADLINE, PROTOCOLS, Protocol, by_subject, count_classes
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
-from fedn_lightning.metrics.functional.protocols import PROTOCOLS, Protocol
 from fedn_lightning.metrics.functional.recognition import confusion, strs
 from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, spot_groups
 from fedn_lightning.metrics.functional.threshold import Threshold, at_threshold

@@ -22,9 +22,8 @@ from fedn_lightning.models.attention import segment_frames
 from fedn_lightning.models.encoder import FrameEncoder, encode_windows
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.motion.features import AREAS, MotionCache, displacements
-from fedn_lightning.reports.clips import Clips, data_uri, read_crops
-from fedn_lightning.reports.html.page import render
-from fedn_lightning.reports.html.strips import link_event
+from fedn_lightning.reports.html import render
+from fedn_lightning.reports.html.strips import Clips, data_uri, link_event, read_crops
 from fedn_lightning.results.names import BEST
 from fedn_lightning.results.run_scores import RunFiles
 from fedn_lightning.video.alignment import EYE_DISTANCE

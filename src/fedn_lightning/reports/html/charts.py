@@ -15,7 +15,7 @@ from fedn_lightning.events import EXPRESSION_TYPES, FloatArray, IntArray
 from fedn_lightning.metrics.functional.detection import DetectionScores
 from fedn_lightning.metrics.functional.threshold import OperatingCurves, Sweep, false_positives_per_minute, thinned
 from fedn_lightning.reports.curves import panels_of, read_metrics
-from fedn_lightning.reports.html.page import render
+from fedn_lightning.reports.html import render
 
 WIDTH, HEIGHT = 380, 280
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 46, 40

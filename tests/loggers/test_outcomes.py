@@ -4,8 +4,8 @@ import pytest
 from toys import make_record
 
 from fedn_lightning.events import EventTable
+from fedn_lightning.loggers.media import OUTCOME_COLUMNS, outcome_rows, outcomes
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.results.outcomes import OUTCOME_COLUMNS, outcome_rows, outcomes
 
 
 def test_every_event_is_a_hit_a_miss_or_a_false_alarm() -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+from fedn_lightning import export
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import ExportError
-from fedn_lightning.export import onnx_files
 from fedn_lightning.inference.config import load
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
@@ -118,14 +118,14 @@ def test_the_manifest_describes_the_checkpoint(home: Path) -> None:
 @pytest.mark.slow
 def test_a_file_that_says_something_else_is_refused(home: Path) -> None:
     config, encoder, network = load(home / "best.ckpt", None, torch.device("cpu"))
-    _, detection = onnx_files.graphs_of(config, encoder, network)
+    _, detection = export.graphs_of(config, encoder, network)
     program = (home / "onnx" / "detector.onnx").read_bytes()
     trial = np.random.default_rng(0).normal(size=(2, WINDOW, encoder.feature_dim)).astype(np.float32)
-    onnx_files._check_differences(onnx_files.compare(detection, program, [trial]))
+    export._check_differences(export.compare(detection, program, [trial]))
     with torch.no_grad():
         network.head.scale += 0.01
     with pytest.raises(ExportError, match="differ: intervals"):
-        onnx_files._check_differences(onnx_files.compare(detection, program, [trial]))
+        export._check_differences(export.compare(detection, program, [trial]))
 
 
 def test_without_the_extra_there_is_a_sentence(
