@@ -70,19 +70,12 @@ class AdaptConfig:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What came of it.
+    """What came of it."""
 
-    Attributes:
-        checkpoint: the fine-tuned one; None if it was worse on held-out people, and not written.
-        comparison: before, with new thresholds, and fine-tuned, on held-out people.
-        verdict: `better`, `worse` or `undecided`.
-        people: how many were held out in turn.
-    """
-
-    checkpoint: Path | None
-    comparison: Comparison
-    verdict: str
-    people: int
+    checkpoint: Path | None  # the fine-tuned one; None if it was worse on held-out people, and not written
+    comparison: Comparison  # before, with new thresholds, and fine-tuned, on held-out people
+    verdict: str  # `better`, `worse` or `undecided`
+    people: int  # how many were held out in turn
 
     def summary(self) -> str:
         """The scores on held-out people and the verdict, in sentences."""

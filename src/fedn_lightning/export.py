@@ -133,40 +133,24 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Graph:
-    """A network to export.
+    """A network to export."""
 
-    Attributes:
-        name: of the file, without suffix.
-        module: the network.
-        example: an input.
-        inputs: name of the input.
-        outputs: names of the outputs.
-        dynamic: the input's axes of any length, by position.
-    """
-
-    name: str
-    module: nn.Module
-    example: Tensor
-    inputs: str
-    outputs: tuple[str, ...]
-    dynamic: dict[int, Any]
+    name: str  # of the file, without suffix
+    module: nn.Module  # the network
+    example: Tensor  # an input
+    inputs: str  # name of the input
+    outputs: tuple[str, ...]  # names of the outputs
+    dynamic: dict[int, Any]  # the input's axes of any length, by position
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The greatest difference of an output of ONNX from PyTorch's, over all trials.
+    """The greatest difference of an output of ONNX from PyTorch's, over all trials."""
 
-    Attributes:
-        graph: name of the network.
-        output: name of the output.
-        largest: in the output's unit: frames for intervals, probability for scores.
-        scale: the greatest value of the output in these trials.
-    """
-
-    graph: str
-    output: str
-    largest: float
-    scale: float
+    graph: str  # name of the network
+    output: str  # name of the output
+    largest: float  # in the output's unit: frames for intervals, probability for scores
+    scale: float  # the greatest value of the output in these trials
 
     @property
     def tolerable(self) -> bool:
@@ -176,17 +160,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export has written.
+    """What an export has written."""
 
-    Attributes:
-        files: the ONNX files and the manifest.
-        differences: from PyTorch, one for each output.
-        notes: assumptions about what the checkpoint lacks, a sentence each.
-    """
-
-    files: tuple[Path, ...]
-    differences: tuple[Difference, ...]
-    notes: tuple[str, ...]
+    files: tuple[Path, ...]  # the ONNX files and the manifest
+    differences: tuple[Difference, ...]  # from PyTorch, one for each output
+    notes: tuple[str, ...]  # assumptions about what the checkpoint lacks, a sentence each
 
 
 def check_packages() -> None:

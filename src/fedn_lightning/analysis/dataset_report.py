@@ -26,28 +26,18 @@ VALENCES = ("negative", "positive", "surprise", "others")
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Two expressions of one video that share frames: legal, but one of them may be unfindable.
+    """Two expressions of one video that share frames: legal, but one of them may be unfindable."""
 
-    Attributes:
-        video: key of the video.
-        rows: their rows in the annotation table.
-        frames: `onset-offset` of each, inclusive, as the release counts.
-    """
-
-    video: str
-    rows: tuple[int, int]
-    frames: tuple[str, str]
+    video: str  # key of the video
+    rows: tuple[int, int]  # their rows in the annotation table
+    frames: tuple[str, str]  # `onset-offset` of each, inclusive, as the release counts
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Expert labels against self-reports, as valences.
+    """Expert labels against self-reports, as valences."""
 
-    Attributes:
-        confusion: `(4, 4)` int64; rows are the expert's valences in the order of :data:`VALENCES`, columns the
-            subject's own.
-    """
-
+    # `(4, 4)` int64; rows are the expert's valences in the order of :data:`VALENCES`, columns the subject's own
     confusion: IntArray
 
     @property
@@ -67,17 +57,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """The state of a corpus.
+    """The state of a corpus."""
 
-    Attributes:
-        corpus: as read with unusable rows dropped.
-        published: counts the release should have, None if there are none to compare with.
-        problems: what cannot be right with it, a sentence each.
-    """
-
-    corpus: Corpus
-    published: dict[str, int] | None = None
-    problems: tuple[str, ...] = ()
+    corpus: Corpus  # as read with unusable rows dropped
+    published: dict[str, int] | None = None  # counts the release should have, None if there are none to compare with
+    problems: tuple[str, ...] = ()  # what cannot be right with it, a sentence each
 
     @property
     def faults(self) -> tuple[Repair, ...]:

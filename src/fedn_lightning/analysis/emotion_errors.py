@@ -26,30 +26,19 @@ another class, one whose emotion is not analysed, or none."""
 
 @dataclass(frozen=True)
 class EmotionScores:
-    """Predictions with an emotion that lie in one place.
+    """Predictions with an emotion that lie in one place."""
 
-    Attributes:
-        n: how many there are.
-        e: mean score of their emotions, NaN if there is none.
-    """
-
-    n: int
-    e: float
+    n: int  # how many there are
+    e: float  # mean score of their emotions, NaN if there is none
 
 
 @dataclass(frozen=True)
 class EmotionScoreEffect:
-    """How the scores of emotions change detection mAP@0.5.
+    """How the scores of emotions change detection mAP@0.5."""
 
-    Attributes:
-        both: ranked by c times e, as reported.
-        c_alone: ranked by c, whatever e.
-        less_no_class: ranked by c times e, without the intervals on expressions whose emotion is not analysed.
-    """
-
-    both: float
-    c_alone: float
-    less_no_class: float
+    both: float  # ranked by c times e, as reported
+    c_alone: float  # ranked by c, whatever e
+    less_no_class: float  # ranked by c times e, without the intervals on expressions whose emotion is not analysed
 
 
 def emotion_errors(errors: SortedErrors, predictions: EventTable, truths: EventTable) -> dict[Place, EmotionScores]:

@@ -27,69 +27,40 @@ _FACE = re.compile(r"face \d+")
 
 @dataclass(frozen=True)
 class Observation:
-    """One person in one video.
+    """One person in one video."""
 
-    Attributes:
-        labels: what rows may be grouped by: `person`, `video`, `coder`, and the covariates.
-        events: those that begin in the time that was analysed.
-        seconds: time analysed: the video's length without unreliable stretches.
-        unreliable: seconds taken off.
-        set_aside: events that begin in unreliable stretches.
-    """
-
-    labels: Mapping[str, str]
-    events: tuple[CodedEvent, ...]
-    seconds: float
-    unreliable: float
-    set_aside: int
+    labels: Mapping[str, str]  # what rows may be grouped by: `person`, `video`, `coder`, and the covariates
+    events: tuple[CodedEvent, ...]  # those that begin in the time that was analysed
+    seconds: float  # time analysed: the video's length without unreliable stretches
+    unreliable: float  # seconds taken off
+    set_aside: int  # events that begin in unreliable stretches
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Events of one type and emotion in one group.
+    """Events of one type and emotion in one group."""
 
-    Attributes:
-        type: `macro`, `micro` or `all`.
-        emotion: a word, or `all`; `none` for events without one.
-        events: how many.
-        per_minute: of the time analysed.
-        duration: mean in seconds.
-        duration_sd: standard deviation of the events' durations.
-        intensity: mean, nan where the events have none.
-        intensity_sd: its standard deviation.
-    """
-
-    type: str
-    emotion: str
-    events: int
-    per_minute: Estimate
-    duration: Estimate
-    duration_sd: float
-    intensity: Estimate
-    intensity_sd: float
+    type: str  # `macro`, `micro` or `all`
+    emotion: str  # a word, or `all`; `none` for events without one
+    events: int  # how many
+    per_minute: Estimate  # of the time analysed
+    duration: Estimate  # mean in seconds
+    duration_sd: float  # standard deviation of the events' durations
+    intensity: Estimate  # mean, nan where the events have none
+    intensity_sd: float  # its standard deviation
 
 
 @dataclass(frozen=True)
 class Group:
-    """The observations that share their labels.
+    """The observations that share their labels."""
 
-    Attributes:
-        labels: their values, by what was grouped by.
-        people: number of people.
-        videos: number of videos.
-        minutes: time analysed.
-        unreliable_minutes: time taken off.
-        set_aside: events in that time.
-        cells: by type and emotion.
-    """
-
-    labels: Mapping[str, str]
-    people: int
-    videos: int
-    minutes: float
-    unreliable_minutes: float
-    set_aside: int
-    cells: tuple[Cell, ...] = field(default=())
+    labels: Mapping[str, str]  # their values, by what was grouped by
+    people: int  # number of people
+    videos: int  # number of videos
+    minutes: float  # time analysed
+    unreliable_minutes: float  # time taken off
+    set_aside: int  # events in that time
+    cells: tuple[Cell, ...] = field(default=())  # by type and emotion
 
     def cell(self, kind: str, emotion: str = ALL) -> Cell:
         """The cell of a type and an emotion."""
@@ -98,17 +69,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Covariates:
-    """A table of what is known of videos or people.
+    """A table of what is known of videos or people."""
 
-    Attributes:
-        path: the file.
-        columns: what rows may be grouped by.
-        rows: the cells by column.
-    """
-
-    path: str
-    columns: tuple[str, ...]
-    rows: tuple[Mapping[str, str], ...]
+    path: str  # the file
+    columns: tuple[str, ...]  # what rows may be grouped by
+    rows: tuple[Mapping[str, str], ...]  # the cells by column
 
     def of(self, video: str, face: str, person: str) -> Mapping[str, str]:
         """What is known of a person in a video.

@@ -49,19 +49,12 @@ ORACLES: Final[tuple[Oracle, ...]] = (*KINDS, "all false alarms", "all misses")
 
 @dataclass(frozen=True)
 class Corrected:
-    """What counts after the correction.
+    """What counts after the correction."""
 
-    Attributes:
-        kept: `(N,)` bool, whether a prediction is still there.
-        hit: `(N,)` bool, whether it is a true positive.
-        label: `(N,)` int64, its class.
-        wanted: `(M,)` bool, whether a truth is still counted.
-    """
-
-    kept: BoolArray
-    hit: BoolArray
-    label: IntArray
-    wanted: BoolArray
+    kept: BoolArray  # `(N,)` bool, whether a prediction is still there
+    hit: BoolArray  # `(N,)` bool, whether it is a true positive
+    label: IntArray  # `(N,)` int64, its class
+    wanted: BoolArray  # `(M,)` bool, whether a truth is still counted
 
 
 def correct(errors: SortedErrors, predictions: EventTable, truths: EventTable, oracle: Oracle) -> Corrected:

@@ -21,41 +21,23 @@ from fedn_lightning.results.writing import write_csv
 
 @dataclass(frozen=True)
 class RunErrors:
-    """A run's predictions and truths, each with its kind of error.
+    """A run's predictions and truths, each with its kind of error."""
 
-    Attributes:
-        name: what to call the run.
-        folder: where its files lie.
-        subjects: names in the order of the `subject` index.
-        videos: (subject, video) in the order of the `video` index.
-        emotions: names in the order of the `emotion` index.
-        fps: frames per second of each video.
-        minutes: duration of all videos.
-        predictions: proposals with a score of at least the thresholds.
-        proposals: all proposals.
-        truths: the truths.
-        spotting: the predictions judged by type.
-        detection: the predictions judged by emotion.
-        ranking: all proposals judged by emotion, which mAP ranks.
-        scores: `(M,)` score of the proposal that fits each truth, 0 where there is none.
-        synthetic_truth: what a generated corpus knows about the videos; None for any other.
-    """
-
-    name: str
-    folder: str
-    subjects: tuple[str, ...]
-    videos: tuple[tuple[str, str], ...]
-    emotions: tuple[str, ...]
-    fps: tuple[float, ...]
-    minutes: float
-    predictions: EventTable
-    proposals: EventTable
-    truths: EventTable
-    spotting: SortedErrors
-    detection: SortedErrors
-    ranking: SortedErrors
-    scores: FloatArray
-    synthetic_truth: SyntheticTruth | None
+    name: str  # what to call the run
+    folder: str  # where its files lie
+    subjects: tuple[str, ...]  # names in the order of the `subject` index
+    videos: tuple[tuple[str, str], ...]  # (subject, video) in the order of the `video` index
+    emotions: tuple[str, ...]  # names in the order of the `emotion` index
+    fps: tuple[float, ...]  # frames per second of each video
+    minutes: float  # duration of all videos
+    predictions: EventTable  # proposals with a score of at least the thresholds
+    proposals: EventTable  # all proposals
+    truths: EventTable  # the truths
+    spotting: SortedErrors  # the predictions judged by type
+    detection: SortedErrors  # the predictions judged by emotion
+    ranking: SortedErrors  # all proposals judged by emotion, which mAP ranks
+    scores: FloatArray  # `(M,)` score of the proposal that fits each truth, 0 where there is none
+    synthetic_truth: SyntheticTruth | None  # what a generated corpus knows about the videos; None for any other
 
 
 def read_run_errors(folder: Path, name: str, truth: str | None = None) -> RunErrors:

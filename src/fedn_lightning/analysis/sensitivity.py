@@ -18,23 +18,14 @@ Z95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Truths that have something in common.
+    """Truths that have something in common."""
 
-    Attributes:
-        name: what they have in common, e.g. `0.5-1 s`.
-        n: how many there are.
-        hits: how many were found.
-        low: lower end of the 95 % interval of the recall.
-        high: upper end.
-        score: mean score of the proposal that fits best in the ranking, 0 where there is none.
-    """
-
-    name: str
-    n: int
-    hits: int
-    low: float
-    high: float
-    score: float
+    name: str  # what they have in common, e.g. `0.5-1 s`.
+    n: int  # how many there are
+    hits: int  # how many were found
+    low: float  # lower end of the 95 % interval of the recall
+    high: float  # upper end
+    score: float  # mean score of the proposal that fits best in the ranking, 0 where there is none
 
     @property
     def recall(self) -> float:

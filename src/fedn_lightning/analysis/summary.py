@@ -26,44 +26,27 @@ from fedn_lightning.utils.files import plain
 
 @dataclass(frozen=True)
 class DistractorCount:
-    """How often a distractor was present in false positives on background, and how often it would be by chance.
+    """How often a distractor was present in false positives on background, and how often it would be by chance."""
 
-    Attributes:
-        name: of the distractor, or `none`.
-        seen: false alarms in which it was there; one may hold several distractors.
-        expected: the number that intervals of the same lengths elsewhere in the same videos would have.
-        spread: standard deviation of that number.
-    """
-
-    name: str
-    seen: int
-    expected: float
-    spread: float
+    name: str  # of the distractor, or `none`
+    seen: int  # false alarms in which it was there; one may hold several distractors
+    expected: float  # the number that intervals of the same lengths elsewhere in the same videos would have
+    spread: float  # standard deviation of that number
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything that tables and pictures show of one run.
+    """Everything that tables and pictures show of one run."""
 
-    Attributes:
-        run: the events with their kinds.
-        counts: spotting counts by oracle and group; `nothing` are the run's own.
-        mean_ap: detection mAP@0.5 by oracle.
-        lost: F1 that each kind costs; they add up to 1 - F1.
-        names: the predictions with an emotion, by what they overlap.
-        worth: how the scores of the emotions change detection mAP@0.5.
-        beside: distractors in false alarms on background; None unless the corpus is a generated one.
-        sensitivity: recall by trait.
-    """
-
-    run: RunErrors
-    counts: dict[str, dict[str, Counts]]
-    mean_ap: dict[str, float]
-    lost: dict[str, float]
-    names: dict[Place, EmotionScores]
-    worth: EmotionScoreEffect
+    run: RunErrors  # the events with their kinds
+    counts: dict[str, dict[str, Counts]]  # spotting counts by oracle and group; `nothing` are the run's own
+    mean_ap: dict[str, float]  # detection mAP@0.5 by oracle
+    lost: dict[str, float]  # F1 that each kind costs; they add up to 1 - F1
+    names: dict[Place, EmotionScores]  # the predictions with an emotion, by what they overlap
+    worth: EmotionScoreEffect  # how the scores of the emotions change detection mAP@0.5
+    # distractors in false alarms on background; None unless the corpus is a generated one
     beside: tuple[DistractorCount, ...] | None
-    sensitivity: dict[str, list[Group]]
+    sensitivity: dict[str, list[Group]]  # recall by trait
 
     def f1_gain(self, oracle: str, group: str = "overall") -> float:
         """What the correction adds to spotting F1."""

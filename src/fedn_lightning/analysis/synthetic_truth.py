@@ -42,24 +42,16 @@ SHARE: Final = 0.5
 
 @dataclass(frozen=True)
 class SyntheticTruth:
-    """What a generated corpus knows, for N predictions and M truths.
+    """What a generated corpus knows, for N predictions and M truths."""
 
-    Attributes:
-        there: `(N, 4)` bool, whether each of :data:`DISTRACTORS` was there.
-        chance: `(N, 4)` float64, the share of intervals of the same length, placed elsewhere in the same video clear of
-            truths, in which it would have been there as well; NaN where there is no such place.
-        nothing: `(N,)` float64, likewise the share in which none of them would have been there.
-        main: for each prediction the distractor with the greatest IoU, or :data:`NONE`.
-        peak: `(M,)` greatest intensity of each truth, 0 to 1.
-        end: `(M,)` one past the last frame of visible movement, where the annotation may not know it.
-    """
-
-    there: np.ndarray[Any, np.dtype[np.bool_]]
+    there: np.ndarray[Any, np.dtype[np.bool_]]  # `(N, 4)` bool, whether each of :data:`DISTRACTORS` was there
+    # `(N, 4)` float64, the share of intervals of the same length, placed elsewhere in the same video clear of truths,
+    # in which it would have been there as well; NaN where there is no such place
     chance: FloatArray
-    nothing: FloatArray
-    main: tuple[str, ...]
-    peak: FloatArray
-    end: IntArray
+    nothing: FloatArray  # `(N,)` float64, likewise the share in which none of them would have been there
+    main: tuple[str, ...]  # for each prediction the distractor with the greatest IoU, or :data:`NONE`
+    peak: FloatArray  # `(M,)` greatest intensity of each truth, 0 to 1
+    end: IntArray  # `(M,)` one past the last frame of visible movement, where the annotation may not know it
 
 
 def find_synthetic_truth(

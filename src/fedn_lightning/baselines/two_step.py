@@ -47,19 +47,12 @@ EQUAL = {"dataset": "corpus", "emotions": "emotion classes", "fps": "frame rate"
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A trained run of the pipeline.
+    """A trained run of the pipeline."""
 
-    Attributes:
-        folder: its run folder.
-        config: its `config.yaml`.
-        weights: of its best epoch, by name.
-        metadata: the checkpoint's own record of its task, data and subjects.
-    """
-
-    folder: Path
-    config: dict[str, Any]
-    weights: dict[str, torch.Tensor]
-    metadata: dict[str, Any]
+    folder: Path  # its run folder
+    config: dict[str, Any]  # its `config.yaml`
+    weights: dict[str, torch.Tensor]  # of its best epoch, by name
+    metadata: dict[str, Any]  # the checkpoint's own record of its task, data and subjects
 
     @classmethod
     def read(cls, folder: str | Path) -> TrainedRun:

@@ -25,23 +25,15 @@ POLICY_FORM = "NAME=VALUE"
 
 @dataclass(frozen=True)
 class CorpusTarget:
-    """A corpus and how it is to be read.
+    """A corpus and how it is to be read."""
 
-    Attributes:
-        dataset: name of the reader.
-        root: folder of the release.
-        policies: the reader's policies.
-        crops: the experiment's crop settings (`store`, `size`, ...); empty for a folder.
-        emotion_scheme: the experiment's classes.
-        label_source: the experiment's labels.
-    """
-
-    dataset: str
-    root: str
-    policies: dict[str, str] = field(default_factory=dict)
+    dataset: str  # name of the reader
+    root: str  # folder of the release
+    policies: dict[str, str] = field(default_factory=dict)  # the reader's policies
+    # the experiment's crop settings (`store`, `size`, ...); empty for a folder
     crops: dict[str, Any] = field(default_factory=dict)
-    emotion_scheme: EmotionScheme = "3"
-    label_source: LabelSource = "expert"
+    emotion_scheme: EmotionScheme = "3"  # the experiment's classes
+    label_source: LabelSource = "expert"  # the experiment's labels
 
 
 def add_target(parser: CommandParser) -> None:

@@ -25,24 +25,17 @@ Sample = dict[str, Any]
 
 @dataclass(frozen=True)
 class WindowSource:
-    """One video, or a part of it between two gaps, as the dataset reads it.
+    """One video, or a part of it between two gaps, as the dataset reads it."""
 
-    Attributes:
-        n_frames: its length in stored frames.
-        variants: per augmented variant the frame features `(T, D)` of the video; empty when windows are read as pixels.
-        frames: `(T, H, W, 3)` uint8 RGB crops of the video: an array, or what decodes them when indexed.
-        truths: expressions of the video, in stored frames from `first` on.
-        video: index of the video.
-        first: stored frame of the video at which it begins.
-        motion: `(T, M)` motion features of the video, put behind its frame features; None for a network without.
-    """
-
-    n_frames: int
+    n_frames: int  # its length in stored frames
+    # per augmented variant the frame features `(T, D)` of the video; empty when windows are read as pixels
     variants: tuple[npt.NDArray[np.float16] | StoredArray, ...]
+    # `(T, H, W, 3)` uint8 RGB crops of the video: an array, or what decodes them when indexed
     frames: npt.NDArray[np.uint8] | StoredArray | DecodedCrops
-    truths: EventTable
-    video: int = 0
-    first: int = 0
+    truths: EventTable  # expressions of the video, in stored frames from `first` on
+    video: int = 0  # index of the video
+    first: int = 0  # stored frame of the video at which it begins
+    # `(T, M)` motion features of the video, put behind its frame features; None for a network without
     motion: npt.NDArray[np.float16] | None = None
 
 

@@ -30,15 +30,10 @@ CHUNK = 128
 
 @dataclass(frozen=True)
 class FrameFeatures:
-    """What a network reads of every frame; a task gives it to its data module.
+    """What a network reads of every frame; a task gives it to its data module."""
 
-    Attributes:
-        encoder: the frozen frame encoder; it runs on the device it is on.
-        motion: whether motion features follow the encoder's.
-    """
-
-    encoder: nn.Module
-    motion: bool = False
+    encoder: nn.Module  # the frozen frame encoder; it runs on the device it is on
+    motion: bool = False  # whether motion features follow the encoder's
 
 
 class FeatureCache:

@@ -62,26 +62,16 @@ def truths_in_window(
 
 
 class WindowDraw(NamedTuple):
-    """One window to load.
+    """One window to load."""
 
-    Attributes:
-        video: index of the video.
-        start: first frame in the clip store.
-        variant: which augmented variant of the cached features; 0 is the video as it is.
-        speed: frames of video per frame of window; 1 leaves time alone.
-        seed: of the clip's augmentation; None leaves the clip as it is.
-        amplitude: factor on the motion of the face, where a network takes it; 1 leaves it alone.
-        mirror: swaps left and right in that motion.
-        left_out: tracks of that motion that are left out, see :data:`fedn_lightning.motion.features.N_TRACKS`.
-    """
-
-    video: int
-    start: int
-    variant: int = 0
-    speed: float = 1.0
-    seed: int | None = None
-    amplitude: float = 1.0
-    mirror: bool = False
+    video: int  # index of the video
+    start: int  # first frame in the clip store
+    variant: int = 0  # which augmented variant of the cached features; 0 is the video as it is
+    speed: float = 1.0  # frames of video per frame of window; 1 leaves time alone
+    seed: int | None = None  # of the clip's augmentation; None leaves the clip as it is
+    amplitude: float = 1.0  # factor on the motion of the face, where a network takes it; 1 leaves it alone
+    mirror: bool = False  # swaps left and right in that motion
+    # tracks of that motion that are left out, see :data:`fedn_lightning.motion.features.N_TRACKS`
     left_out: tuple[int, ...] = ()
 
 

@@ -35,19 +35,12 @@ UNKNOWN = -2.0
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """One photograph.
+    """One photograph."""
 
-    Attributes:
-        path: the image.
-        label: index into :data:`CLASSES`.
-        valence: -1 to 1, None where the release has none.
-        arousal: -1 to 1, None where the release has none.
-    """
-
-    path: str
-    label: int
-    valence: float | None = None
-    arousal: float | None = None
+    path: str  # the image
+    label: int  # index into :data:`CLASSES`
+    valence: float | None = None  # -1 to 1, None where the release has none
+    arousal: float | None = None  # -1 to 1, None where the release has none
 
 
 def read_affectnet(root: str) -> dict[Split, tuple[Still, ...]]:

@@ -22,34 +22,21 @@ EXPRESSIONS_FILE: Final = "expressions.csv"
 
 
 class Distractor(NamedTuple):
-    """One event that is no expression, in the frames `[start, end)` of its video, 0-based.
+    """One event that is no expression, in the frames `[start, end)` of its video, 0-based."""
 
-    Attributes:
-        kind: `blink`, `gaze`, `head`, `posture`, `speech` or `swallow`.
-        start: first frame.
-        end: one past the last.
-    """
-
-    kind: str
-    start: int
-    end: int
+    kind: str  # `blink`, `gaze`, `head`, `posture`, `speech` or `swallow`
+    start: int  # first frame
+    end: int  # one past the last
 
 
 @dataclass(frozen=True, slots=True)
 class TrueExpression:
-    """An expression as it was performed, in frames `[start, end)` of its video, 0-based.
+    """An expression as it was performed, in frames `[start, end)` of its video, 0-based."""
 
-    Attributes:
-        start: first frame of visible movement.
-        end: one past the last, also where the annotation does not know it.
-        peak: maximum intensity of any action unit, 0 to 1; 1 is FACS level E.
-        emotion: what the face shows.
-    """
-
-    start: int
-    end: int
-    peak: float
-    emotion: str
+    start: int  # first frame of visible movement
+    end: int  # one past the last, also where the annotation does not know it
+    peak: float  # maximum intensity of any action unit, 0 to 1; 1 is FACS level E
+    emotion: str  # what the face shows
 
 
 def read_expressions(folder: Path) -> dict[tuple[str, str], list[TrueExpression]]:

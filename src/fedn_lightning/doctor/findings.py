@@ -10,19 +10,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check.
+    """The result of one check."""
 
-    Attributes:
-        name: what was checked.
-        value: what was found.
-        problem: what is wrong and what to do, a sentence; empty if nothing is.
-        broken: whether something that everybody needs does not work.
-    """
-
-    name: str
-    value: str
-    problem: str = ""
-    broken: bool = False
+    name: str  # what was checked
+    value: str  # what was found
+    problem: str = ""  # what is wrong and what to do, a sentence; empty if nothing is
+    broken: bool = False  # whether something that everybody needs does not work
 
 
 @dataclass(frozen=True)

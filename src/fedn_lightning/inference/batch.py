@@ -159,21 +159,13 @@ def _why_empty(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one video.
+    """What became of one video."""
 
-    Attributes:
-        video: the file.
-        folder: of its outputs.
-        text: what was found, a line per expression; the summary alone if it was finished before, empty if it failed.
-        error: why it failed, empty if it did not.
-        reused: whether the outputs were there already.
-    """
-
-    video: Path
-    folder: Path
-    text: str
-    error: str = ""
-    reused: bool = False
+    video: Path  # the file
+    folder: Path  # of its outputs
+    text: str  # what was found, a line per expression; the summary alone if it was finished before, empty if it failed
+    error: str = ""  # why it failed, empty if it did not
+    reused: bool = False  # whether the outputs were there already
 
     @property
     def summary(self) -> str:

@@ -38,46 +38,29 @@ class MiscountedError(VideoError):
 
 @dataclass(frozen=True)
 class CropRequest:
-    """What the child is to do.
+    """What the child is to do."""
 
-    Attributes:
-        path: the video file.
-        spec: how its faces are cropped.
-        face: which of its faces.
-        fast: whether the file's timestamps may be trusted; else it is decoded once more to count its frames.
-    """
-
-    path: str
-    spec: CropSpec
-    face: FaceChoice = "largest"
-    fast: bool = True
+    path: str  # the video file
+    spec: CropSpec  # how its faces are cropped
+    face: FaceChoice = "largest"  # which of its faces
+    fast: bool = True  # whether the file's timestamps may be trusted; else it is decoded once more to count its frames
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is known of a video before its first crop comes.
+    """What is known of a video before its first crop comes."""
 
-    Attributes:
-        timing: the video's frames and those of the crops.
-        start: seconds at which the first frame is shown, on a clock that starts with the file's first stream.
-        height: rows of a frame in pixels, after the file's rotation flag.
-        width: columns.
-        boxes: the faces in the video from left to right, source pixels; empty where whole pictures are taken.
-        chosen: positions in `boxes` of the faces that are cropped; `(0,)` for whole pictures.
-        transforms: for each of them `(1 or n_frames, 2, 3)` float64, source pixels to crop pixels.
-        passes: how often the video is decoded.
-        ignored: the streams of the file that are not looked at, e.g. `stream 1: audio (aac)`.
-    """
-
-    timing: Timing
-    start: float
-    height: int
-    width: int
+    timing: Timing  # the video's frames and those of the crops
+    start: float  # seconds at which the first frame is shown, on a clock that starts with the file's first stream
+    height: int  # rows of a frame in pixels, after the file's rotation flag
+    width: int  # columns
+    # the faces in the video from left to right, source pixels; empty where whole pictures are taken
     boxes: tuple[Box, ...]
-    chosen: tuple[int, ...]
+    chosen: tuple[int, ...]  # positions in `boxes` of the faces that are cropped; `(0,)` for whole pictures
+    # for each of them `(1 or n_frames, 2, 3)` float64, source pixels to crop pixels
     transforms: tuple[npt.NDArray[np.float64], ...]
-    passes: int
-    ignored: tuple[str, ...] = ()
+    passes: int  # how often the video is decoded
+    ignored: tuple[str, ...] = ()  # the streams of the file that are not looked at, e.g. `stream 1: audio (aac)`.
 
 
 @dataclass(frozen=True)

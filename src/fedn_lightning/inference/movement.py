@@ -18,16 +18,12 @@ BLOCK = 8192
 
 @dataclass(frozen=True)
 class FrameMeasures:
-    """The measures of one face, a row for each crop (at the rate that the network works at).
+    """The measures of one face, a row for each crop (at the rate that the network works at)."""
 
-    Attributes:
-        moved: `(M, N_TRACKS, 2)` float16, distance of each part from its resting position in eye distances, x to the
-            right and y down as seen in the picture; the last rows are four points of the head itself.
-        movement: `(M,)` float32, the greatest length among the parts that expressions move.
-    """
-
+    # `(M, N_TRACKS, 2)` float16, distance of each part from its resting position in eye distances, x to the right and y
+    # down as seen in the picture; the last rows are four points of the head itself
     moved: npt.NDArray[np.float16]
-    movement: npt.NDArray[np.float32]
+    movement: npt.NDArray[np.float32]  # `(M,)` float32, the greatest length among the parts that expressions move
 
 
 class MovementWatch:

@@ -34,17 +34,11 @@ VIDEO_COLUMNS = ("folder", "video", "n_frames", "fps", "seconds", "macro", "micr
 
 @dataclass(frozen=True)
 class DetectorChoice:
-    """What a process needs to build the detector.
+    """What a process needs to build the detector."""
 
-    Attributes:
-        checkpoint: the file.
-        device: where the network runs.
-        settings: of the outputs; alignment and thresholds are the detector's too.
-    """
-
-    checkpoint: str
-    device: Device
-    settings: Settings
+    checkpoint: str  # the file
+    device: Device  # where the network runs
+    settings: Settings  # of the outputs; alignment and thresholds are the detector's too
 
 
 @functools.lru_cache(maxsize=1)

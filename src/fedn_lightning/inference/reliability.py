@@ -65,42 +65,27 @@ REASONS = ("no face", "cut", "blurred", "upside down", "turned away", "small fac
 
 @dataclass(frozen=True)
 class UnreliableSpan:
-    """A stretch of a video in which no expression may begin.
+    """A stretch of a video in which no expression may begin."""
 
-    Attributes:
-        face: number of the face from the left, from 1.
-        start: first frame, 0-based; may be fractional.
-        end: one past the last frame.
-        reason: one of :data:`REASONS`.
-    """
-
-    face: int
-    start: float
-    end: float
-    reason: str
+    face: int  # number of the face from the left, from 1
+    start: float  # first frame, 0-based; may be fractional
+    end: float  # one past the last frame
+    reason: str  # one of :data:`REASONS`
 
 
 @dataclass(frozen=True)
 class FaceQuality:
-    """How well a face is seen, `(N,)` each, for every crop or every frame of a video.
+    """How well a face is seen, `(N,)` each, for every crop or every frame of a video."""
 
-    Attributes:
-        likeness: correlation with the video's median crop.
-        change: mean change to the crop before, grey levels of 256.
-        sharpness: variance of the Laplacian as a share of the video's median.
-        yaw: degrees to the right of the picture, in steps (see :class:`~fedn_lightning.video.faces.Pose`), from the
-            judgement nearest in time; nan where there is none.
-        upside_down: whether that judgement sees the face upside down.
-        eye_distance: source pixels between the eyes; nan where whole pictures are taken.
-        blink: share of their usual contrast that both eyes have lost, up to 1; from :data:`BLINK` on it is a blink.
-    """
-
-    likeness: npt.NDArray[np.float64]
-    change: npt.NDArray[np.float64]
-    sharpness: npt.NDArray[np.float64]
+    likeness: npt.NDArray[np.float64]  # correlation with the video's median crop
+    change: npt.NDArray[np.float64]  # mean change to the crop before, grey levels of 256
+    sharpness: npt.NDArray[np.float64]  # variance of the Laplacian as a share of the video's median
+    # degrees to the right of the picture, in steps (see :class:`~fedn_lightning.video.faces.Pose`), from the judgement
+    # nearest in time; nan where there is none
     yaw: npt.NDArray[np.float64]
-    upside_down: npt.NDArray[np.bool_]
-    eye_distance: npt.NDArray[np.float64]
+    upside_down: npt.NDArray[np.bool_]  # whether that judgement sees the face upside down
+    eye_distance: npt.NDArray[np.float64]  # source pixels between the eyes; nan where whole pictures are taken
+    # share of their usual contrast that both eyes have lost, up to 1; from :data:`BLINK` on it is a blink
     blink: npt.NDArray[np.float64]
 
     def per_source_frame(self, timing: Timing) -> Self:

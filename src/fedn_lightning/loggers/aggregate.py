@@ -23,37 +23,21 @@ PREFIX = "pooled/"
 
 @dataclass(frozen=True)
 class Aggregate:
-    """What the run shows.
+    """What the run shows."""
 
-    Attributes:
-        settings: project, entity and mode (WANDB_MODE goes before it), and what may be logged.
-        group: of the folds.
-        name: of the run.
-        folder: where its files lie, those of the pooled predictions among them.
-        config: of the experiment.
-        scores: numbers of the summary.
-        subjects: rows of text, the first is the head.
-        predicted: predictions of all folds at or above their thresholds.
-        truths: of all folds.
-        videos: the position is the `video` index of both tables.
-        emotions: class names in the order of the `emotion` index.
-        timelines: caption and picture.
-        folds: folders of the folds, whose predictions these are.
-    """
-
-    settings: WandbSettings
-    group: str
-    name: str
-    folder: Path
-    config: Mapping[str, Any]
-    scores: Mapping[str, float]
-    subjects: Sequence[Sequence[Any]]
-    predicted: EventTable
-    truths: EventTable
-    videos: Sequence[Video]
-    emotions: Sequence[str]
-    timelines: Sequence[tuple[str, Path]]
-    folds: Sequence[Path]
+    settings: WandbSettings  # project, entity and mode (WANDB_MODE goes before it), and what may be logged
+    group: str  # of the folds
+    name: str  # of the run
+    folder: Path  # where its files lie, those of the pooled predictions among them
+    config: Mapping[str, Any]  # of the experiment
+    scores: Mapping[str, float]  # numbers of the summary
+    subjects: Sequence[Sequence[Any]]  # rows of text, the first is the head
+    predicted: EventTable  # predictions of all folds at or above their thresholds
+    truths: EventTable  # of all folds
+    videos: Sequence[Video]  # the position is the `video` index of both tables
+    emotions: Sequence[str]  # class names in the order of the `emotion` index
+    timelines: Sequence[tuple[str, Path]]  # caption and picture
+    folds: Sequence[Path]  # folders of the folds, whose predictions these are
 
 
 def aggregate_id(project: str, group: str, name: str = "pooled") -> str:
@@ -96,17 +80,11 @@ STUDY_JOB = "study"
 
 @dataclass(frozen=True)
 class StudyRow:
-    """What a row's run shows.
+    """What a row's run shows."""
 
-    Attributes:
-        name: of the row, and of the run.
-        config: of its experiment.
-        scores: numbers of the summary.
-    """
-
-    name: str
-    config: Mapping[str, Any]
-    scores: Mapping[str, float]
+    name: str  # of the row, and of the run
+    config: Mapping[str, Any]  # of its experiment
+    scores: Mapping[str, float]  # numbers of the summary
 
 
 def log_study_rows(settings: WandbSettings, group: str, folder: Path, rows: Sequence[StudyRow]) -> None:

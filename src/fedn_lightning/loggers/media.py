@@ -29,19 +29,12 @@ Cell = str | float | None
 
 @dataclass(frozen=True)
 class Outcome:
-    """One event.
+    """One event."""
 
-    Attributes:
-        kind: of the event; these words stand in stored tables.
-        prediction: its row among the predictions, `UNMATCHED` for a miss.
-        truth: its row among the truths, `UNMATCHED` for a false alarm.
-        iou: of prediction and truth; None where one of them is missing.
-    """
-
-    kind: Kind
-    prediction: int
-    truth: int
-    iou: float | None
+    kind: Kind  # of the event; these words stand in stored tables
+    prediction: int  # its row among the predictions, `UNMATCHED` for a miss
+    truth: int  # its row among the truths, `UNMATCHED` for a false alarm
+    iou: float | None  # of prediction and truth; None where one of them is missing
 
 
 def outcomes(predicted: EventTable, truths: EventTable) -> list[Outcome]:

@@ -52,18 +52,12 @@ RESULTS = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A name that may be logged.
+    """A name that may be logged."""
 
-    Attributes:
-        name: the key; `*` stands for any text.
-        summary: which of a run's values a table of runs shows: the greatest, the least, or the last.
-        meaning: in words.
-        kind: a number logged while training, a score of the whole run, or a table or picture.
-    """
-
-    name: str
-    summary: Summary
-    meaning: str
+    name: str  # the key; `*` stands for any text
+    summary: Summary  # which of a run's values a table of runs shows: the greatest, the least, or the last
+    meaning: str  # in words
+    # a number logged while training, a score of the whole run, or a table or picture
     kind: Literal["epoch", "result", "media"] = "epoch"
 
 

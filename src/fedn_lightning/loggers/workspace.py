@@ -36,21 +36,14 @@ class DashboardError(FednError):
 
 @dataclass(frozen=True)
 class View:
-    """Which runs a workspace shows.
+    """Which runs a workspace shows."""
 
-    Attributes:
-        project: W&B project.
-        entity: user or team; empty for that of the login.
-        name: of the workspace.
-        groups: W&B groups of the runs, e.g. those of an ablation study; empty for all of the project.
-        baseline: the group that the others are compared with.
-    """
-
-    project: str
-    entity: str = ""
-    name: str = "fedn"
+    project: str  # W&B project
+    entity: str = ""  # user or team; empty for that of the login
+    name: str = "fedn"  # of the workspace
+    # W&B groups of the runs, e.g. those of an ablation study; empty for all of the project.
     groups: tuple[str, ...] = ()
-    baseline: str | None = None
+    baseline: str | None = None  # the group that the others are compared with
 
 
 def build(view: View) -> Any:

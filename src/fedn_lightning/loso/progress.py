@@ -25,23 +25,14 @@ STYLES = {"running": "bold", "finished": "green", "already finished": "green", "
 
 @dataclass(frozen=True)
 class View:
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-        fold: the fold.
-        state: `waiting`, `running`, or how it ended.
-        epoch: epochs done.
-        score: best value of the monitored metric so far, NaN if there is none.
-        seconds: that this attempt has taken.
-        note: why it failed.
-    """
-
-    fold: Fold
-    state: str
-    epoch: int = 0
-    score: float = math.nan
-    seconds: float = 0.0
-    note: str = ""
+    fold: Fold  # the fold
+    state: str  # `waiting`, `running`, or how it ended
+    epoch: int = 0  # epochs done
+    score: float = math.nan  # best value of the monitored metric so far, NaN if there is none
+    seconds: float = 0.0  # that this attempt has taken
+    note: str = ""  # why it failed
 
 
 class Watch:

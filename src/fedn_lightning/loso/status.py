@@ -107,28 +107,17 @@ CHECKED = (*TABLES, RESULT, CONFIG)
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a fold.
+    """What is known of a fold."""
 
-    Attributes:
-        config_hash: of its experiment.
-        seed: of the fold.
-        subjects: held out.
-        finished: whether it was trained and tested to the end.
-        started: when this attempt began, in seconds since 1970.
-        seconds: time from start to end of this attempt; 0 while it runs.
-        failure: why it ended unfinished; empty while it runs.
-        resumed: whether this attempt went on from a checkpoint.
-        checksums: SHA-256 of the files of :data:`CHECKED`, by name; empty unless finished.
-    """
-
-    config_hash: str
-    seed: int
-    subjects: tuple[str, ...]
-    finished: bool = False
-    started: float = 0.0
-    seconds: float = 0.0
-    failure: str = ""
-    resumed: bool = False
+    config_hash: str  # of its experiment
+    seed: int  # of the fold
+    subjects: tuple[str, ...]  # held out
+    finished: bool = False  # whether it was trained and tested to the end
+    started: float = 0.0  # when this attempt began, in seconds since 1970
+    seconds: float = 0.0  # time from start to end of this attempt; 0 while it runs
+    failure: str = ""  # why it ended unfinished; empty while it runs
+    resumed: bool = False  # whether this attempt went on from a checkpoint
+    # SHA-256 of the files of :data:`CHECKED`, by name; empty unless finished
     checksums: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:

@@ -51,30 +51,19 @@ Start = Callable[[list[str], dict[str, str], Path, int], Process]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a fold ended.
+    """How a fold ended."""
 
-    Attributes:
-        fold: the fold.
-        state: `finished` or `already finished` if its result can be pooled.
-        reason: why it is not finished, as a clause.
-    """
-
-    fold: Fold
-    state: State
-    reason: str = ""
+    fold: Fold  # the fold
+    state: State  # `finished` or `already finished` if its result can be pooled
+    reason: str = ""  # why it is not finished, as a clause
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What a fold may use of its machine.
+    """What a fold may use of its machine."""
 
-    Attributes:
-        threads: of numerical libraries; results may depend on it, so it does not follow from the number of jobs.
-        device: value of CUDA_VISIBLE_DEVICES, None to leave it alone.
-    """
-
-    threads: int = 1
-    device: str | None = None
+    threads: int = 1  # of numerical libraries; results may depend on it, so it does not follow from the number of jobs
+    device: str | None = None  # value of CUDA_VISIBLE_DEVICES, None to leave it alone
 
     def environment(self) -> dict[str, str]:
         """The environment of the fold's process."""

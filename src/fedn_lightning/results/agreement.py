@@ -34,33 +34,19 @@ RASTER = 25.0
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two coders share. The first one's events count as the truth.
+    """What two coders share. The first one's events count as the truth."""
 
-    Attributes:
-        videos: names of the videos that both coded.
-        minutes: their length, as far as the files tell it, else up to the last event.
-        lengths_known: whether every length was told.
-        spotting: counts by IoU threshold.
-        kappas: frame by frame, by what is compared: `any`, `macro`, `micro`, `type` and `emotion`.
-        n_frames: that were compared.
-        onset: differences in milliseconds, second coder minus first.
-        offset: the same of the ends.
-        same_emotion: pairs with the same emotion, and pairs of which both have one.
-        emotion_kappa: over those pairs.
-        left_out: videos that only one of them coded.
-    """
-
-    videos: tuple[str, ...]
-    minutes: float
-    lengths_known: bool
-    spotting: dict[float, SpottingScores]
-    kappas: dict[str, float]
-    n_frames: int
-    onset: Differences
-    offset: Differences
-    same_emotion: tuple[int, int]
-    emotion_kappa: float
-    left_out: tuple[str, ...]
+    videos: tuple[str, ...]  # names of the videos that both coded
+    minutes: float  # their length, as far as the files tell it, else up to the last event
+    lengths_known: bool  # whether every length was told
+    spotting: dict[float, SpottingScores]  # counts by IoU threshold
+    kappas: dict[str, float]  # frame by frame, by what is compared: `any`, `macro`, `micro`, `type` and `emotion`
+    n_frames: int  # that were compared
+    onset: Differences  # differences in milliseconds, second coder minus first
+    offset: Differences  # the same of the ends
+    same_emotion: tuple[int, int]  # pairs with the same emotion, and pairs of which both have one
+    emotion_kappa: float  # over those pairs
+    left_out: tuple[str, ...]  # videos that only one of them coded
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values; what is undefined is None."""

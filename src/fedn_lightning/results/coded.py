@@ -34,27 +34,17 @@ _DERIVED = {"onset", "offset", "start", "end", "start_timecode", "end_timecode",
 
 @dataclass(frozen=True)
 class CodedVideo:
-    """One video and the expressions that a person or a program found in it.
+    """One video and the expressions that a person or a program found in it."""
 
-    Attributes:
-        source: the file or folder that this was read from.
-        name: of the video, without its ending.
-        events: by time.
-        seconds: length of the video; nan where nothing tells it.
-        fps: frames per second; nan where nothing tells it.
-        unreliable: stretches in which no expression may begin.
-        persons: who was looked at, also those without an event; `("",)` where a video shows one person.
-        coder: who coded it; empty if unknown.
-    """
-
-    source: Path
-    name: str
-    events: tuple[CodedEvent, ...]
-    seconds: float = math.nan
-    fps: float = math.nan
-    unreliable: tuple[Stretch, ...] = ()
+    source: Path  # the file or folder that this was read from
+    name: str  # of the video, without its ending
+    events: tuple[CodedEvent, ...]  # by time
+    seconds: float = math.nan  # length of the video; nan where nothing tells it
+    fps: float = math.nan  # frames per second; nan where nothing tells it
+    unreliable: tuple[Stretch, ...] = ()  # stretches in which no expression may begin
+    # who was looked at, also those without an event; `("",)` where a video shows one person
     persons: tuple[str, ...] = ("",)
-    coder: str = ""
+    coder: str = ""  # who coded it; empty if unknown
 
     def unreliable_seconds(self, person: str) -> float:
         """Length of all unreliable stretches of a person; what overlaps counts once.

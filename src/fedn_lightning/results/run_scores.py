@@ -24,49 +24,27 @@ NEEDED = (PREDICTIONS, TRUTH, VIDEOS)
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What a run has left.
+    """What a run has left."""
 
-    Attributes:
-        folder: where its tables lie.
-        pooled: whether these are the folds of leave-one-subject-out together.
-        videos: all of them; the position is the `video` index of the tables.
-        n_frames: of each video.
-        emotions: class names in the order of the `emotion` index.
-        truths: annotated expressions.
-        predicted: predictions at or above the thresholds that were chosen.
-        proposals: every proposal.
-        strict: scores and 95 % intervals at the chosen thresholds.
-        published: pooled folds once more with thresholds selected on test data; None for a single run.
-        confusion: `(C, C + 1)` of the spotted expressions, the last column without an emotion.
-        thresholds: (macro, micro) by the name of the fold, or of the run.
-        homes: by subject the folder of the run that tested it, with its checkpoints.
-        result: content of `result.json`.
-        config: of the run, or of the first fold.
-        environment: of the run, or of the first fold, by the words of `env.txt`.
-        corpus: the corpus as it is on disk now; None if it is missing.
-        generated: whether the faces are generated; None if unknown.
-        notes: sentences about what is missing.
-    """
-
-    folder: Path
-    pooled: bool
-    videos: tuple[Video, ...]
-    n_frames: tuple[int, ...]
-    emotions: tuple[str, ...]
-    truths: EventTable
-    predicted: EventTable
-    proposals: EventTable
-    strict: Report
-    published: Report | None
-    confusion: IntArray
-    thresholds: Mapping[str, tuple[float, float]]
-    homes: Mapping[str, Path]
-    result: Mapping[str, Any]
-    config: RunConfig
-    environment: Mapping[str, str]
-    corpus: Corpus | None
-    generated: bool | None
-    notes: tuple[str, ...]
+    folder: Path  # where its tables lie
+    pooled: bool  # whether these are the folds of leave-one-subject-out together
+    videos: tuple[Video, ...]  # all of them; the position is the `video` index of the tables
+    n_frames: tuple[int, ...]  # of each video
+    emotions: tuple[str, ...]  # class names in the order of the `emotion` index
+    truths: EventTable  # annotated expressions
+    predicted: EventTable  # predictions at or above the thresholds that were chosen
+    proposals: EventTable  # every proposal
+    strict: Report  # scores and 95 % intervals at the chosen thresholds
+    published: Report | None  # pooled folds once more with thresholds selected on test data; None for a single run
+    confusion: IntArray  # `(C, C + 1)` of the spotted expressions, the last column without an emotion
+    thresholds: Mapping[str, tuple[float, float]]  # (macro, micro) by the name of the fold, or of the run
+    homes: Mapping[str, Path]  # by subject the folder of the run that tested it, with its checkpoints
+    result: Mapping[str, Any]  # content of `result.json`
+    config: RunConfig  # of the run, or of the first fold
+    environment: Mapping[str, str]  # of the run, or of the first fold, by the words of `env.txt`
+    corpus: Corpus | None  # the corpus as it is on disk now; None if it is missing
+    generated: bool | None  # whether the faces are generated; None if unknown
+    notes: tuple[str, ...]  # sentences about what is missing
 
     @property
     def given(self) -> bool:

@@ -20,33 +20,19 @@ MOST_LETTERS = 200
 
 @dataclass(frozen=True)
 class ReviewEvent:
-    """One expression as the coder sees it. Frames are whole, inclusive, the first of the video being 1.
+    """One expression as the coder sees it. Frames are whole, inclusive, the first of the video being 1."""
 
-    Attributes:
-        id: names the event in the history.
-        onset: first frame.
-        offset: last frame.
-        type: `macro` or `micro`.
-        emotion: any word, lower case; may be empty.
-        state: what the coder decided.
-        apex: frame of greatest intensity, None where nobody marked it.
-        confidence: of the network, None for an event that a person made.
-        face: number of the face from the left, from 1.
-        emotion_self: self-report of the corpus, kept as it is.
-        action_units: as the corpus writes them, kept as they are.
-    """
-
-    id: str
-    onset: int
-    offset: int
-    type: ExpressionType
-    emotion: str = ""
-    state: State = "open"
-    apex: int | None = None
-    confidence: float | None = None
-    face: int = 1
-    emotion_self: str = ""
-    action_units: str = ""
+    id: str  # names the event in the history
+    onset: int  # first frame
+    offset: int  # last frame
+    type: ExpressionType  # `macro` or `micro`
+    emotion: str = ""  # any word, lower case; may be empty
+    state: State = "open"  # what the coder decided
+    apex: int | None = None  # frame of greatest intensity, None where nobody marked it
+    confidence: float | None = None  # of the network, None for an event that a person made
+    face: int = 1  # number of the face from the left, from 1
+    emotion_self: str = ""  # self-report of the corpus, kept as it is
+    action_units: str = ""  # as the corpus writes them, kept as they are
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any], n_frames: int | None, where: str) -> Self:
@@ -94,39 +80,24 @@ def _problem(e: ReviewEvent, n_frames: int | None) -> str:
 
 @dataclass(frozen=True)
 class ReviewVideo:
-    """One video of the queue, as predictions or a corpus give it.
+    """One video of the queue, as predictions or a corpus give it."""
 
-    Attributes:
-        id: names it in addresses and files.
-        path: the video file, or a folder of images; it may have moved.
-        subject: the person filmed.
-        name: of the video, unique within its subject.
-        fps: frames per second; of a folder of images as the corpus says.
-        n_frames: None where nothing says it.
-        first_frame: number of the first frame in a table.
-        events: what the review starts from.
-        found: whether the events were found by a network, or annotated by people.
-        threshold: scores from which events were shown, empty for a corpus.
-        boxes: face boxes `x, y, width, height` in source pixels by number of the face.
-        unreliable: `onset, offset, reason` of stretches that cannot be relied on.
-        folder: of the predictions, None for a corpus.
-        notes: what must be known, a sentence each.
-    """
-
-    id: str
-    path: Path
-    subject: str
-    name: str
-    fps: float
-    n_frames: int | None
-    first_frame: int = 1
-    events: tuple[ReviewEvent, ...] = ()
-    found: bool = True
+    id: str  # names it in addresses and files
+    path: Path  # the video file, or a folder of images; it may have moved
+    subject: str  # the person filmed
+    name: str  # of the video, unique within its subject
+    fps: float  # frames per second; of a folder of images as the corpus says
+    n_frames: int | None  # None where nothing says it
+    first_frame: int = 1  # number of the first frame in a table
+    events: tuple[ReviewEvent, ...] = ()  # what the review starts from
+    found: bool = True  # whether the events were found by a network, or annotated by people
+    # scores from which events were shown, empty for a corpus
     threshold: Mapping[str, float] = field(default_factory=dict)
+    # face boxes `x, y, width, height` in source pixels by number of the face
     boxes: Mapping[int, tuple[float, float, float, float]] = field(default_factory=dict)
-    unreliable: tuple[tuple[int, int, str], ...] = ()
-    folder: Path | None = None
-    notes: tuple[str, ...] = ()
+    unreliable: tuple[tuple[int, int, str], ...] = ()  # `onset, offset, reason` of stretches that cannot be relied on
+    folder: Path | None = None  # of the predictions, None for a corpus
+    notes: tuple[str, ...] = ()  # what must be known, a sentence each
 
 
 def uncertainty(event: ReviewEvent, threshold: Mapping[str, float]) -> float:

@@ -36,18 +36,13 @@ Cell = tuple[str, str]
 
 @dataclass(frozen=True)
 class Crossed:
-    """The content of the file.
+    """The content of the file."""
 
-    Attributes:
-        classes: names of the emotion classes.
-        confusion: `(C + 1, C + 1)` int64, expressions by the expert's class (row) and the self-reported one (column);
-            the last of both is an emotion that is not analysed.
-        seeds: by seed, the networks of each source scored by the other source's labels, with the digests of both
-            sources' folds.
-    """
-
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # names of the emotion classes
+    # `(C + 1, C + 1)` int64, expressions by the expert's class (row) and the self-reported one (column); the last of
+    # both is an emotion that is not analysed
     confusion: IntArray
+    # by seed, the networks of each source scored by the other source's labels, with the digests of both sources' folds
     seeds: dict[int, dict[str, SeedResult]]
 
     @property
@@ -63,17 +58,11 @@ class Crossed:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the labels cost, on the seeds that both rows have.
+    """What the labels cost, on the seeds that both rows have."""
 
-    Attributes:
-        crossed: agreement and stored results.
-        cells: mAP@0.5 of each network by each source's labels.
-        costs: difference of two cells, second minus first, by what it asks.
-    """
-
-    crossed: Crossed
-    cells: dict[Cell, Estimate]
-    costs: dict[tuple[Cell, Cell], Difference]
+    crossed: Crossed  # agreement and stored results
+    cells: dict[Cell, Estimate]  # mAP@0.5 of each network by each source's labels
+    costs: dict[tuple[Cell, Cell], Difference]  # difference of two cells, second minus first, by what it asks
 
 
 QUESTIONS: tuple[tuple[Cell, Cell], ...] = (

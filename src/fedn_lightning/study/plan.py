@@ -23,19 +23,15 @@ PIPELINE_KEYS = ("spotter", "recogniser")
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-        name: in tables and file names.
-        configs: the experiment file that is trained; two for a pipeline, first the spotter's, then the recogniser's.
-        seeds: one full set of folds each: how many, counted from the experiment's own, or which.
-        train: shell patterns of the subjects that are trained and validated on, all others being held out together in
-            one fold; empty for the study's groups of held-out subjects.
-    """
-
-    name: str
+    name: str  # in tables and file names
+    # the experiment file that is trained; two for a pipeline, first the spotter's, then the recogniser's
     configs: tuple[str, ...]
+    # one full set of folds each: how many, counted from the experiment's own, or which
     seeds: int | tuple[int, ...] = 1
+    # shell patterns of the subjects that are trained and validated on, all others being held out together in one fold;
+    # empty for the study's groups of held-out subjects
     train: tuple[str, ...] = ()
 
     def seeds_from(self, first: int) -> tuple[int, ...]:
@@ -76,23 +72,15 @@ def fits(subject: str, patterns: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study as its file or the command line defines it.
+    """A study as its file or the command line defines it."""
 
-    Attributes:
-        name: of its folder of results.
-        rows: in the order they are trained and shown.
-        baseline: the row that the others are compared with.
-        group: subjects held out together.
-        labels: two rows that differ in their `label_source` alone, expert first; empty if there are none.
-        tests: by name the shell patterns of held-out subjects that have a table of their own; empty for one table of
-            all.
-    """
-
-    name: str
-    rows: tuple[Row, ...]
-    baseline: str
-    group: int = 1
+    name: str  # of its folder of results
+    rows: tuple[Row, ...]  # in the order they are trained and shown
+    baseline: str  # the row that the others are compared with
+    group: int = 1  # subjects held out together
+    # two rows that differ in their `label_source` alone, expert first; empty if there are none
     labels: tuple[str, ...] = ()
+    # by name the shell patterns of held-out subjects that have a table of their own; empty for one table of all
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def only(self, names: Sequence[str]) -> Plan:
@@ -258,20 +246,13 @@ Task = tuple[Experiment, Fold]
 
 @dataclass(frozen=True)
 class Unit:
-    """A row's folds of one seed.
+    """A row's folds of one seed."""
 
-    Attributes:
-        row: of the plan.
-        seed: of the folds.
-        parts: the experiment that is trained; two for a pipeline, spotter and recogniser.
-        folds: the same for all parts.
-        experiment: where the row's own predictions lie: the only part, or the combination of the two of a pipeline.
-    """
-
-    row: Row
-    seed: int
-    parts: tuple[Experiment, ...]
-    folds: tuple[Fold, ...]
+    row: Row  # of the plan
+    seed: int  # of the folds
+    parts: tuple[Experiment, ...]  # the experiment that is trained; two for a pipeline, spotter and recogniser
+    folds: tuple[Fold, ...]  # the same for all parts
+    # where the row's own predictions lie: the only part, or the combination of the two of a pipeline
     experiment: Experiment
 
     @property

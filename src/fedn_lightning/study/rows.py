@@ -24,69 +24,42 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class FoldCost:
-    """Thresholds, times and source of a fold.
+    """Thresholds, times and source of a fold."""
 
-    Attributes:
-        thresholds: (macro, micro); None where none was found.
-        seconds: of its last attempt, start of the process to its end.
-        seconds_an_epoch: from its first file to its last checkpoint, by epochs; None if it was resumed or has none.
-        commit: of the source tree it was trained with.
-        chosen_on: `validation` or `training`, the subjects that the thresholds were chosen on.
-    """
-
-    thresholds: tuple[float | None, float | None]
-    seconds: float = 0.0
+    thresholds: tuple[float | None, float | None]  # (macro, micro); None where none was found
+    seconds: float = 0.0  # of its last attempt, start of the process to its end
+    # from its first file to its last checkpoint, by epochs; None if it was resumed or has none
     seconds_an_epoch: float | None = None
-    commit: str = ""
-    chosen_on: str = "validation"
+    commit: str = ""  # of the source tree it was trained with
+    chosen_on: str = "validation"  # `validation` or `training`, the subjects that the thresholds were chosen on
 
 
 @dataclass(frozen=True)
 class SeedResult:
-    """What one set of folds predicted, by subject.
+    """What one set of folds predicted, by subject."""
 
-    Attributes:
-        subjects: names, in the order of the tally's subject index.
-        minutes: `(S,)` float64, length of each subject's videos.
-        emotions: class names, in the order of the emotion index.
-        tally: counts, confusions and ranked detections.
-        known_offsets: `(S, 3)` int64, TP, FP and FN of both types without the truths of unknown offset, see
-            :mod:`fedn_lightning.metrics.functional.matching`; None in files that were written before it was
-            counted.
-        folds: by name.
-        digest: of the files the result was computed from.
-    """
-
-    subjects: tuple[str, ...]
-    minutes: FloatArray
-    emotions: tuple[str, ...]
-    tally: Tally
+    subjects: tuple[str, ...]  # names, in the order of the tally's subject index
+    minutes: FloatArray  # `(S,)` float64, length of each subject's videos
+    emotions: tuple[str, ...]  # class names, in the order of the emotion index
+    tally: Tally  # counts, confusions and ranked detections
+    # `(S, 3)` int64, TP, FP and FN of both types without the truths of unknown offset, see
+    # :mod:`fedn_lightning.metrics.functional.matching`; None in files that were written before it was counted
     known_offsets: IntArray | None = None
-    folds: dict[str, FoldCost] = field(default_factory=dict)
-    digest: str = ""
+    folds: dict[str, FoldCost] = field(default_factory=dict)  # by name
+    digest: str = ""  # of the files the result was computed from
 
 
 @dataclass(frozen=True)
 class RowResult:
-    """A row of the table, with all seeds there are.
+    """A row of the table, with all seeds there are."""
 
-    Attributes:
-        name: of the row.
-        config_hash: of its experiment.
-        group: subjects held out together.
-        epochs: of a fold.
-        parameters: numbers in the network, the encoder's included.
-        trained_parameters: those of them that training changes.
-        seeds: results by seed.
-    """
-
-    name: str
-    config_hash: str
-    group: int
-    epochs: int
-    parameters: int
-    trained_parameters: int
-    seeds: dict[int, SeedResult]
+    name: str  # of the row
+    config_hash: str  # of its experiment
+    group: int  # subjects held out together
+    epochs: int  # of a fold
+    parameters: int  # numbers in the network, the encoder's included
+    trained_parameters: int  # those of them that training changes
+    seeds: dict[int, SeedResult]  # results by seed
 
 
 def row_path(folder: str | Path, name: str) -> Path:

@@ -33,37 +33,24 @@ Samples = dict[str, FloatArray]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score of a row.
+    """A score of a row."""
 
-    Attributes:
-        value: mean over seeds; NaN where it is not defined.
-        low: lower bound of the 95 % interval over subjects and seeds.
-        high: upper bound.
-        by_seed: the score of each seed.
-    """
-
-    value: float
-    low: float
-    high: float
-    by_seed: dict[int, float]
+    value: float  # mean over seeds; NaN where it is not defined
+    low: float  # lower bound of the 95 % interval over subjects and seeds
+    high: float  # upper bound
+    by_seed: dict[int, float]  # the score of each seed
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row with its uncertainty.
+    """A row with its uncertainty."""
 
-    Attributes:
-        row: its result.
-        estimates: by score.
-        differences: from the baseline on their common seeds, by score; empty for the baseline itself, and for a row
-            that has other subjects or shares no seed.
-        common: the seeds of the differences.
-    """
-
-    row: RowResult
-    estimates: dict[str, Estimate]
+    row: RowResult  # its result
+    estimates: dict[str, Estimate]  # by score
+    # from the baseline on their common seeds, by score; empty for the baseline itself, and for a row that has other
+    # subjects or shares no seed
     differences: dict[str, Difference]
-    common: tuple[int, ...] = ()
+    common: tuple[int, ...] = ()  # the seeds of the differences
 
     @property
     def seconds_an_epoch(self) -> float:

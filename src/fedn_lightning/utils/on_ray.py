@@ -25,15 +25,11 @@ STDERR = 2
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where tasks run.
+    """Where tasks run."""
 
-    Attributes:
-        address: of a running cluster, e.g. `auto` or `ray://host:10001`; None starts one on this machine.
-        gpus: that each task needs, may be a part of one.
-    """
-
+    # of a running cluster, e.g. `auto` or `ray://host:10001`; None starts one on this machine.
     address: str | None = None
-    gpus: float = 0
+    gpus: float = 0  # that each task needs, may be a part of one
 
 
 def connect(cores: int, address: str | None) -> Any:

@@ -24,19 +24,12 @@ EYE_DISTANCE = 1 / 2.8
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face in one picture, in source pixels.
+    """A face in one picture, in source pixels."""
 
-    Attributes:
-        box: x, y, width, height of the face cascade's box.
-        left: centre of the eye on the left of the picture.
-        right: centre of the eye on the right.
-        eyes_seen: whether both eyes were found by themselves; else they are placed by the box.
-    """
-
-    box: tuple[float, float, float, float]
-    left: tuple[float, float]
-    right: tuple[float, float]
-    eyes_seen: bool
+    box: tuple[float, float, float, float]  # x, y, width, height of the face cascade's box
+    left: tuple[float, float]  # centre of the eye on the left of the picture
+    right: tuple[float, float]  # centre of the eye on the right
+    eyes_seen: bool  # whether both eyes were found by themselves; else they are placed by the box
 
 
 def canonical_eyes(size: int) -> npt.NDArray[np.float64]:

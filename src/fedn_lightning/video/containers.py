@@ -158,18 +158,13 @@ UNEVEN = 0.5
 
 @dataclass(frozen=True)
 class Timeline:
-    """The frames of a file in time. A last frame that is held for longer counts as one frame.
+    """The frames of a file in time. A last frame that is held for longer counts as one frame."""
 
-    Attributes:
-        times: `(n_frames,)` float64, seconds from the first frame at which each frame is shown.
-        start: seconds at which the first frame is shown, by the clock of a player, which starts with the first sound or
-            picture of the file.
-        fps: frames per second, the average where the rate is variable.
-    """
-
-    times: npt.NDArray[np.float64]
+    times: npt.NDArray[np.float64]  # `(n_frames,)` float64, seconds from the first frame at which each frame is shown
+    # seconds at which the first frame is shown, by the clock of a player, which starts with the first sound or picture
+    # of the file
     start: float
-    fps: float
+    fps: float  # frames per second, the average where the rate is variable
 
     @property
     def n_frames(self) -> int:
@@ -184,21 +179,13 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Clock:
-    """The timing of a file.
+    """The timing of a file."""
 
-    Attributes:
-        path: the file.
-        unit: length of a timestamp's step in seconds.
-        start: the timestamp in seconds that a player shows as 0.
-        rate: frames per second.
-        promised: number of frames in the header of an AVI without an index, else 0.
-    """
-
-    path: str
-    unit: float
-    start: float
-    rate: float
-    promised: int
+    path: str  # the file
+    unit: float  # length of a timestamp's step in seconds
+    start: float  # the timestamp in seconds that a player shows as 0
+    rate: float  # frames per second
+    promised: int  # number of frames in the header of an AVI without an index, else 0
 
     @classmethod
     def of(cls, path: str, container: Any, stream: Any) -> Clock:

@@ -43,27 +43,16 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class CropJob:
-    """One video to prepare; it is sent to a child process.
+    """One video to prepare; it is sent to a child process."""
 
-    Attributes:
-        video: what to prepare.
-        root: folder of the store.
-        spec: how.
-        box: the face's box if it is given by hand.
-        near: roughly where the face is, where several are seen; the largest is taken otherwise.
-        landmarks: OpenFace's table if there is one.
-        reader: what may read windows from the video, `decord`, `pyav` or `folder`, under `spec.frames="video"`.
-        why: what decided that.
-    """
-
-    video: Video
-    root: str
-    spec: CropSpec
-    box: Box | None = None
-    landmarks: str = ""
-    reader: str = ""
-    why: str = ""
-    near: Box | None = None
+    video: Video  # what to prepare
+    root: str  # folder of the store
+    spec: CropSpec  # how
+    box: Box | None = None  # the face's box if it is given by hand
+    landmarks: str = ""  # OpenFace's table if there is one
+    reader: str = ""  # what may read windows from the video, `decord`, `pyav` or `folder`, under `spec.frames="video"`
+    why: str = ""  # what decided that
+    near: Box | None = None  # roughly where the face is, where several are seen; the largest is taken otherwise
 
     @property
     def searches(self) -> bool:
@@ -73,26 +62,18 @@ class CropJob:
 
 @dataclass(frozen=True)
 class FaceScan:
-    """The result of one pass through a video.
-
-    Attributes:
-        times: seconds of each frame where they are uneven, else None.
-        start: seconds at which the first frame is shown, see :class:`~fedn_lightning.video.containers.Timeline`.
-        numbers: frame numbers of `pictures`.
-        pictures: grey pictures spread over the video.
-        tracker: has followed the head, if that is wanted.
-    """
+    """The result of one pass through a video."""
 
     source: FrameSource
     n_frames: int
     fps: float
     height: int
     width: int
-    times: npt.NDArray[np.float64] | None
-    start: float
-    numbers: list[int]
-    pictures: list[Any]
-    tracker: HeadTracker | None
+    times: npt.NDArray[np.float64] | None  # seconds of each frame where they are uneven, else None
+    start: float  # seconds at which the first frame is shown, see :class:`~fedn_lightning.video.containers.Timeline`
+    numbers: list[int]  # frame numbers of `pictures`
+    pictures: list[Any]  # grey pictures spread over the video
+    tracker: HeadTracker | None  # has followed the head, if that is wanted
 
 
 @dataclass(frozen=True)

@@ -165,14 +165,10 @@ class Pose:
     On rendered heads the frontal cascade answers up to about 30 degrees and hardly at 45, the profile cascade from 10
     to 45 degrees on the side to which the head turns, and now and then at 0. So this is a coarse estimate: on four
     rendered heads, up to 30 degrees, it was off by 8 degrees on average and by 20 at most.
-
-    Attributes:
-        yaw: degrees to the right of the picture: 0, 20 or 45 to either side; nan where no cascade answers.
-        upside_down: whether only the crop turned by 180 degrees shows a face.
     """
 
-    yaw: float
-    upside_down: bool
+    yaw: float  # degrees to the right of the picture: 0, 20 or 45 to either side; nan where no cascade answers
+    upside_down: bool  # whether only the crop turned by 180 degrees shows a face
 
 
 POSE_SIDE = 64

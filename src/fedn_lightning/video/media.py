@@ -84,17 +84,12 @@ def local_name(path: str | Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header of a video.
+    """The header of a video."""
 
-    Attributes:
-        fps: frames per second; 0 for a folder of images, which has none.
-        n_frames: number of frames; for a folder, last number - first number + 1; None where a header is silent.
-        first_frame: number of the first frame; 1 for a video file.
-    """
-
-    fps: float
+    fps: float  # frames per second; 0 for a folder of images, which has none
+    # number of frames; for a folder, last number - first number + 1; None where a header is silent
     n_frames: int | None
-    first_frame: int = 1
+    first_frame: int = 1  # number of the first frame; 1 for a video file
 
 
 def frame_number(name: str) -> int | None:

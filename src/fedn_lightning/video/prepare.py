@@ -39,26 +39,18 @@ FramesFrom = Literal["store", "video"]
 
 @dataclass
 class PrepareReport:
-    """What `prepare` did.
+    """What `prepare` did."""
 
-    Attributes:
-        prepared: keys of the videos written.
-        reused: keys of the videos that were in the store already.
-        failed: keys of the videos set aside, and why.
-        unreadable: by key, the images of a folder that cannot be read; the frame before each is shown instead.
-        readers: by key, which reader windows are decoded with and why; only under `frames="video"`.
-        frames: source frames decoded for the store.
-        seconds: wall time.
-        phases: seconds that all processes spent in each phase: `survey`, `track`, `face`, `decode`, `crop`, `write`.
-    """
-
-    prepared: list[str] = field(default_factory=list)
-    reused: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
+    prepared: list[str] = field(default_factory=list)  # keys of the videos written
+    reused: list[str] = field(default_factory=list)  # keys of the videos that were in the store already
+    failed: dict[str, str] = field(default_factory=dict)  # keys of the videos set aside, and why
+    # by key, the images of a folder that cannot be read; the frame before each is shown instead
     unreadable: dict[str, list[str]] = field(default_factory=dict)
+    # by key, which reader windows are decoded with and why; only under `frames="video"`
     readers: dict[str, tuple[str, str]] = field(default_factory=dict)
-    frames: int = 0
-    seconds: float = 0.0
+    frames: int = 0  # source frames decoded for the store
+    seconds: float = 0.0  # wall time
+    # seconds that all processes spent in each phase: `survey`, `track`, `face`, `decode`, `crop`, `write`
     phases: dict[str, float] = field(default_factory=dict)
 
 

@@ -22,19 +22,12 @@ from fedn_lightning.video.media import Frames, check_range
 
 @dataclass(frozen=True)
 class VideoScan(Timeline):
-    """The result of decoding a video from its first to its last frame.
+    """The result of decoding a video from its first to its last frame."""
 
-    Attributes:
-        height: rows of a frame in pixels.
-        width: columns of a frame in pixels.
-        sampled: frame numbers of `samples`, evenly spread.
-        samples: grey pictures `(H, W)` uint8 of those frames.
-    """
-
-    height: int
-    width: int
-    sampled: tuple[int, ...]
-    samples: tuple[npt.NDArray[np.uint8], ...]
+    height: int  # rows of a frame in pixels
+    width: int  # columns of a frame in pixels
+    sampled: tuple[int, ...]  # frame numbers of `samples`, evenly spread
+    samples: tuple[npt.NDArray[np.uint8], ...]  # grey pictures `(H, W)` uint8 of those frames
 
 
 class Thinning:

@@ -39,56 +39,38 @@ _PRINT_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class CropSpec:
-    """How frames become crops: what must be equal for a stored video to be used again.
+    """How frames become crops: what must be equal for a stored video to be used again."""
 
-    Attributes:
-        crop_size: side of the square crop in pixels.
-        fps: working frame rate; a source within 0.5 % of it is not resampled.
-        align: `video` (one transform per video), `track` (following slow head motion) or `none` (the whole picture,
-            for releases that are already cropped).
-        gaps: what replaces missing numbers of a frame folder: `repeat` the frame before, `split` likewise but no
-            window contains it, or `error`.
-        finder: what finds the face: `cascade`, `mesh`, or `openface:` and the digest of its table.
-        box: the face's `x, y, width, height` in source pixels if it was given by hand.
-        frames: `store` holds the crops; `video` holds where they lie, and they are decoded when they are read.
-    """
-
-    crop_size: int = 128
-    fps: float = 30.0
+    crop_size: int = 128  # side of the square crop in pixels
+    fps: float = 30.0  # working frame rate; a source within 0.5 % of it is not resampled
+    # `video` (one transform per video), `track` (following slow head motion) or `none` (the whole picture, for releases
+    # that are already cropped)
     align: str = "video"
+    # what replaces missing numbers of a frame folder: `repeat` the frame before, `split` likewise but no window
+    # contains it, or `error`
     gaps: str = "repeat"
-    finder: str = "cascade"
+    finder: str = "cascade"  # what finds the face: `cascade`, `mesh`, or `openface:` and the digest of its table
+    # the face's `x, y, width, height` in source pixels if it was given by hand
     box: tuple[float, float, float, float] | None = None
+    # `store` holds the crops; `video` holds where they lie, and they are decoded when they are read
     frames: str = "store"
 
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """A video in the store. Reading `frames[a:b]` maps the pages of that window and nothing else.
+    """A video in the store. Reading `frames[a:b]` maps the pages of that window and nothing else."""
 
-    Attributes:
-        key: the video's key in its corpus.
-        path: the .npy file: the crops, or under `frames="video"` their transforms, `(1 or source_n_frames, 2, 3)`.
-        fps: frames per second of the store.
-        n_frames: number of stored frames.
-        source_path: file or folder it was made from.
-        source_fps: frames per second of the source.
-        source_n_frames: number of frames decoded from the source.
-        transform: `(2, 3)` float64, source pixels to crop pixels; the median one under `align="track"`.
-        spec: how it was made.
-        record: the whole record.
-    """
-
-    key: str
-    path: str
-    fps: float
-    n_frames: int
-    source_path: str
-    source_fps: float
-    source_n_frames: int
+    key: str  # the video's key in its corpus
+    path: str  # the .npy file: the crops, or under `frames="video"` their transforms, `(1 or source_n_frames, 2, 3)`
+    fps: float  # frames per second of the store
+    n_frames: int  # number of stored frames
+    source_path: str  # file or folder it was made from
+    source_fps: float  # frames per second of the source
+    source_n_frames: int  # number of frames decoded from the source
+    # `(2, 3)` float64, source pixels to crop pixels; the median one under `align="track"`
     transform: npt.NDArray[np.float64]
-    spec: CropSpec
-    record: dict[str, Any]
+    spec: CropSpec  # how it was made
+    record: dict[str, Any]  # the whole record
 
     @cached_property
     def frames(self) -> StoredArray | DecodedCrops:

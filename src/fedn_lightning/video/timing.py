@@ -106,21 +106,13 @@ def store_to_source(frame: npt.ArrayLike, source_fps: float, fps: float, times: 
 
 @dataclass(frozen=True)
 class Timing:
-    """The frames of one video and those of its store.
+    """The frames of one video and those of its store."""
 
-    Attributes:
-        n_frames: frames of the source.
-        fps: frames per second of the source, the average where the rate is variable.
-        times: `(n_frames,)` float64 seconds of each source frame where the rate is variable, else None.
-        stored_fps: frames per second of the store.
-        n_stored: frames of the store.
-    """
-
-    n_frames: int
-    fps: float
-    times: FloatArray | None
-    stored_fps: float
-    n_stored: int
+    n_frames: int  # frames of the source
+    fps: float  # frames per second of the source, the average where the rate is variable
+    times: FloatArray | None  # `(n_frames,)` float64 seconds of each source frame where the rate is variable, else None
+    stored_fps: float  # frames per second of the store
+    n_stored: int  # frames of the store
 
     def to_store(self, frame: npt.ArrayLike) -> FloatArray:
         """Source positions in frames of the store, see :func:`source_to_store`."""

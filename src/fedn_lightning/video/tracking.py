@@ -58,20 +58,14 @@ _MIDDLE = complex(PATCH / 2, PATCH / 2)
 
 @dataclass(frozen=True)
 class Track:
-    """Where a head is in every tracked frame, relative to its reference.
+    """Where a head is in every tracked frame, relative to its reference."""
 
-    Attributes:
-        numbers: `(K,)` int64, frame numbers that were tracked, ascending.
-        motions: `(K, 4)` float64, similarity `z -> a z + b` from a frame to the reference in source pixels, as
-            `(log |a|, angle of a, x of b, y of b)` about `centre`; nan where the head was lost.
-        centre: the point about which the head turns, source pixels of the reference.
-        reference: face found in the reference frame.
-    """
-
-    numbers: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64]  # `(K,)` int64, frame numbers that were tracked, ascending
+    # `(K, 4)` float64, similarity `z -> a z + b` from a frame to the reference in source pixels, as `(log |a|, angle of
+    # a, x of b, y of b)` about `centre`; nan where the head was lost
     motions: npt.NDArray[np.float64]
-    centre: complex
-    reference: Face
+    centre: complex  # the point about which the head turns, source pixels of the reference
+    reference: Face  # face found in the reference frame
 
     @property
     def lost(self) -> npt.NDArray[np.int64]:

@@ -34,27 +34,16 @@ COMPARED_SIZE = (96, 128)
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of verifying a file.
+    """The result of verifying a file."""
 
-    Attributes:
-        path: the video.
-        reader: how clip windows may be read from it: `decord`, `pyav`, `folder`, or `none` if it cannot be decoded.
-        why: what decided that, as a sentence.
-        n_frames: frames that can be decoded.
-        declared: frames that its header promises, None if it is silent.
-        fps: frames per second.
-        variable: whether the frame rate is variable.
-        missing: missing frame numbers of a folder.
-    """
-
-    path: str
-    reader: str
-    why: str
-    n_frames: int = 0
-    declared: int | None = None
-    fps: float = 0.0
-    variable: bool = False
-    missing: int = 0
+    path: str  # the video
+    reader: str  # how clip windows may be read from it: `decord`, `pyav`, `folder`, or `none` if it cannot be decoded
+    why: str  # what decided that, as a sentence
+    n_frames: int = 0  # frames that can be decoded
+    declared: int | None = None  # frames that its header promises, None if it is silent
+    fps: float = 0.0  # frames per second
+    variable: bool = False  # whether the frame rate is variable
+    missing: int = 0  # missing frame numbers of a folder
 
 
 def verify(

@@ -28,24 +28,15 @@ class Canvas:
 
     Face units have `x` to the right from the middle of the picture and `y` down from its top, and are pixels in a
     picture 480 px high.
-
-    Attributes:
-        height: height of the whole picture in px.
-        width: width of the whole picture in px.
-        top: first row of the rectangle.
-        left: first column of the rectangle.
-        rows: number of rows of the rectangle.
-        columns: number of columns of the rectangle.
-        step: distance of neighbouring samples in px; 1 for pictures, more for coarse fields.
     """
 
-    height: int
-    width: int
-    top: int
-    left: int
-    rows: int
-    columns: int
-    step: int = 1
+    height: int  # height of the whole picture in px
+    width: int  # width of the whole picture in px
+    top: int  # first row of the rectangle
+    left: int  # first column of the rectangle
+    rows: int  # number of rows of the rectangle
+    columns: int  # number of columns of the rectangle
+    step: int = 1  # distance of neighbouring samples in px; 1 for pictures, more for coarse fields
 
     @classmethod
     def whole(cls, height: int, width: int) -> Canvas:

@@ -32,27 +32,22 @@ FRAME_SHAPES: Final[dict[str, tuple[int, ...]]] = {
 class FaceTracks:
     """The behaviour of one face over `T` frames; every track is float32 with time first.
 
-    Attributes:
-        action_units: `(T, len(AU_CODES), 2)`, intensity 0 to 1 of a unit in the person's own left (index 0, on the
-            right of the picture) and right half; 1 is FACS level E.
-        blink: `(T,)`, closure of both lids, 0 open to 1 shut.
-        gaze: `(T, 2)`, horizontal (positive to the right of the picture) and vertical (positive up), -1 to 1.
-        speech: `(T, 2)`, jaw opening and lip rounding, 0 to 1, of speech-like movement; never an expression.
-        swallow: `(T,)`, 0 to 1, chin and larynx rise.
-        pose: `(T, 6)`, translation x and y in pixels (right and down), roll, yaw and pitch in degrees (clockwise,
-            to the right of the picture, and down are positive), and scale around 1.
-        light: `(T, 3)`, gain around 1, horizontal gradient and colour temperature (positive is warm), both -1 to 1.
-
     Raises:
         ValueError: if a track does not have its shape, or not as many frames as the others.
     """
 
+    # `(T, len(AU_CODES), 2)`, intensity 0 to 1 of a unit in the person's own left (index 0, on the right of the
+    # picture) and right half; 1 is FACS level E
     action_units: Float32Array
-    blink: Float32Array
+    blink: Float32Array  # `(T,)`, closure of both lids, 0 open to 1 shut
+    # `(T, 2)`, horizontal (positive to the right of the picture) and vertical (positive up), -1 to 1
     gaze: Float32Array
-    speech: Float32Array
-    swallow: Float32Array
+    speech: Float32Array  # `(T, 2)`, jaw opening and lip rounding, 0 to 1, of speech-like movement; never an expression
+    swallow: Float32Array  # `(T,)`, 0 to 1, chin and larynx rise
+    # `(T, 6)`, translation x and y in pixels (right and down), roll, yaw and pitch in degrees (clockwise, to the right
+    # of the picture, and down are positive), and scale around 1
     pose: Float32Array
+    # `(T, 3)`, gain around 1, horizontal gradient and colour temperature (positive is warm), both -1 to 1
     light: Float32Array
 
     def __post_init__(self) -> None:

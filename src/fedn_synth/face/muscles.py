@@ -18,18 +18,12 @@ class Pull(NamedTuple):
     """What one muscle head does on one side of the face.
 
     Lengths are face units; `x` is positive away from the middle of the face, `y` positive down.
-
-    Attributes:
-        landmark: the landmark next to the insertion, without its side.
-        offset: of the insertion from the landmark.
-        motion: of the skin at the insertion, at full intensity.
-        spread: standard deviations of the neighbourhood that follows.
     """
 
-    landmark: str
-    offset: tuple[float, float]
-    motion: tuple[float, float]
-    spread: tuple[float, float]
+    landmark: str  # the landmark next to the insertion, without its side
+    offset: tuple[float, float]  # of the insertion from the landmark
+    motion: tuple[float, float]  # of the skin at the insertion, at full intensity
+    spread: tuple[float, float]  # standard deviations of the neighbourhood that follows
 
 
 PULLS: Final[dict[str, tuple[Pull, ...]]] = {

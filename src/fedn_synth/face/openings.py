@@ -31,27 +31,17 @@ class _Gap(NamedTuple):
 
 @dataclass
 class Opening:
-    """A slit in the skin that can part.
+    """A slit in the skin that can part."""
 
-    Attributes:
-        canvas: the rectangle that the skin around the slit moves in.
-        line: `(1, columns)`, row of the closed slit, px in the rectangle.
-        upper: `(1, columns)`, share of the opening by which the upper edge moves, 1 in the middle, 0 at the corners.
-        lower: `(1, columns)`, the same for the lower edge.
-        reach_up: px above the line at which the skin stays.
-        reach_down: px below the line at which the skin stays.
-        fringe: px over which the upper edge is darkened (lashes); 0 for none.
-        shadow: px over which the upper edge shades what is behind.
-    """
-
-    canvas: Canvas
-    line: Float32Array
+    canvas: Canvas  # the rectangle that the skin around the slit moves in
+    line: Float32Array  # `(1, columns)`, row of the closed slit, px in the rectangle
+    # `(1, columns)`, share of the opening by which the upper edge moves, 1 in the middle, 0 at the corners
     upper: Float32Array
-    lower: Float32Array
-    reach_up: float
-    reach_down: float
-    fringe: float
-    shadow: float
+    lower: Float32Array  # `(1, columns)`, the same for the lower edge
+    reach_up: float  # px above the line at which the skin stays
+    reach_down: float  # px below the line at which the skin stays
+    fringe: float  # px over which the upper edge is darkened (lashes); 0 for none
+    shadow: float  # px over which the upper edge shades what is behind
 
     def __post_init__(self) -> None:
         self._latest: tuple[tuple[float, float], _Gap] | None = None

@@ -15,21 +15,13 @@ from fedn_synth.face.muscles import half_weight
 
 
 class Crease(NamedTuple):
-    """A fold of the skin, on one side of the face; `x` is positive away from the middle.
+    """A fold of the skin, on one side of the face; `x` is positive away from the middle."""
 
-    Attributes:
-        landmark: the landmark the offsets count from, without its side.
-        path: offsets of the points it runs through.
-        depth: grey levels by which light skin darkens at full intensity.
-        width: of the dark line, face units.
-        ridge: offset of the raised skin that catches light, `(x, y)`.
-    """
-
-    landmark: str
-    path: tuple[tuple[float, float], ...]
-    depth: float
-    width: float = 1.6
-    ridge: tuple[float, float] = (0.0, -3.0)
+    landmark: str  # the landmark the offsets count from, without its side
+    path: tuple[tuple[float, float], ...]  # offsets of the points it runs through
+    depth: float  # grey levels by which light skin darkens at full intensity
+    width: float = 1.6  # of the dark line, face units
+    ridge: tuple[float, float] = (0.0, -3.0)  # offset of the raised skin that catches light, `(x, y)`
 
 
 class Bulge(NamedTuple):
@@ -126,15 +118,10 @@ DIMPLED_UNITS: Final = ("17",)
 
 
 class Furrow(NamedTuple):
-    """The brightness map of one unit on one half of the face.
+    """The brightness map of one unit on one half of the face."""
 
-    Attributes:
-        canvas: the rectangle it covers.
-        map: `(rows, columns, 3)` uint8; 128 changes nothing.
-    """
-
-    canvas: Canvas
-    map: Uint8Array
+    canvas: Canvas  # the rectangle it covers
+    map: Uint8Array  # `(rows, columns, 3)` uint8; 128 changes nothing
 
     def add(self, picture: Uint8Array, intensity: float) -> None:
         """Adds the map to a picture `(rows, columns, 3)` of the rectangle in place."""
@@ -206,15 +193,10 @@ def _rounded(path: Float32Array) -> Float32Array:
 
 
 class Shading(NamedTuple):
-    """Light on the head, `(rows, columns)` each.
+    """Light on the head, `(rows, columns)` each."""
 
-    Attributes:
-        diffuse: brightness of matt skin, about 1 where the light is full.
-        gloss: strength of the mirror reflection, 0 to 1.
-    """
-
-    diffuse: Float32Array
-    gloss: Float32Array
+    diffuse: Float32Array  # brightness of matt skin, about 1 where the light is full
+    gloss: Float32Array  # strength of the mirror reflection, 0 to 1
 
 
 def head_relief(anatomy: Anatomy, canvas: Canvas, head: Float32Array) -> Float32Array:

@@ -39,21 +39,13 @@ def assets() -> Path:
 
 @dataclass(frozen=True)
 class Mesh:
-    """The base mesh from the shoulders upward, in decimetres: x to the person's left, y up, z to the front.
+    """The base mesh from the shoulders upward, in decimetres: x to the person's left, y up, z to the front."""
 
-    Attributes:
-        vertices: `(V, 3)` float32.
-        triangles: `(T, 3)` vertices of the skin's triangles, anticlockwise as seen from outside.
-        uv: `(V, 2)` float32, the release's texture coordinates, 0 to 1 from the lower left.
-        index: `(N,)` number in :attr:`vertices` of every vertex of the release's mesh, -1 if it is not kept.
-        groups: vertices of the eyeballs and teeth by the release's name.
-    """
-
-    vertices: Float32Array
-    triangles: IntArray
-    uv: Float32Array
-    index: IntArray
-    groups: dict[str, IntArray]
+    vertices: Float32Array  # `(V, 3)` float32
+    triangles: IntArray  # `(T, 3)` vertices of the skin's triangles, anticlockwise as seen from outside
+    uv: Float32Array  # `(V, 2)` float32, the release's texture coordinates, 0 to 1 from the lower left
+    index: IntArray  # `(N,)` number in :attr:`vertices` of every vertex of the release's mesh, -1 if it is not kept
+    groups: dict[str, IntArray]  # vertices of the eyeballs and teeth by the release's name
 
     def target(self, name: str) -> Float32Array:
         """The displacement `(V, 3)` of a shape target by its path under the release's data, e.g. `head/head-oval`."""

@@ -18,17 +18,11 @@ def sampled(image: Float32Array, at: Float32Array) -> Float32Array:
 
 
 class Raster(NamedTuple):
-    """The samples of a grid that a mesh covers.
+    """The samples of a grid that a mesh covers."""
 
-    Attributes:
-        cells: `(N,)` flat indices of the covered samples.
-        triangle: `(N,)` the triangle that is seen there.
-        weights: `(N, 3)` float32 barycentric coordinates inside it.
-    """
-
-    cells: IntArray
-    triangle: IntArray
-    weights: Float32Array
+    cells: IntArray  # `(N,)` flat indices of the covered samples
+    triangle: IntArray  # `(N,)` the triangle that is seen there
+    weights: Float32Array  # `(N, 3)` float32 barycentric coordinates inside it
 
     def interpolate(self, triangles: IntArray, values: Float32Array) -> Float32Array:
         """Values of the vertices, `(V, C)`, at the covered samples: `(N, C)`."""

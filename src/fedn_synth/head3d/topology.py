@@ -32,29 +32,17 @@ TOP: Final = 1.6
 
 @dataclass(frozen=True)
 class Atlas:
-    """What lies where on the sheet; maps are `(HEIGHT, WIDTH)` float32.
+    """What lies where on the sheet; maps are `(HEIGHT, WIDTH)` float32."""
 
-    Attributes:
-        place: `(V, 2)` px of every vertex.
-        reference: `(V, 3)` dm, the reference head.
-        x: dm to the person's left.
-        y: dm over the eyes.
-        z: dm before the eyes.
-        lips: 0 to 1, the red of the lips.
-        lids: 0 to 1, the skin of the lids.
-        ears: 0 to 1.
-        covered: 1 where the sheet holds skin.
-    """
-
-    place: Float32Array
-    reference: Float32Array
-    x: Float32Array
-    y: Float32Array
-    z: Float32Array
-    lips: Float32Array
-    lids: Float32Array
-    ears: Float32Array
-    covered: Float32Array
+    place: Float32Array  # `(V, 2)` px of every vertex
+    reference: Float32Array  # `(V, 3)` dm, the reference head
+    x: Float32Array  # dm to the person's left
+    y: Float32Array  # dm over the eyes
+    z: Float32Array  # dm before the eyes
+    lips: Float32Array  # 0 to 1, the red of the lips
+    lids: Float32Array  # 0 to 1, the skin of the lids
+    ears: Float32Array  # 0 to 1
+    covered: Float32Array  # 1 where the sheet holds skin
 
 
 @lru_cache(maxsize=1)
@@ -156,32 +144,21 @@ LIP_RIM: Final = (5360, 515)
 
 @dataclass(frozen=True)
 class Topology:
-    """Arrays shared by all heads; vertices are numbers in :attr:`.mesh.Mesh.vertices`.
+    """Arrays shared by all heads; vertices are numbers in :attr:`.mesh.Mesh.vertices`."""
 
-    Attributes:
-        triangles: `(T, 3)` of the head, clockwise on the picture.
-        chest: `(C, 3)` triangles that never move.
-        neighbours: `(E, 2)` pairs of triangles that share an edge.
-        normals: `(V, T)` sparse, sums the normals of the triangles (head, then chest) around a
-            vertex and smooths them a little.
-        rims: rim of the person's left and right eye, from the inner corner over the upper lid.
-        lashes: borders of the lids, likewise.
-        upper_lip: the line on which the lips meet, from the person's right corner to the left along the upper lip.
-        lower_lip: the same back along the lower lip.
-        turning: `(V, 1)` 1 for the head to 0 for the chest: how much of the head's turn a vertex takes part in.
-        landmarks: a vertex for every name of :data:`~.anatomy.LANDMARKS` but the eyes' centres, which are -1.
-    """
-
-    triangles: IntArray
-    chest: IntArray
-    neighbours: IntArray
+    triangles: IntArray  # `(T, 3)` of the head, clockwise on the picture
+    chest: IntArray  # `(C, 3)` triangles that never move
+    neighbours: IntArray  # `(E, 2)` pairs of triangles that share an edge
+    # `(V, T)` sparse, sums the normals of the triangles (head, then chest) around a vertex and smooths them a little
     normals: sparse.csr_matrix
-    rims: tuple[IntArray, IntArray]
-    lashes: tuple[IntArray, IntArray]
+    rims: tuple[IntArray, IntArray]  # rim of the person's left and right eye, from the inner corner over the upper lid
+    lashes: tuple[IntArray, IntArray]  # borders of the lids, likewise
+    # the line on which the lips meet, from the person's right corner to the left along the upper lip
     upper_lip: IntArray
-    lower_lip: IntArray
+    lower_lip: IntArray  # the same back along the lower lip
+    # `(V, 1)` 1 for the head to 0 for the chest: how much of the head's turn a vertex takes part in
     turning: Float32Array
-    landmarks: IntArray
+    landmarks: IntArray  # a vertex for every name of :data:`~.anatomy.LANDMARKS` but the eyes' centres, which are -1
 
 
 @lru_cache(maxsize=1)

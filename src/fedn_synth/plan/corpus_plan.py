@@ -45,46 +45,27 @@ _SELF_REPORT_MIX: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PlannedExpression:
-    """Type and labels of one expression, before it has a place in time.
+    """Type and labels of one expression, before it has a place in time."""
 
-    Attributes:
-        type: `macro` or `micro`.
-        emotion: what the face shows: a key of :data:`.muscles.EMOTION_UNITS`.
-        expert: the expert's label: negative, positive, surprise or others.
-        self_report: the emotion that the person reports.
-    """
-
-    type: ExpressionType
-    emotion: str
-    expert: str
-    self_report: str
+    type: ExpressionType  # `macro` or `micro`
+    emotion: str  # what the face shows: a key of :data:`.muscles.EMOTION_UNITS`
+    expert: str  # the expert's label: negative, positive, surprise or others
+    self_report: str  # the emotion that the person reports
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One video of the plan.
+    """One video of the plan."""
 
-    Attributes:
-        index: position in the plan, the video's address in random streams.
-        subject: subject number, from 1.
-        folder: number in the subject's folder name.
-        code: elicitation code, e.g. `0101`.
-        stem: file name without suffix, e.g. `15_0101disgustingteeth`.
-        parent: folder it lies in, e.g. `s15`; another subject's for the stray video.
-        n_frames: length.
-        expressions: expressions in the order of their onsets.
-        overlaps: positions in :attr:`expressions` whose expression begins before the one before has ended.
-    """
-
-    index: int
-    subject: int
-    folder: int
-    code: str
-    stem: str
-    parent: str
-    n_frames: int
-    expressions: tuple[PlannedExpression, ...]
-    overlaps: frozenset[int]
+    index: int  # position in the plan, the video's address in random streams
+    subject: int  # subject number, from 1
+    folder: int  # number in the subject's folder name
+    code: str  # elicitation code, e.g. `0101`.
+    stem: str  # file name without suffix, e.g. `15_0101disgustingteeth`.
+    parent: str  # folder it lies in, e.g. `s15`; another subject's for the stray video.
+    n_frames: int  # length
+    expressions: tuple[PlannedExpression, ...]  # expressions in the order of their onsets
+    overlaps: frozenset[int]  # positions in :attr:`expressions` whose expression begins before the one before has ended
 
     @property
     def material(self) -> str:

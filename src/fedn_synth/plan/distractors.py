@@ -27,27 +27,16 @@ class Distractor:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How strongly the distractors act.
+    """How strongly the distractors act."""
 
-    Attributes:
-        rate: factor on how often events happen.
-        max_shift: maximum translation of the head in pixels at 640x480.
-        max_turn: maximum roll, yaw or pitch in degrees.
-        gain: spread of the light's constant gain around 1.
-        gradient: spread of the constant light gradient across the picture.
-        warmth: spread of the constant colour temperature.
-        drift: slow change of the light, standard deviation of the gain.
-        turn: maximum yaw and pitch in degrees of a head that looks about; 0 for one that only sways.
-    """
-
-    rate: float = 1.0
-    max_shift: float = 10.0
-    max_turn: float = 4.0
-    gain: float = 0.04
-    gradient: float = 0.15
-    warmth: float = 0.15
-    drift: float = 0.02
-    turn: float = 0.0
+    rate: float = 1.0  # factor on how often events happen
+    max_shift: float = 10.0  # maximum translation of the head in pixels at 640x480
+    max_turn: float = 4.0  # maximum roll, yaw or pitch in degrees
+    gain: float = 0.04  # spread of the light's constant gain around 1
+    gradient: float = 0.15  # spread of the constant light gradient across the picture
+    warmth: float = 0.15  # spread of the constant colour temperature
+    drift: float = 0.02  # slow change of the light, standard deviation of the gain
+    turn: float = 0.0  # maximum yaw and pitch in degrees of a head that looks about; 0 for one that only sways
 
 
 ORDINARY: Final = Conditions()

@@ -100,44 +100,26 @@ _DEEPEST_SAG: Final = 0.15  # share of the peak
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One action unit's share in an expression. Frames are 0-based and inclusive, relative to the expression's onset.
+    """One action unit's share in an expression. Frames are 0-based, inclusive, relative to the expression's onset."""
 
-    Attributes:
-        code: FACS code.
-        left: peak intensity in the person's left half of the face, 0 to 1.
-        right: likewise in the right half.
-        onset: first frame in which it is visible.
-        full: first frame at its peak.
-        fading: last frame of the plateau.
-        offset: last frame in which it is visible.
-        sag: how far the intensity sinks between :attr:`full` and :attr:`fading`, as a share of the peak.
-    """
-
-    code: str
-    left: float
-    right: float
-    onset: int
-    full: int
-    fading: int
-    offset: int
-    sag: float = 0.0
+    code: str  # FACS code
+    left: float  # peak intensity in the person's left half of the face, 0 to 1
+    right: float  # likewise in the right half
+    onset: int  # first frame in which it is visible
+    full: int  # first frame at its peak
+    fading: int  # last frame of the plateau
+    offset: int  # last frame in which it is visible
+    sag: float = 0.0  # how far the intensity sinks between :attr:`full` and :attr:`fading`, as a share of the peak
 
 
 @dataclass(frozen=True, slots=True)
 class TimedExpression:
-    """One expression with its place in time.
+    """One expression with its place in time."""
 
-    Attributes:
-        planned: its type and labels.
-        start: first frame of visible movement in the video, 0-based.
-        moves: what every unit does.
-        peak: maximum intensity of any unit, 0 to 1.
-    """
-
-    planned: PlannedExpression
-    start: int
-    moves: tuple[Move, ...]
-    peak: float
+    planned: PlannedExpression  # its type and labels
+    start: int  # first frame of visible movement in the video, 0-based
+    moves: tuple[Move, ...]  # what every unit does
+    peak: float  # maximum intensity of any unit, 0 to 1
 
     @property
     def end(self) -> int:

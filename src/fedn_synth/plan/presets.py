@@ -53,37 +53,23 @@ _CASME2_SUBJECTS: Final = (15, 16, *range(19, 28), *range(29, 39), 40)
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One size of the generated corpus.
+    """One size of the generated corpus."""
 
-    Attributes:
-        name: how the user calls it.
-        key: its place in every random stream's address: no two presets show the same people.
-        folders: number in each subject's folder name (`s15`), in the order of the subject numbers 1, 2, ...
-        n_videos: long videos in all, shared among the subjects as evenly as possible.
-        macros: macro-expressions in all.
-        micros: micro-expressions in all.
-        shortest: frames of the shortest video.
-        longest: frames of the longest video.
-        mean_frames: mean length of a video in frames.
-        evenness: shape of the gamma law of how expressions spread over videos; large is even.
-        unannotated: (folder, code) of videos without expressions and without annotation rows.
-        stray: (folder, code) of the video that lies under the subject folder in :attr:`stray_under`.
-        stray_under: number in that folder's name.
-    """
-
-    name: PresetName
-    key: int
+    name: PresetName  # how the user calls it
+    key: int  # its place in every random stream's address: no two presets show the same people
+    # number in each subject's folder name (`s15`), in the order of the subject numbers 1, 2, ..
     folders: tuple[int, ...]
-    n_videos: int
-    macros: int
-    micros: int
-    shortest: int
-    longest: int
-    mean_frames: int
-    evenness: float
-    unannotated: tuple[tuple[int, str], ...]
+    n_videos: int  # long videos in all, shared among the subjects as evenly as possible
+    macros: int  # macro-expressions in all
+    micros: int  # micro-expressions in all
+    shortest: int  # frames of the shortest video
+    longest: int  # frames of the longest video
+    mean_frames: int  # mean length of a video in frames
+    evenness: float  # shape of the gamma law of how expressions spread over videos; large is even
+    unannotated: tuple[tuple[int, str], ...]  # (folder, code) of videos without expressions and without annotation rows
+    # (folder, code) of the video that lies under the subject folder in :attr:`stray_under`
     stray: tuple[int, str] = (23, "0502")
-    stray_under: int = 19
+    stray_under: int = 19  # number in that folder's name
 
 
 PRESETS: Final[dict[str, Preset]] = {

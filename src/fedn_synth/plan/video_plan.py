@@ -22,30 +22,19 @@ _REACTING: Final = 0.3  # share of expressions with a blink at their onset; of s
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """Traits of one person in all their videos.
+    """Traits of one person in all their videos."""
 
-    Attributes:
-        expressiveness: 0 restrained to 1 vivid.
-        blinks_per_minute: mean rate without those that accompany expressions.
-    """
-
-    expressiveness: float
-    blinks_per_minute: float
+    expressiveness: float  # 0 restrained to 1 vivid
+    blinks_per_minute: float  # mean rate without those that accompany expressions
 
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """What happens in one video.
+    """What happens in one video."""
 
-    Attributes:
-        expressions: the expressions, by onset.
-        distractors: everything else, by start.
-        tracks: the same as tracks, frame by frame.
-    """
-
-    expressions: tuple[TimedExpression, ...]
-    distractors: tuple[Distractor, ...]
-    tracks: FaceTracks
+    expressions: tuple[TimedExpression, ...]  # the expressions, by onset
+    distractors: tuple[Distractor, ...]  # everything else, by start
+    tracks: FaceTracks  # the same as tracks, frame by frame
 
 
 def plan_expressions(scene: Scene, preset: Preset, seed: int) -> tuple[TimedExpression, ...]:

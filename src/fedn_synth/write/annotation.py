@@ -31,29 +31,17 @@ UNTIDY_LABELS: Final = 4 / 357
 
 @dataclass(frozen=True, slots=True)
 class AnnotationRow:
-    """One row of the workbook's first sheet, in its column order. Frames count from 1, onset and offset inclusive.
+    """One row of the workbook's first sheet, in its column order. Frames count from 1, onset and offset inclusive."""
 
-    Attributes:
-        subject: subject number from 1, not the number in the folder name.
-        material: elicitation video and running number, e.g. `anger1_1`.
-        onset: first frame of visible movement.
-        apex: frame of maximum intensity.
-        offset: last frame of visible movement, or 0 where it is unknown.
-        action_units: a number for a single unit, else text such as `4+10+14`.
-        expert: the expert's emotion.
-        type: `macro-expression` or `micro-expression`.
-        self_report: the emotion the person reports.
-    """
-
-    subject: int
-    material: str
-    onset: int
-    apex: int
-    offset: int
-    action_units: int | str
-    expert: str
-    type: str
-    self_report: str
+    subject: int  # subject number from 1, not the number in the folder name
+    material: str  # elicitation video and running number, e.g. `anger1_1`.
+    onset: int  # first frame of visible movement
+    apex: int  # frame of maximum intensity
+    offset: int  # last frame of visible movement, or 0 where it is unknown
+    action_units: int | str  # a number for a single unit, else text such as `4+10+14`
+    expert: str  # the expert's emotion
+    type: str  # `macro-expression` or `micro-expression`
+    self_report: str  # the emotion the person reports
 
 
 def annotate(

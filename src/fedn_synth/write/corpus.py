@@ -35,27 +35,18 @@ _REPORT_EVERY: Final = 15  # frames
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to write: everything that the files depend on.
+    """What to write: everything that the files depend on."""
 
-    Attributes:
-        preset: name of the preset.
-        seed: not negative.
-        form: `video` files or folders of `frames`.
-        hard: stronger distractors, other lighting and stronger compression; people and expressions stay the same.
-        version: of the generator.
-        faces: `2d` flat painted faces or `3d` heads of a mesh.
-        pose: degrees of yaw and pitch up to which three-dimensional heads look about; 0 leaves the ordinary sway.
-        rate: share of the preset's expressions that are shown, 0 to 1.
-    """
-
-    preset: PresetName
-    seed: int
-    form: Form = "video"
+    preset: PresetName  # name of the preset
+    seed: int  # not negative
+    form: Form = "video"  # `video` files or folders of `frames`
+    # stronger distractors, other lighting and stronger compression; people and expressions stay the same
     hard: bool = False
-    version: int = VERSION
-    faces: Faces = "2d"
+    version: int = VERSION  # of the generator
+    faces: Faces = "2d"  # `2d` flat painted faces or `3d` heads of a mesh
+    # degrees of yaw and pitch up to which three-dimensional heads look about; 0 leaves the ordinary sway
     pose: float = 0.0
-    rate: float = 1.0
+    rate: float = 1.0  # share of the preset's expressions that are shown, 0 to 1
 
     @property
     def conditions(self) -> Conditions:

@@ -53,25 +53,15 @@ _PLAIN: Final = (0.25, 1.00)
 
 @dataclass(frozen=True, slots=True)
 class StillsJob:
-    """What to write: everything that the files depend on.
+    """What to write: everything that the files depend on."""
 
-    Attributes:
-        seed: not negative.
-        identities: number of people.
-        per_identity: stills of each.
-        size: side of the square images in pixels.
-        version: of the generator.
-        faces: `2d` flat painted faces or `3d` heads of a mesh.
-        pose: maximum yaw and pitch in degrees; 0 leaves the ordinary sway.
-    """
-
-    seed: int = 0
-    identities: int = 600
-    per_identity: int = 20
-    size: int = 160
-    version: int = VERSION
-    faces: Faces = "2d"
-    pose: float = 0.0
+    seed: int = 0  # not negative
+    identities: int = 600  # number of people
+    per_identity: int = 20  # stills of each
+    size: int = 160  # side of the square images in pixels
+    version: int = VERSION  # of the generator
+    faces: Faces = "2d"  # `2d` flat painted faces or `3d` heads of a mesh
+    pose: float = 0.0  # maximum yaw and pitch in degrees; 0 leaves the ordinary sway
 
     @property
     def people(self) -> int:
@@ -81,19 +71,12 @@ class StillsJob:
 
 @dataclass(frozen=True)
 class StillsPlan:
-    """What one person shows on their stills.
+    """What one person shows on their stills."""
 
-    Attributes:
-        tracks: `N` frames, one for each still.
-        expression: `(N,)` int64, index into :data:`CLASSES`.
-        valence: `(N,)` float32, -1 to 1.
-        arousal: `(N,)` float32, 0 to 1: the peak intensity of the expression.
-    """
-
-    tracks: FaceTracks
-    expression: npt.NDArray[np.int64]
-    valence: npt.NDArray[np.float32]
-    arousal: npt.NDArray[np.float32]
+    tracks: FaceTracks  # `N` frames, one for each still
+    expression: npt.NDArray[np.int64]  # `(N,)` int64, index into :data:`CLASSES`
+    valence: npt.NDArray[np.float32]  # `(N,)` float32, -1 to 1
+    arousal: npt.NDArray[np.float32]  # `(N,)` float32, 0 to 1: the peak intensity of the expression
 
 
 def write_stills(out: Path, job: StillsJob, jobs: int | None = None) -> dict[str, Any]:
@@ -273,19 +256,12 @@ QUIET: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class MomentsJob:
-    """What to write.
+    """What to write."""
 
-    Attributes:
-        seed: not negative.
-        identities: number of people; they occur in no corpus and on no stills.
-        size: side of the square crops in px.
-        faces: kind of the faces.
-    """
-
-    seed: int = 0
-    identities: int = 20
-    size: int = 128
-    faces: Faces = "2d"
+    seed: int = 0  # not negative
+    identities: int = 20  # number of people; they occur in no corpus and on no stills
+    size: int = 128  # side of the square crops in px
+    faces: Faces = "2d"  # kind of the faces
 
     @property
     def people(self) -> int:

@@ -21,19 +21,12 @@ from fedn_lightning.motion.flow import MotionConfig
 
 @dataclass(frozen=True)
 class VideoMotion:
-    """One video as the baseline reads it.
+    """One video as the baseline reads it."""
 
-    Attributes:
-        video: its index in the split.
-        cells: `(T, CELLS, CELLS, 2)` float64 displacements in cells, see :mod:`fedn_lightning.motion.flow`.
-        fps: frames per second of the clip store.
-        truths: its expressions, in stored frames.
-    """
-
-    video: int
-    cells: FloatArray
-    fps: float
-    truths: EventTable
+    video: int  # its index in the split
+    cells: FloatArray  # `(T, CELLS, CELLS, 2)` float64 displacements in cells, see :mod:`fedn_lightning.motion.flow`
+    fps: float  # frames per second of the clip store
+    truths: EventTable  # its expressions, in stored frames
 
 
 class VideoMotions(Dataset[VideoMotion]):

@@ -17,24 +17,17 @@ from fedn_lightning.metrics.functional.threshold import best_threshold, spotting
 
 @dataclass(frozen=True)
 class Search:
-    """The grid for one type of expression. Lengths are not searched: they are those of the truths.
+    """The grid for one type of expression. Lengths are not searched: they are those of the truths."""
 
-    Attributes:
-        smooth_seconds: standard deviations of the low-pass filter.
-        rest_seconds: windows of the running median.
-        share: shares of a peak's height at which its interval ends.
-        size_quantiles: limits on the size of an excursion, as quantiles of the training expressions' sizes; no limit is
-            always tried as well.
-        length_quantiles: shortest and longest length, as quantiles of the training expressions' lengths.
-        length_slack: by which share intervals may be shorter or longer than that.
-    """
-
-    smooth_seconds: tuple[float, ...]
-    rest_seconds: tuple[float, ...]
-    share: tuple[float, ...]
+    smooth_seconds: tuple[float, ...]  # standard deviations of the low-pass filter
+    rest_seconds: tuple[float, ...]  # windows of the running median
+    share: tuple[float, ...]  # shares of a peak's height at which its interval ends
+    # limits on the size of an excursion, as quantiles of the training expressions' sizes; no limit is always tried as
+    # well
     size_quantiles: tuple[float, ...] = (0.9, 1.0)
+    # shortest and longest length, as quantiles of the training expressions' lengths
     length_quantiles: tuple[float, float] = (0.05, 0.99)
-    length_slack: float = 0.15
+    length_slack: float = 0.15  # by which share intervals may be shorter or longer than that
 
     def __post_init__(self) -> None:
         for name in ("smooth_seconds", "rest_seconds", "share"):
@@ -52,32 +45,20 @@ micro-expressions, of which there are few, fitted its own subjects better and ot
 
 @dataclass(frozen=True)
 class TrainingVideo:
-    """One video to choose on.
+    """One video to choose on."""
 
-    Attributes:
-        motion: `(T, R, 2)` in cells, without the head's.
-        fps: frames per second of the clip store.
-        truths: its expressions, in stored frames.
-    """
-
-    motion: FloatArray
-    fps: float
-    truths: EventTable
+    motion: FloatArray  # `(T, R, 2)` in cells, without the head's
+    fps: float  # frames per second of the clip store
+    truths: EventTable  # its expressions, in stored frames
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen for one type.
+    """What was chosen for one type."""
 
-    Attributes:
-        config: the spotter.
-        threshold: score from which a candidate counts; `inf` if no truth was found.
-        f1: spotting F1 on the training videos.
-    """
-
-    config: SpotterConfig
-    threshold: float
-    f1: float
+    config: SpotterConfig  # the spotter
+    threshold: float  # score from which a candidate counts; `inf` if no truth was found
+    f1: float  # spotting F1 on the training videos
 
 
 def search_grid(

@@ -112,21 +112,13 @@ class SpotterConfig:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Intervals that may be expressions, in frames of the clip store, 0-based and half open.
+    """Intervals that may be expressions, in frames of the clip store, 0-based and half open."""
 
-    Attributes:
-        start: `(N,)` float64.
-        end: `(N,)` float64.
-        score: `(N,)` float64 confidence in `[0, 1)`.
-        size: `(N,)` float64 maximum excursion in eye distances.
-        peak: `(N,)` int64 frame at which the curve is highest.
-    """
-
-    start: FloatArray
-    end: FloatArray
-    score: FloatArray
-    size: FloatArray
-    peak: IntArray
+    start: FloatArray  # `(N,)` float64
+    end: FloatArray  # `(N,)` float64
+    score: FloatArray  # `(N,)` float64 confidence in `[0, 1)`
+    size: FloatArray  # `(N,)` float64 maximum excursion in eye distances
+    peak: IntArray  # `(N,)` int64 frame at which the curve is highest
 
     def __len__(self) -> int:
         return len(self.start)

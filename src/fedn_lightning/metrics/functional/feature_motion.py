@@ -15,19 +15,12 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class FeatureMotion:
-    """The features of `N` expressions.
+    """The features of `N` expressions."""
 
-    Attributes:
-        jump: `(N, D)`, feature of the apex minus that of the onset.
-        quiet: `(N, D)`, the change over as many frames without an expression.
-        emotion: `(N,)` class of each expression.
-        person: `(N,)` who shows it.
-    """
-
-    jump: FloatArray
-    quiet: FloatArray
-    emotion: npt.NDArray[np.str_]
-    person: npt.NDArray[np.int64]
+    jump: FloatArray  # `(N, D)`, feature of the apex minus that of the onset
+    quiet: FloatArray  # `(N, D)`, the change over as many frames without an expression
+    emotion: npt.NDArray[np.str_]  # `(N,)` class of each expression
+    person: npt.NDArray[np.int64]  # `(N,)` who shows it
 
     def directions(self) -> dict[tuple[str, int], FloatArray]:
         """Unit vector of the mean jump of each class on each person."""

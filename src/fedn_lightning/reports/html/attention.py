@@ -43,25 +43,16 @@ class Network(NamedTuple):
 
 @dataclass(frozen=True)
 class Look:
-    """Weights over one window of `W` frames in `S` segments of `L` frames.
+    """Weights over one window of `W` frames in `S` segments of `L` frames."""
 
-    Attributes:
-        frames: `(W,)` int64 frames of the clip store.
-        gate: `(S,)` the window attention's gate, mean over the features.
-        low: `(S,)` the gate below which a tenth of the features lies.
-        high: `(S,)` the gate above which a tenth lies.
-        weights: `(S, L)` the segment attention's weights of the frames; each row sums to one.
-        members: `(S, L)` int64 positions in the window of the frames of each segment.
-        moved: `(W, A, 2)` how far each area of the face is from where it rests, in eye distances; None for a network
-            without a motion stream.
-    """
-
-    frames: IntArray
-    gate: FloatArray
-    low: FloatArray
-    high: FloatArray
-    weights: FloatArray
-    members: IntArray
+    frames: IntArray  # `(W,)` int64 frames of the clip store
+    gate: FloatArray  # `(S,)` the window attention's gate, mean over the features
+    low: FloatArray  # `(S,)` the gate below which a tenth of the features lies
+    high: FloatArray  # `(S,)` the gate above which a tenth lies
+    weights: FloatArray  # `(S, L)` the segment attention's weights of the frames; each row sums to one
+    members: IntArray  # `(S, L)` int64 positions in the window of the frames of each segment
+    # `(W, A, 2)` how far each area of the face is from where it rests, in eye distances; None for a network without a
+    # motion stream
     moved: FloatArray | None = None
 
     def per_frame(self) -> FloatArray:

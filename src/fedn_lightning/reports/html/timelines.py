@@ -42,19 +42,12 @@ LEVELS = 100
 
 @dataclass(frozen=True)
 class VideoEvents:
-    """One video's rows of the three tables.
+    """One video's rows of the three tables."""
 
-    Attributes:
-        truths: M annotated expressions.
-        found: N predictions.
-        proposals: every proposal.
-        hits: `(N,)` the truth each prediction took, or `UNMATCHED`.
-    """
-
-    truths: EventTable
-    found: EventTable
-    proposals: EventTable
-    hits: IntArray
+    truths: EventTable  # M annotated expressions
+    found: EventTable  # N predictions
+    proposals: EventTable  # every proposal
+    hits: IntArray  # `(N,)` the truth each prediction took, or `UNMATCHED`
 
     @property
     def errors(self) -> int:
