@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fedn_lightning.errors import CheckpointError
 from fedn_lightning.events import EventTable
 from fedn_lightning.models.anchors import decode, make_anchors
 from fedn_lightning.models.head import HeadOutput
@@ -42,6 +43,14 @@ def test_a_spotter_gives_no_emotion_and_never_more_than_all_slots():
     assert len(rows) == len(ANCHORS)
     assert rows[:, 5].unique().tolist() == [-1.0]
     assert rows[:, 6].unique().tolist() == [1.0]
+
+
+@pytest.mark.parametrize("part", ["confidence", "regression"])
+def test_outputs_that_are_no_numbers_are_refused(part):
+    out = output(1)
+    getattr(out, part)[0, 3] = float("nan")
+    with pytest.raises(CheckpointError, match="its weights are damaged, or its training has diverged"):
+        propose(out, ANCHORS, torch.tensor([0]), torch.zeros(1).double(), torch.ones(1).double(), per_window=5)
 
 
 def test_windows_that_see_one_expression_give_one_event_of_each_type():

@@ -29,6 +29,7 @@ COMMANDS: dict[str, list[str]] = {
     "report": ["report", "run", "--out", "page.html", "--strips", "1", "--looks", "1", "--bootstrap", "5"],
     "two-step": ["two-step", "run", "namer", "--out", "joined"],
     "fit": ["fit", "--config", "pulses.yaml", "--model.encoder.weights", CKPT, "--run_dir", "again"],
+    "resume": ["fit", "--config", "pulses.yaml", "--run_dir", "run", "--ckpt_path", CKPT],
     "export": ["export", "--ckpt", CKPT, "--out", "onnx"],
 }
 """What reads a checkpoint; each is run in a folder with the run of a spotter, that of a recogniser, and a film."""
@@ -129,7 +130,7 @@ class Checkpoints:
 
     def make(self, number: int, rng: Random, home: Path) -> Case:
         """A case; one in twelve is exported, which takes longest."""
-        names = ["predict", "test", "report", "two-step", "fit"]
+        names = ["predict", "test", "report", "two-step", "fit", "resume"]
         command = "export" if number % 12 == 11 else names[number % len(names)]
         home.mkdir(parents=True)
         for name in ("pulses", "film.mp4", "pulses.yaml", "namer"):

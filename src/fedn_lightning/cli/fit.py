@@ -77,6 +77,19 @@ def read_run(path: str | Path) -> dict[str, Any]:
     content = read_checkpoint(path)
     if "state_dict" not in content:
         raise CheckpointError(f"{path} holds no weights of a run (--ckpt_path); give a .ckpt file of a run.")
+    for keys in (
+        ("hyper_parameters",),
+        ("fedn",),
+        ("fedn", "model"),
+        ("fedn", "model", "network"),
+        ("fedn", "subjects"),
+    ):
+        part: Any = content
+        for key in keys:
+            part = part.get(key, {})
+        if not isinstance(part, dict):
+            name = ".".join(keys)
+            raise CheckpointError(f"{path} is damaged (--ckpt_path): its {name} is no mapping of names to values.")
     return content
 
 

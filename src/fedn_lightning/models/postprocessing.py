@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fedn_lightning.errors import CheckpointError
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
 from fedn_lightning.models.anchors import Anchors, decode
 from fedn_lightning.models.head import HeadOutput
@@ -141,12 +142,21 @@ def propose(
     Returns:
         `(B * min(per_window, N), 8)` float64 rows of :data:`PROPOSAL_COLUMNS`. The emotion is the class with the
         highest score, or -1 from a network without emotions.
+
+    Raises:
+        CheckpointError: if an output is no finite number. Comparisons with thresholds would drop it without a word.
     """
     confidence = output.confidence.float().sigmoid()
     count = min(per_window, len(anchors))
     chosen = confidence.amax(-1).topk(count, dim=1).indices
     pairs = chosen.unsqueeze(-1).expand(-1, -1, 2)
     intervals = decode(anchors, output.regression.float()).gather(1, pairs).double()
+    if not (output.confidence.isfinite().all() and output.regression.isfinite().all()):
+        msg = (
+            "The network gives NaN or infinite values: its weights are damaged, or its training has diverged. Use an "
+            "earlier checkpoint, or train with a smaller learning rate."
+        )
+        raise CheckpointError(msg)
     intervals = intervals * speed.view(-1, 1, 1) + start.view(-1, 1, 1)
     types = confidence.gather(1, pairs).double()
     if output.emotion.shape[-1]:
