@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fedn_lightning.errors import ConfigError
+from fedn_synth import Faces
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.motion import FaceTracks
 from fedn_synth.plan.distractors import Conditions
-
-Faces = Literal["2d", "3d"]
 
 STEEPEST: Final = 40.0
 """Maximum turn of a head in degrees; beyond it the far eye is hidden."""

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -140,72 +141,30 @@ def precision(n: int) -> Run:
 
 def pairs(folder: Path) -> Iterator[tuple[str, str, float, Callable[[], Pair]]]:
     """Name, meaning, factor and the two sides of every ratio."""
-    small = NetworkConfig(dim=64, channels=64, streams="two_trunks")
-    yield (
-        "short",
-        "FEDN against ActionFormer of its width, 2 304 steps",
-        1,
-        lambda: (
-            detector(paper(), 2304),
-            action_former(2304),
-        ),
-    )
-    yield "long", "the same, 9 216 steps", 1, lambda: (detector(paper(), 9216), action_former(9216))
-    yield (
-        "plus",
-        "FEDN+ on the CPU's size against that ActionFormer, 2 304 steps",
-        1,
-        lambda: (
-            detector(FEDN(1024, 3, small).eval(), 2304),
-            action_former(2304),
-        ),
-    )
-    network = paper()
-    yield (
-        "shared",
-        "shared frames computed once against window by window",
-        1,
-        lambda: (
-            detector(network, 2304),
-            detector(network, 2304, together=False),
-        ),
-    )
-    yield (
-        "linear",
-        "a minute of a long video against a minute alone",
-        8,
-        lambda: (
-            detector(FEDN(1024, 3, small).eval(), 7200),
-            detector(FEDN(1024, 3, small).eval(), 900),
-        ),
-    )
-    yield (
-        "step",
-        "a training step of 32 windows against products of as many operations",
-        1,
-        lambda: (
-            training_step(network),
-            matrix_product(3e9 * operations(network, torch.randn(32, WINDOW, 512)), torch.float32),
-        ),
-    )
+    yield from network_pairs(paper(), NetworkConfig(dim=64, channels=64, streams="two_trunks"))
     for depth, width, side in ((18, 64, 112), (10, 32, 128)):
         count = operations(FrameEncoder(depth, width).eval(), torch.zeros(1, 3, side, side))
-        yield (
-            f"encoder{depth}",
-            f"ResNet-{depth} against products of as many operations in bfloat16",
-            1,
-            (lambda depth=depth, width=width, side=side, count=count: encoder(depth, width, side, count)),
-        )
+        made = partial(encoder, depth, width, side, count)
+        yield f"encoder{depth}", f"ResNet-{depth} against products of as many operations in bfloat16", 1, made
     yield "crop", "decoding and cropping 640x480 against decoding alone", 1, lambda: cropping(folder)
-    yield (
-        "map",
-        "mAP of a prediction among 1 000 000 against one among 100 000",
-        10,
-        lambda: (
-            precision(1_000_000),
-            precision(100_000),
-        ),
-    )
+    text = "mAP of a prediction among 1 000 000 against one among 100 000"
+    yield "map", text, 10, lambda: (precision(1_000_000), precision(100_000))
+
+
+def network_pairs(network: FEDN, small: NetworkConfig) -> Iterator[tuple[str, str, float, Callable[[], Pair]]]:
+    """The ratios of the detectors: of the paper's size, and of FEDN+ on the CPU's size."""
+    text = "FEDN against ActionFormer of its width, 2 304 steps"
+    yield "short", text, 1, lambda: (detector(paper(), 2304), action_former(2304))
+    yield "long", "the same, 9 216 steps", 1, lambda: (detector(paper(), 9216), action_former(9216))
+    text = "FEDN+ on the CPU's size against that ActionFormer, 2 304 steps"
+    yield "plus", text, 1, lambda: (detector(FEDN(1024, 3, small).eval(), 2304), action_former(2304))
+    text = "shared frames computed once against window by window"
+    yield "shared", text, 1, lambda: (detector(network, 2304), detector(network, 2304, together=False))
+    text, plus = "a minute of a long video against a minute alone", FEDN(1024, 3, small).eval()
+    yield "linear", text, 8, lambda: (detector(plus, 7200), detector(plus, 900))
+    text = "a training step of 32 windows against products of as many operations"
+    count = 3e9 * operations(network, torch.randn(32, WINDOW, 512))
+    yield "step", text, 1, lambda: (training_step(network), matrix_product(count, torch.float32))
 
 
 def ratio(ours: Run, other: Run, factor: float, seconds: float = 20.0) -> tuple[float, int]:

@@ -216,14 +216,13 @@ def _per_subject(
 
 def select(options: argparse.Namespace, predictions: EventFile, truths: EventFile, names: Names) -> Selection:
     """The score threshold, as the options say."""
-    from fedn_lightning.metrics.functional.threshold import select_threshold
     from fedn_lightning.results.report import Selection
 
     if options.threshold:
         fixed: Threshold = options.threshold[0] if len(options.threshold) == 1 else tuple(options.threshold)
         return Selection("fixed", fixed, f"threshold {_shown(fixed)}, given")
     if options.select == "published":
-        best = select_threshold(predictions.events, truths.events, per_type=options.per_type)
+        best = _choose(options, predictions, truths)
         return Selection("published", best, f"threshold {_shown(best)}, selected on test data")
     if options.select == "strict":
         best, subjects = _on_validation(options, names)
@@ -232,7 +231,6 @@ def select(options: argparse.Namespace, predictions: EventFile, truths: EventFil
 
 
 def _on_validation(options: argparse.Namespace, names: Names) -> tuple[Threshold, int]:
-    from fedn_lightning.metrics.functional.threshold import select_threshold
     from fedn_lightning.results import read_events
 
     theirs = _names(options)
@@ -246,7 +244,14 @@ def _on_validation(options: argparse.Namespace, names: Names) -> tuple[Threshold
             f"Subject {both[0]} is in the validation files ({path}, {truth_path}) and among the test subjects: "
             "a threshold chosen on test subjects is not strict. Use --select published to choose it there and say so."
         )
-    return select_threshold(predictions.events, truths.events, per_type=options.per_type), len(theirs.subjects)
+    return _choose(options, predictions, truths), len(theirs.subjects)
+
+
+def _choose(options: argparse.Namespace, predictions: EventFile, truths: EventFile) -> Threshold:
+    from fedn_lightning.metrics.functional.threshold import select_threshold, select_threshold_per_type
+
+    choose = select_threshold_per_type if options.per_type else select_threshold
+    return choose(predictions.events, truths.events)
 
 
 def _names(options: argparse.Namespace) -> Names:

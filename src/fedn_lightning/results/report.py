@@ -20,7 +20,7 @@ from fedn_lightning.metrics.functional.threshold import (
     Threshold,
     at_threshold,
     operating_curves,
-    select_threshold,
+    select_threshold_per_type,
 )
 from fedn_lightning.results import EventFile, Names, RunTables
 from fedn_lightning.utils.files import plain
@@ -191,7 +191,7 @@ def score_strict(tables: RunTables, draws: int, chosen_on: str) -> Report:
 
 def score_published(tables: RunTables, draws: int) -> Report:
     """Scores all proposals at the thresholds (macro, micro) with the greatest F1 on these very truths."""
-    best = select_threshold(tables.proposals.events, tables.truths.events, per_type=True)
+    best = select_threshold_per_type(tables.proposals.events, tables.truths.events)
     return _score(tables, tables.proposals, Selection("published", best, PUBLISHED_LABEL), draws)
 
 

@@ -111,16 +111,20 @@ def prepare(
             _make(todo, report, _Workers(jobs, stall_seconds, cluster), show=progress)
     report.reused = [job.video.key for job in jobs_of if job.video.key not in {*report.prepared, *report.failed}]
     report.seconds = time.monotonic() - started
-    for job in jobs_of:
-        if job.video.key not in report.failed:
-            record = read_record(Path(job.root) / f"{file_name(job.video.key)}.json") or {}
-            if frames == "video":
-                report.readers[job.video.key] = record["reader"], record["why"]
-            if "unreadable" in record:
-                report.unreadable[job.video.key] = record["unreadable"]
+    _read_records(report, [job for job in jobs_of if job.video.key not in report.failed])
     if progress:
         _print_notes(report)
     return report
+
+
+def _read_records(report: PrepareReport, jobs: list[CropJob]) -> None:
+    """Notes what the store says of the videos that are in it."""
+    for job in jobs:
+        record = read_record(Path(job.root) / f"{file_name(job.video.key)}.json") or {}
+        if job.spec.frames == "video":
+            report.readers[job.video.key] = record["reader"], record["why"]
+        if "unreadable" in record:
+            report.unreadable[job.video.key] = record["unreadable"]
 
 
 class _Workers(NamedTuple):

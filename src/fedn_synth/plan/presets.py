@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import numpy as np
 
 from fedn_lightning.errors import ConfigError
-
-PresetName = Literal["tiny", "standard", "casme2", "weights"]
+from fedn_synth import PresetName
 
 FPS: Final = 30
 """Frames per second of CAS(ME)^2 and of every generated video."""

@@ -7,11 +7,12 @@ from typing import Final
 import cv2
 import numpy as np
 
+from fedn_synth import Faces
 from fedn_synth.face.anatomy import Uint8Array
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.motion import FaceTracks
 from fedn_synth.face.muscles import AU_INDEX, EMOTION_UNITS, LEFT, STRONG_UNITS, UNILATERAL_EMOTIONS, action_unit_label
-from fedn_synth.renderers import Faces, Renderer, make_renderer
+from fedn_synth.renderers import Renderer, make_renderer
 
 CELL: Final = (300, 260)
 """Height and width of one face on the sheet in px."""

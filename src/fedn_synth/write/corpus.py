@@ -10,16 +10,17 @@ from typing import Any, Final
 
 from fedn_lightning.datasets.generated_truth import FOLDER
 from fedn_lightning.errors import ConfigError
+from fedn_synth import Faces, Form, PresetName
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.motion import FaceTracks
 from fedn_synth.plan.corpus_plan import Scene, plan_corpus, thin
 from fedn_synth.plan.distractors import HARD, ORDINARY, Conditions
-from fedn_synth.plan.presets import CORPUS, FPS, SOLID, Draw, Preset, PresetName, find_preset, identity_seed, stream
+from fedn_synth.plan.presets import CORPUS, FPS, SOLID, Draw, Preset, find_preset, identity_seed, stream
 from fedn_synth.plan.video_plan import plan_expressions, plan_video
-from fedn_synth.renderers import Faces, check_faces, make_renderer
+from fedn_synth.renderers import check_faces, make_renderer
 from fedn_synth.write import output
 from fedn_synth.write.annotation import WORKBOOK_NAME, annotate, write_expressions, write_video_truth, write_workbook
-from fedn_synth.write.output import Form, Image, Report, begin_or_resume, finish, run_all
+from fedn_synth.write.output import Image, Report, begin_or_resume, finish, run_all
 
 CORPUS_NAME: Final = "corpus"
 """`corpus.json` describes a corpus; it is written last."""

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import cv2
 import numpy as np
@@ -40,10 +40,10 @@ from fedn_lightning.utils import available_cores
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_json
 from fedn_lightning.video.workers import WorkerError, run
+from fedn_synth import Form
 from fedn_synth.plan.presets import FPS, FRAME_HEIGHT, FRAME_WIDTH
 
 Image = npt.NDArray[np.uint8]
-Form = Literal["video", "frames"]
 
 QUALITY: Final = 85
 """JPEG quality of the frames of an ordinary corpus."""

@@ -15,6 +15,7 @@ from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import ExpressionType
 from fedn_lightning.utils.files import write_atomically
 from fedn_lightning.video.alignment import Transform, eye_transform
+from fedn_synth import Faces
 from fedn_synth.face.anatomy import LANDMARK_INDEX
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.motion import FaceTracks
@@ -24,7 +25,7 @@ from fedn_synth.plan.corpus_plan import PlannedExpression
 from fedn_synth.plan.distractors import ORDINARY
 from fedn_synth.plan.expressions import TimedExpression, draw_expression, draw_gains, draw_length
 from fedn_synth.plan.presets import MOMENTS, SOLID, STILLS, Draw, identity_seed, stream
-from fedn_synth.renderers import Faces, Renderer, check_faces, make_renderer
+from fedn_synth.renderers import Renderer, check_faces, make_renderer
 from fedn_synth.write.corpus import DEFAULTS, LICENCE, VERSION, settings
 from fedn_synth.write.output import STILL_QUALITY, Report, begin_or_resume, encode_jpeg, finish, run_all
 

@@ -14,6 +14,7 @@ from fedn_lightning.metrics.functional.threshold import (
     operating_curves,
     recall_at_rate,
     select_threshold,
+    select_threshold_per_type,
     spotting_sweep,
     thinned,
 )
@@ -50,7 +51,7 @@ def test_the_chosen_threshold_is_the_middle_of_the_widest_best_gap(predictions, 
 @settings(max_examples=300, deadline=None)
 @given(events(most=12), events(truth=True))
 def test_a_threshold_per_type_is_best_for_each_type(predictions, truths):
-    macro, micro = select_threshold(table(predictions), table(truths), per_type=True)
+    macro, micro = select_threshold_per_type(table(predictions), table(truths))
     scores = spotting_scores(at_threshold(table(predictions), (macro, micro)), table(truths))
     for kind, name in enumerate(("macro", "micro")):
         mine, true = ([e for e in side if e.type == kind] for side in (predictions, truths))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -91,17 +90,7 @@ def spotting_sweep(
     return sweep(predictions.score, hit, len(truths))
 
 
-@overload
-def select_threshold(
-    predictions: EventTable, truths: EventTable, iou_threshold: float = ..., *, per_type: Literal[False] = ...
-) -> float: ...
-@overload
-def select_threshold(
-    predictions: EventTable, truths: EventTable, iou_threshold: float = ..., *, per_type: Literal[True]
-) -> tuple[float, float]: ...
-def select_threshold(
-    predictions: EventTable, truths: EventTable, iou_threshold: float = 0.5, *, per_type: bool = False
-) -> Threshold:
+def select_threshold(predictions: EventTable, truths: EventTable, iou_threshold: float = 0.5) -> float:
     """Chooses the score threshold with the greatest spotting F1.
 
     All thresholds between two neighbouring scores give the same F1; the middle of that gap is taken. Of several gaps
@@ -112,11 +101,10 @@ def select_threshold(
         predictions: every proposal, whatever its score.
         truths: the truths.
         iou_threshold: minimum IoU of a true positive.
-        per_type: choose for macro and micro apart, each by the F1 of its type.
 
     Returns:
-        The threshold (a prediction counts if `score >= threshold`) for the greatest overall F1, or (macro, micro).
-        It is `inf`, predict nothing, where no threshold finds a truth.
+        The threshold (a prediction counts if `score >= threshold`) for the greatest overall F1;
+        `inf`, predict nothing, where no threshold finds a truth.
 
     Raises:
         ValueError: as :func:`.matching.match`.
@@ -126,13 +114,18 @@ def select_threshold(
     >>> select_threshold(found, truths)
     0.5
     """
-    if per_type:
-        macro, micro = (
-            best_threshold(spotting_sweep(predictions, truths, iou_threshold, kind))
-            for kind in range(len(EXPRESSION_TYPES))
-        )
-        return macro, micro
     return best_threshold(spotting_sweep(predictions, truths, iou_threshold))
+
+
+def select_threshold_per_type(
+    predictions: EventTable, truths: EventTable, iou_threshold: float = 0.5
+) -> tuple[float, float]:
+    """Thresholds for macro and micro apart, each chosen as by :func:`select_threshold` for the F1 of its type."""
+    macro, micro = (
+        best_threshold(spotting_sweep(predictions, truths, iou_threshold, kind))
+        for kind in range(len(EXPRESSION_TYPES))
+    )
+    return macro, micro
 
 
 def best_threshold(counts: Sweep) -> float:
