@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx_networks import write_network
 
 from fedn_lightning import export
 from fedn_lightning.cli.main import main
@@ -23,15 +24,15 @@ from fedn_lightning.models.postprocessing import events_of_video, propose
 from fedn_lightning.tasks.detection import DetectionTask
 from fedn_lightning.video.faces import moving_face
 
-PAGE = Path(__file__).parents[2] / "docs" / "export.md"
+PAGE = Path(__file__).parents[1] / "docs" / "export.md"
 WINDOW, SIZE = 64, 48
 
 
-def write_checkpoint(path: Path) -> None:
+def write_checkpoint(path: Path, encoder: EncoderConfig = EncoderConfig(depth=10, width=8)) -> None:
     """A network with random weights, in a checkpoint as a run writes it."""
     torch.manual_seed(0)
     network = NetworkConfig(dim=32, channels=32, levels=2, decoupled=False)
-    task = DetectionTask(EncoderConfig(depth=10, width=8), network)
+    task = DetectionTask(encoder, network)
     with torch.no_grad():
         for output in task.network.head.outputs.values():  # untrained ones say the same of every slot
             output.weight.normal_(std=0.2)
@@ -136,3 +137,22 @@ def test_without_the_extra_there_is_a_sentence(
     assert main(["export", "--ckpt", "nowhere.ckpt"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == "fedn: error: Export needs onnxscript; to install it: pip install 'fedn-lightning[onnx]'."
+
+
+@pytest.mark.slow  # the exporter takes some ten seconds
+def test_somebody_elses_network_stays_outside(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    path = write_network(tmp_path / "net.onnx", side="S")
+    write_checkpoint(tmp_path / "best.ckpt", EncoderConfig(onnx=str(path), output="feature", size=24))
+    path.unlink()  # a checkpoint is enough
+    logging.disable(logging.DEBUG)  # pytest would keep some hundred thousand lines of torch's
+    exported = export.export(tmp_path / "best.ckpt", tmp_path / "out")
+    logging.disable(logging.NOTSET)
+    assert [file.name for file in exported.files] == ["detector.onnx", "fedn.json"]
+    about = json.loads((tmp_path / "out" / "fedn.json").read_text())
+    told = {"outside": True, "file": "net.onnx", "input": "picture", "output": "feature", "size": 24}
+    assert told.items() <= about["encoder"].items()
+    assert len(about["encoder"]["sha256"]) == 64
+    assert about["features"]["encoder"] == 6
+    assert about["crop"]["normalisation"]["where"].startswith("before the encoder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
 import warnings
@@ -21,8 +22,9 @@ from fedn_lightning.errors import ConfigError, ExportError
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.models.anchors import decode
-from fedn_lightning.models.encoder import FrameEncoder
+from fedn_lightning.models.encoder import Encoder
 from fedn_lightning.models.fedn import FEDN
+from fedn_lightning.models.onnx_encoder import OnnxEncoder
 from fedn_lightning.motion.features import N_FEATURES, MotionStream
 from fedn_lightning.utils.files import digest_file, write_atomically, write_json
 from fedn_lightning.video.alignment import canonical_eyes
@@ -42,7 +44,7 @@ ALIGNMENT = {
 }
 
 
-def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: FrameEncoder, network: FEDN) -> dict[str, Any]:
+def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: Encoder, network: FEDN) -> dict[str, Any]:
     """Everything a program needs to use the ONNX files, as plain values.
 
     Args:
@@ -67,6 +69,7 @@ def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: FrameEncod
             "tail": "the last window ends with the video; a shorter video repeats its last frame",
         },
         "features": _features(config, network),
+        **_outside(config, encoder),
         "types": list(EXPRESSION_TYPES),
         "emotions": list(config.emotions),
         "thresholds": {kind: min(score, ABOVE_EVERY_SCORE) for kind, score in scores},
@@ -93,14 +96,33 @@ def _features(config: DetectorConfig, network: FEDN) -> dict[str, Any]:
     return parts
 
 
-def _crop(config: DetectorConfig, encoder: FrameEncoder) -> dict[str, Any]:
+def _outside(config: DetectorConfig, encoder: Encoder) -> dict[str, Any]:
+    """Which file is the encoder, where it is not among those that are written."""
+    if not isinstance(encoder, OnnxEncoder):
+        return {}
+    about = {
+        "outside": True,
+        "file": Path(config.encoder.onnx or "").name,
+        "sha256": hashlib.sha256(encoder.program.numpy().tobytes()).hexdigest(),
+        "input": encoder.input,
+        "output": encoder.output,
+        "size": encoder.side,
+        "channels": encoder.channels,
+        "grid": encoder.grid,
+    }
+    return {"encoder": about}
+
+
+def _crop(config: DetectorConfig, encoder: Encoder) -> dict[str, Any]:
     """How a face crop must look."""
     spec = config.crop
     eyes: Mapping[str, Any] = {}
     if spec.align != "none":
         left, right = canonical_eyes(spec.crop_size).round(3).tolist()
         eyes = {"eye_centres": {"left_in_picture": left, "right_in_picture": right}}
-    mean, std = ((value.flatten() / 255).tolist() for value in (encoder.mean, encoder.std))
+    outside = isinstance(encoder, OnnxEncoder)
+    mean, std = ((value.flatten() / (1 if outside else 255)).tolist() for value in (encoder.mean, encoder.std))
+    where = "before the encoder, on pixels in 0..1" if outside else "inside encoder.onnx"
     return {
         "size": spec.crop_size,
         "fps": spec.fps,
@@ -108,7 +130,7 @@ def _crop(config: DetectorConfig, encoder: FrameEncoder) -> dict[str, Any]:
         "alignment": spec.align,
         "alignment_means": ALIGNMENT[spec.align],
         **eyes,
-        "normalisation": {"where": "inside encoder.onnx", "mean": _rounded(mean), "std": _rounded(std)},
+        "normalisation": {"where": where, "mean": _rounded(mean), "std": _rounded(std)},
     }
 
 
@@ -181,6 +203,8 @@ def check_packages() -> None:
 def export(checkpoint: str | Path, folder: str | Path, align: Align | None = None) -> Exported:
     """Writes `encoder.onnx`, `detector.onnx` and `fedn.json`.
 
+    An encoder that is somebody else's ONNX network stays outside; `fedn.json` says which file it is.
+
     The number of crops and of windows is free; so is the length of a window, in multiples of the coarsest level's
     stride, though a checkpoint knows only the length it was trained with. The crop's size is fixed. All is float32:
     `fedn` itself computes features of a frozen encoder in bfloat16 and keeps them in float16. Optical flow is computed
@@ -199,7 +223,8 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
     check_packages()
     config, encoder, network = load(checkpoint, align, torch.device("cpu"))
     encoding, detection = graphs_of(config, encoder, network)
-    programs = {graph.name: translate(graph) for graph in (encoding, detection)}
+    graphs = (detection,) if isinstance(encoder, OnnxEncoder) else (encoding, detection)
+    programs = {graph.name: translate(graph) for graph in graphs}
     face = moving_face(config.crop.crop_size, config.window)
     with torch.inference_mode():
         features = encoding.module(torch.from_numpy(face)).numpy()
@@ -207,7 +232,7 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
         moved = MotionStream(len(face), config.crop.fps, config.motion).add(face)
         features = np.concatenate([features, moved.astype(np.float32)], axis=1)
     windows = [features[None], *_random_windows(features, config.window, network.config.strides[-1])]
-    differences = compare(encoding, programs["encoder"], [face, _noise_like(face)])
+    differences = [] if encoding not in graphs else compare(encoding, programs["encoder"], [face, _noise_like(face)])
     differences += compare(detection, programs["detector"], windows)
     _check_differences(differences)
     facts = manifest(checkpoint, config, encoder, network)
@@ -216,7 +241,7 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
     return Exported(_write(programs, facts, Path(folder)), tuple(differences), config.notes)
 
 
-def graphs_of(config: DetectorConfig, encoder: FrameEncoder, network: FEDN) -> tuple[Graph, Graph]:
+def graphs_of(config: DetectorConfig, encoder: Encoder, network: FEDN) -> tuple[Graph, Graph]:
     """The two networks of a checkpoint: `encoder` and `detector`."""
     size, step = config.crop.crop_size, network.config.strides[-1]
     window = step * torch.export.Dim("blocks", min=1, max=MAX_BLOCKS)
@@ -321,7 +346,7 @@ class CropEncoder(nn.Module):
         encoder: in evaluation mode.
     """
 
-    def __init__(self, encoder: FrameEncoder) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
 

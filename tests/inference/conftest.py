@@ -28,6 +28,8 @@ SIZE = 32
 
 THRESHOLD = 0.0108
 
+ENCODER = EncoderConfig(10, 8)
+
 
 @pytest.fixture(scope="session")
 def pictures() -> list[Image]:
@@ -68,19 +70,25 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(films, tmp_path_factory) -> Trained:
-    return _trained(films, tmp_path_factory.mktemp("trained"), "appearance")
+    return _trained(films, tmp_path_factory.mktemp("trained"), ENCODER)
 
 
 @pytest.fixture(scope="session")
 def trained_on_motion(films, tmp_path_factory) -> Trained:
-    return _trained(films, tmp_path_factory.mktemp("trained"), "two_trunks")
+    return _trained(films, tmp_path_factory.mktemp("trained"), ENCODER, "two_trunks")
 
 
-def _trained(films: Path, folder: Path, streams: str) -> Trained:
+@pytest.fixture(scope="session")
+def train():
+    """Trains on films, in a folder, with an encoder; see :func:`_trained`."""
+    return _trained
+
+
+def _trained(films: Path, folder: Path, encoder: EncoderConfig, streams: str = "appearance") -> Trained:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.manual_seed(0)
     task = DetectionTask(
-        EncoderConfig(10, 8),
+        encoder,
         NetworkConfig(dim=16, channels=16, segment_heads=2, head_heads=2, dropout=0.0, streams=streams),
     )
     tests = {}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fedn_lightning.errors import CheckpointError
 from fedn_lightning.models.checkpoints import OLD_DEFAULTS, read_checkpoint
-from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
+from fedn_lightning.models.encoder import Encoder, EncoderConfig
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig
 from fedn_lightning.motion.flow import MotionConfig
@@ -74,14 +74,14 @@ class DetectorConfig:
     notes: tuple[str, ...] = ()
     generated_only: bool = False
 
-    def build(self, weights: Mapping[str, Tensor], device: torch.device) -> tuple[FrameEncoder, FEDN]:
+    def build(self, weights: Mapping[str, Tensor], device: torch.device) -> tuple[Encoder, FEDN]:
         """Makes encoder and network with these weights, in evaluation mode.
 
         Raises:
             KeyError: if a weight is missing.
             RuntimeError: if one has another shape.
         """
-        encoder = replace(self.encoder, weights=None).build()
+        encoder = replace(self.encoder, weights=None).build(weights.get("encoder.program"))
         network = FEDN(encoder.feature_dim, len(self.emotions), self.network)
         for name, module in (("encoder.", encoder), ("network.", network)):
             module.load_state_dict({key: weights[name + key] for key in module.state_dict()})
@@ -91,7 +91,7 @@ class DetectorConfig:
 
 def load(
     path: str | os.PathLike[str], align: Align | None, device: torch.device
-) -> tuple[DetectorConfig, FrameEncoder, FEDN]:
+) -> tuple[DetectorConfig, Encoder, FEDN]:
     """Reads a checkpoint and builds what it holds.
 
     Args:

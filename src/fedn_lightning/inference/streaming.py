@@ -13,7 +13,7 @@ from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig
 from fedn_lightning.inference.movement import MovementWatch
-from fedn_lightning.models.encoder import FrameEncoder, encode_crops
+from fedn_lightning.models.encoder import Encoder, encode_crops
 from fedn_lightning.models.fedn import FEDN, join, overlapping
 from fedn_lightning.models.head import HeadOutput
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, propose
@@ -82,7 +82,7 @@ class Networks:
         device: where both are.
     """
 
-    def __init__(self, config: DetectorConfig, encoder: FrameEncoder, network: FEDN, device: torch.device) -> None:
+    def __init__(self, config: DetectorConfig, encoder: Encoder, network: FEDN, device: torch.device) -> None:
         self.config, self.encoder, self.network, self.device = config, encoder, network, device
         self.anchors = network.anchors(config.window).to(device)
         self.feature_dim = encoder.feature_dim

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.checkpoints import load_encoder
+from fedn_lightning.models.onnx_encoder import OnnxEncoder, read_program
 from fedn_lightning.motion.features import N_FEATURES
 
 BLOCKS: dict[int, tuple[int, int, int, int]] = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2)}
@@ -112,6 +113,10 @@ class FrameEncoder(nn.Module):
         return nn.functional.adaptive_avg_pool2d(x, self.grid).flatten(1)
 
 
+Encoder = FrameEncoder | OnnxEncoder
+"""What turns crops `(N, 3, H, W)` into features `(N, feature_dim)`."""
+
+
 @dataclass(frozen=True)
 class EncoderConfig:
     """The frame encoder of a task.
@@ -123,6 +128,11 @@ class EncoderConfig:
         weights: checkpoint of pre-trained weights; null starts from random ones.
         frozen: leaves the encoder as it is, so that its frame features can be cached.
         chunk: frames encoded at once when training from pixels; the knob for memory.
+        onnx: file of another network, which is the encoder instead (docs/encoders.md); it stays frozen.
+        output: name of its tensor that is the feature; null for its only output.
+        size: side in pixels of the picture that it takes; null where the file tells it.
+        mean: RGB mean that is subtracted from its pixels in 0..1.
+        std: RGB deviation that they are divided by.
     """
 
     depth: Literal[10, 18] = 18
@@ -131,9 +141,17 @@ class EncoderConfig:
     weights: str | None = None
     frozen: bool = True
     chunk: int = 256
+    onnx: str | None = None
+    output: str | None = None
+    size: int | None = None
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
-    def build(self) -> FrameEncoder:
+    def build(self, program: Tensor | None = None) -> Encoder:
         """Makes the encoder and loads its weights.
+
+        Args:
+            program: content of the ONNX file, where it is known already.
 
         Raises:
             CheckpointError: if the weights cannot be read or do not fit.
@@ -143,13 +161,21 @@ class EncoderConfig:
         if self.weights == "None":
             msg = 'model.encoder.weights is the word "None"; write `weights: null` in a file and add it by --config.'
             raise ConfigError(msg)
+        if self.onnx is not None:
+            if not self.frozen or self.weights is not None:
+                raise ConfigError(
+                    "model.encoder.onnx names a network that is used as it is: set model.encoder.frozen to true and "
+                    "model.encoder.weights to null."
+                )
+            content = read_program(self.onnx) if program is None else program
+            return OnnxEncoder(content, self.onnx, self.output, self.size, self.mean, self.std, self.grid)
         encoder = FrameEncoder(self.depth, self.width, self.grid)
         if self.weights is not None:
             load_encoder(encoder, self.weights)
         return encoder.requires_grad_(not self.frozen)
 
 
-def encode_windows(encoder: FrameEncoder, frames: Tensor, config: EncoderConfig) -> Tensor:
+def encode_windows(encoder: Encoder, frames: Tensor, config: EncoderConfig) -> Tensor:
     """Encodes the frames of windows; a trained encoder recomputes each chunk in the backward pass to save memory.
 
     Args:

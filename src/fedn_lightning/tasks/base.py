@@ -25,7 +25,7 @@ from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray
 from fedn_lightning.metrics.classes import DetectionMeanAP, SpottingF1
 from fedn_lightning.models.checkpoints import describe_mismatches
-from fedn_lightning.models.encoder import EncoderConfig, FrameEncoder
+from fedn_lightning.models.encoder import Encoder, EncoderConfig
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS
 
 
@@ -272,7 +272,7 @@ class CorpusTask(VideoTask):
         super().__init__(emotion_scheme)
         self.encoder_config = encoder
         # Lightning keeps the modes it finds, so this must hold before the first epoch too; see train().
-        self.encoder: FrameEncoder = encoder.build().eval()
+        self.encoder: Encoder = encoder.build().eval()
 
     @property
     def has_motion(self) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
+from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.tasks.base import OptimiserConfig, configure
 
@@ -39,6 +40,10 @@ class EncoderTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.optimiser_config, self.affect_weight, self.label_smoothing = optimiser, affect_weight, label_smoothing
+        if encoder.onnx is not None:
+            raise ConfigError(
+                "model.encoder.onnx names a network that is used as it is; there is nothing to pre-train."
+            )
         self.encoder = encoder.build().requires_grad_()
         self.expression = nn.Linear(self.encoder.feature_dim, len(EXPRESSIONS))
         self.affect = nn.Linear(self.encoder.feature_dim, 2)

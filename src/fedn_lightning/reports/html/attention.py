@@ -19,7 +19,7 @@ from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntA
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.metrics.functional.matching import UNMATCHED, match
 from fedn_lightning.models.attention import segment_frames
-from fedn_lightning.models.encoder import FrameEncoder, encode_windows
+from fedn_lightning.models.encoder import Encoder, encode_windows
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.motion.features import AREAS, MotionCache, displacements
 from fedn_lightning.reports.html import render
@@ -37,7 +37,7 @@ class Network(NamedTuple):
     """A trained network and what its checkpoint says of it."""
 
     config: DetectorConfig
-    encoder: FrameEncoder
+    encoder: Encoder
     fedn: FEDN
 
 
