@@ -133,10 +133,6 @@ def adapt(
         make_data: see :func:`data_of`.
         out: folder of `adapt.json`, the tables of each variant and `adapted.ckpt`.
         config: of the training.
-
-    Raises:
-        CheckpointError: if the file holds no detector.
-        SplitError: if there are too few people or expressions, or the checkpoint has seen some of them.
     """
     content, out = read_checkpoint(checkpoint), Path(out)
     _check_detector(content, checkpoint)

@@ -47,12 +47,6 @@ ALIGNMENT = {
 def manifest(checkpoint: str | Path, config: DetectorConfig, encoder: Encoder, network: FEDN) -> dict[str, Any]:
     """Everything a program needs to use the ONNX files, as plain values.
 
-    Args:
-        checkpoint: the file they come from.
-        config: its settings.
-        encoder: its frame encoder.
-        network: its network.
-
     Returns:
         What `docs/export.md` describes key by key; frames are those of the working rate, 0-based and half open.
     """
@@ -190,11 +184,7 @@ class Exported:
 
 
 def check_packages() -> None:
-    """Raises a sentence where the optional extra is missing.
-
-    Raises:
-        ConfigError: naming the missing packages and the command that installs them.
-    """
+    """Raises a sentence where the optional extra is missing."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(f"Export needs {' and '.join(missing)}; to install it: pip install 'fedn-lightning[onnx]'.")
@@ -214,11 +204,6 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
         checkpoint: a `.ckpt` file that `fedn fit` wrote.
         folder: where the files go; made if need be.
         align: how faces were aligned, for a checkpoint that does not say.
-
-    Raises:
-        CheckpointError: if the checkpoint cannot be read.
-        ConfigError: if the optional packages are missing, or there is no such alignment.
-        ExportError: if the outputs of ONNX and PyTorch differ; nothing is written then.
     """
     check_packages()
     config, encoder, network = load(checkpoint, align, torch.device("cpu"))
@@ -340,11 +325,7 @@ def _write(programs: Mapping[str, bytes], facts: dict[str, Any], folder: Path) -
 
 
 class CropEncoder(nn.Module):
-    """The frame encoder, taking crops as image libraries hold them.
-
-    Args:
-        encoder: in evaluation mode.
-    """
+    """The frame encoder, taking crops as image libraries hold them."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -357,11 +338,7 @@ class CropEncoder(nn.Module):
 
 
 class WindowDetector(nn.Module):
-    """FEDN and the decoding of its anchors.
-
-    Args:
-        network: in evaluation mode.
-    """
+    """FEDN and the decoding of its anchors."""
 
     def __init__(self, network: FEDN) -> None:
         super().__init__()

@@ -185,13 +185,7 @@ LISTED = 12
 
 
 def print_report(report: DatasetReport, console: Console, *, everything: bool = False) -> None:
-    """Prints counts, labels, agreement, and every row that was repaired or cannot be used.
-
-    Args:
-        report: what to print.
-        console: where to.
-        everything: whether to list all rows, however many.
-    """
+    """Prints counts, labels, agreement, and every row that was repaired or cannot be used."""
     console.print(_counts(report))
     for source, labels in report.labels().items():
         console.print(f"{source} labels: " + ", ".join(f"{label} {n}" for label, n in labels.items()))
@@ -266,14 +260,7 @@ def _print_list(console: Console, title: str, lines: list[str], limit: int | Non
 
 
 def draw_report(report: DatasetReport) -> Figure:
-    """Draws histograms of lengths and labels, and the confusion of expert labels with self-reports.
-
-    Args:
-        report: what to draw.
-
-    Returns:
-        A figure with one panel each.
-    """
+    """Draws histograms of lengths and labels, and the confusion of expert labels with self-reports."""
     labels, both = report.labels(), report.agreement()
     panels = 1 + len(labels) + (both is not None)
     figure = Figure(figsize=(4.2 * panels, 3.4), dpi=110, facecolor="white", layout="constrained")

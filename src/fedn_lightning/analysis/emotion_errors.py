@@ -49,9 +49,6 @@ def emotion_errors(errors: SortedErrors, predictions: EventTable, truths: EventT
         predictions: N events; those without an emotion are left out.
         truths: M events.
 
-    Raises:
-        ValueError: if the errors are sorted by type.
-
     >>> from fedn_lightning.analysis.errors import sort_errors
     >>> truths = EventTable.from_rows([[0, 0, 0, 20, 0, 1, 1], [0, 0, 50, 60, 1, -1, 1]])
     >>> found = EventTable.from_rows([[0, 0, 0, 19, 0, 1, 0.9], [0, 0, 50, 60, 1, 0, 0.8]])
@@ -75,16 +72,7 @@ def emotion_errors(errors: SortedErrors, predictions: EventTable, truths: EventT
 
 
 def emotion_score_effect(errors: SortedErrors, proposals: EventTable, truths: EventTable) -> EmotionScoreEffect:
-    """Computes how the scores of emotions change detection mAP.
-
-    Args:
-        errors: all these proposals judged by emotion.
-        proposals: N events, whatever their score.
-        truths: M events.
-
-    Raises:
-        ValueError: if the errors are sorted by type.
-    """
+    """Computes how the scores of emotions change detection mAP."""
     _check_judged_by_emotion(errors)
     tables = (
         proposals,

@@ -76,11 +76,7 @@ class Covariates:
     rows: tuple[Mapping[str, str], ...]  # the cells by column
 
     def of(self, video: str, face: str, person: str) -> Mapping[str, str]:
-        """What is known of a person in a video.
-
-        Raises:
-            PredictionFileError: if there is no row, or there are several.
-        """
+        """What is known of a person in a video."""
         known = {"video": video, "face": face.removeprefix("face "), "person": person}
         places: list[str] = [key for key in ("video", "face") if key in self.columns]
         keys = places or ["person"]
@@ -93,11 +89,7 @@ class Covariates:
 
 
 def read_covariates(path: str | Path) -> Covariates:
-    """Reads a table with the column `video` (and `face`, where a video shows several people) or `person`.
-
-    Raises:
-        PredictionFileError: if it cannot be read.
-    """
+    """Reads a table with the column `video` (and `face`, where a video shows several people) or `person`."""
     columns, rows = read_cells(path, ())
     if not {"video", "person"} & set(columns):
         read_cells(path, ("video",))  # refuses the table by its columns
@@ -108,9 +100,6 @@ def observe(videos: Sequence[CodedVideo], covariates: Covariates | None = None) 
     """Every person of every video.
 
     A person's name is that of the covariates, else of the coding, else that of the video (with the face's number).
-
-    Raises:
-        PredictionFileError: if the length of a video is not known, or the covariates lack it.
     """
     found = []
     for video in videos:
@@ -143,15 +132,7 @@ def _unreliable(event: CodedEvent, video: CodedVideo, who: str) -> bool:
 
 
 def summarise(observations: Sequence[Observation], by: Sequence[str] = ("person",)) -> list[Group]:
-    """Groups observations and estimates each group's rates, durations and intensities; the whole comes last.
-
-    Args:
-        observations: of :func:`observe`.
-        by: labels to group by.
-
-    Raises:
-        ConfigError: if there is no such label.
-    """
+    """Groups observations and estimates each group's rates, durations and intensities; the whole comes last."""
     known = dict.fromkeys(label for seen in observations for label in seen.labels)
     for label in by:
         if label not in known:

@@ -58,14 +58,7 @@ class Corrected:
 
 
 def correct(errors: SortedErrors, predictions: EventTable, truths: EventTable, oracle: Oracle) -> Corrected:
-    """Corrects one kind of error.
-
-    Args:
-        errors: the kinds of these very predictions and truths.
-        predictions: N events.
-        truths: M events.
-        oracle: one of :data:`ORACLES`, or `nothing`.
-    """
+    """Corrects one kind of error."""
     hit, kept = errors.kind == HIT, errors.kind != NOT_JUDGED
     wanted = errors.truth_kind != NOT_JUDGED
     label: IntArray = getattr(predictions, errors.label).copy()
@@ -96,17 +89,7 @@ def _corrected_rows(errors: SortedErrors, predictions: EventTable, code: int) ->
 def oracle_counts(
     errors: SortedErrors, predictions: EventTable, truths: EventTable, oracle: Oracle = "nothing"
 ) -> dict[str, Counts]:
-    """Spotting counts of macro, micro and overall after the correction; with `nothing` those of the evaluator.
-
-    Args:
-        errors: sorted by type.
-        predictions: those that count, i.e. from the threshold on.
-        truths: the truths.
-        oracle: what is corrected.
-
-    Raises:
-        ValueError: if the errors are sorted by emotion.
-    """
+    """Spotting counts of macro, micro and overall after the correction; with `nothing` those of the evaluator."""
     if errors.label != "type":
         raise ValueError(f"Spotting counts need errors sorted by type, got errors sorted by {errors.label}.")
     after = correct(errors, predictions, truths, oracle)
@@ -121,18 +104,9 @@ def oracle_counts(
 def oracle_map(errors: SortedErrors, proposals: EventTable, truths: EventTable, oracle: Oracle = "nothing") -> float:
     """Detection mAP at the foreground IoU after the correction; with `nothing` that of :mod:`.detection`.
 
-    Args:
-        errors: sorted by emotion, of all proposals.
-        proposals: N events, whatever their score.
-        truths: the truths.
-        oracle: what is corrected.
-
     Returns:
         Mean over the classes that have truths; NaN if there is none. A class all of whose truths were missed has none
         after `missed` is corrected.
-
-    Raises:
-        ValueError: if the errors are sorted by type.
     """
     if errors.label != "emotion":
         raise ValueError(f"Detection needs errors sorted by emotion, got errors sorted by {errors.label}.")

@@ -47,10 +47,6 @@ def read_run_errors(folder: Path, name: str, truth: str | None = None) -> RunErr
         folder: of a run, or of pooled folds.
         name: what to call it.
         truth: root of the generated corpus that the run was tested on; by default that of the run's `config.yaml`.
-
-    Raises:
-        PredictionFileError: if a file or a row cannot be used.
-        AnnotationError: if the generated corpus is not the one of the run.
     """
     tables = read_run_tables(folder)
     names, truths, predictions = tables.names, tables.truths.events, tables.predicted.events

@@ -55,12 +55,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 
 def best_scores(proposals: EventTable, truths: EventTable) -> FloatArray:
-    """`(M,)` score of the proposal that takes each truth when all proposals are matched by type; 0 where none does.
-
-    Args:
-        proposals: N events, whatever their score.
-        truths: M events.
-    """
+    """`(M,)` score of the proposal that takes each truth when all proposals are matched by type; 0 where none does."""
     taken = match(proposals, truths)
     rows = np.flatnonzero(taken != UNMATCHED)
     scores = np.zeros(len(truths))
@@ -75,9 +70,6 @@ def recall_by(groups: Sequence[str], hit: npt.NDArray[np.bool_], score: FloatArr
         groups: M names, one per truth.
         hit: `(M,)` whether each was found.
         score: `(M,)` see :func:`best_scores`.
-
-    Returns:
-        The groups by name.
 
     >>> recall_by(["long", "short", "long"], np.array([True, False, False]), np.array([0.9, 0.2, 0.3]))[0].recall
     0.5

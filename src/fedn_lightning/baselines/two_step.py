@@ -56,12 +56,7 @@ class TrainedRun:
 
     @classmethod
     def read(cls, folder: str | Path) -> TrainedRun:
-        """Reads a run folder of `fedn fit`.
-
-        Raises:
-            CheckpointError: if its checkpoint is not there or cannot be read.
-            FoldError: if the run is not complete.
-        """
+        """Reads a run folder of `fedn fit`."""
         folder = Path(folder)
         for name in (CONFIG, RESULT, PROPOSALS, TRUTH, VIDEOS):
             if not (folder / name).is_file():
@@ -88,13 +83,6 @@ def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dic
         spotter: run folder of a `DetectionTask`, usually with `recognise: false`.
         recogniser: run folder of a `RecognitionTask` with the same held-out subjects, corpus, labels and encoder.
         out: where to write; an earlier run there is moved aside.
-
-    Returns:
-        The content of `result.json`.
-
-    Raises:
-        CheckpointError: if a checkpoint cannot be read.
-        FoldError: if a run is incomplete, or the halves do not belong together.
     """
     spotting, recognition = TrainedRun.read(spotter), TrainedRun.read(recogniser)
     check(spotting, recognition)
@@ -112,11 +100,7 @@ def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dic
 
 
 def check(spotter: TrainedRun, recogniser: TrainedRun) -> None:
-    """Checks that both halves belong together and were trained on no held-out subject.
-
-    Raises:
-        FoldError: in a sentence that names both runs and what differs.
-    """
+    """Checks that both halves belong together and were trained on no held-out subject."""
     both = f"{spotter.folder} and {recogniser.folder}"
     if recogniser.metadata.get("task") != RecognitionTask.__name__:
         raise FoldError(
@@ -249,9 +233,6 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, log: C
         out: parent of the result.
         draws: of subjects, for the intervals.
         log: receives a line per fold that is done or left out.
-
-    Raises:
-        FoldError: if the experiments do not belong together, or no fold is finished in both.
     """
     from fedn_lightning.loso.summary import pool_seeds  # here, as below
 
@@ -286,11 +267,7 @@ def combine_fold(spotter: Experiment, recogniser: Experiment, experiment: Experi
 
 
 def find_experiment(folder: Path) -> Experiment:
-    """The experiment in a folder of `fedn loso`, wherever the folder was moved to.
-
-    Raises:
-        FoldError: if there is none, or the folder was renamed.
-    """
+    """The experiment in a folder of `fedn loso`, wherever the folder was moved to."""
     experiment = Experiment.load(folder / EXPERIMENT)
     here = replace(experiment, runs=str(folder.absolute().parents[1]))
     if here.folder != folder.absolute():
@@ -299,11 +276,7 @@ def find_experiment(folder: Path) -> Experiment:
 
 
 def pipeline_experiment(spotter: Experiment, recogniser: Experiment, out: Path) -> Experiment:
-    """The experiment of both halves together.
-
-    Raises:
-        FoldError: if their folds are not the same.
-    """
+    """The experiment of both halves together."""
     if spotter.subjects != recogniser.subjects or spotter.group != recogniser.group:
         raise FoldError(
             f"{spotter.folder} and {recogniser.folder} have different subjects, or hold out groups of different size "

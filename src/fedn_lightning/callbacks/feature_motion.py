@@ -39,11 +39,7 @@ class PrintFeatureMotion(Callback):
         self.moments = moments
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Checks the files before any training.
-
-        Raises:
-            ConfigError: if one is missing.
-        """
+        """Checks the files before any training."""
         for path in self.moments:
             if not Path(path).is_file():
                 msg = f"{path} of PrintFeatureMotion.moments is missing; make it with fedn data moments --out {path}"

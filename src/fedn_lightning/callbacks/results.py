@@ -118,12 +118,7 @@ class RunProgress(RichProgressBar):
 
 
 class TrackResults(Callback):
-    """Logs scores, tables, pictures and artifacts of a test, or of a validation run, to W&B.
-
-    Args:
-        results: has written the files; listed before this callback.
-        settings: what may be logged.
-    """
+    """Logs scores, tables, pictures and artifacts of a test, or of a validation run, to W&B."""
 
     def __init__(self, results: WriteResults, settings: WandbSettings) -> None:
         self.results, self.settings = results, settings

@@ -93,9 +93,6 @@ class LastCheckpoint(ModelCheckpoint):
 
     `save_last` of Lightning 2.6 writes only when the best epoch is replaced: a resumed run then trains again whatever
     came after it. A class of its own, so that its state in a checkpoint is not taken for that of the best epoch's.
-
-    Args:
-        folder: where it is written.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -106,11 +103,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint beside the old one and renames it, so that a full disk or a kill leaves the old one whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Writes the file.
-
-        Raises:
-            OSError: naming the checkpoint; an earlier one of the same name is then still there.
-        """
+        """Writes the file."""
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
@@ -128,9 +121,6 @@ class SeedEpochs(Callback):
 
     Lightning's checkpoints do not hold the state of the generators, so that dropout in a resumed run would go on from
     another place than in a run that was never stopped. With this, both give the same network, bit for bit.
-
-    Args:
-        seed: of the run.
     """
 
     def __init__(self, seed: int) -> None:

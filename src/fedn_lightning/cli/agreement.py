@@ -30,11 +30,7 @@ def is_coded(path: str) -> bool:
 
 
 def print_agreement(options: argparse.Namespace) -> int:
-    """Compares `options.truth` and `options.predictions` and prints the result.
-
-    Raises:
-        FednError: if a file cannot be used, or an option does not apply.
-    """
+    """Compares `options.truth` and `options.predictions` and prints the result."""
     given = [name for name in OF_TABLES if getattr(options, name)] + (
         ["protocol"] if options.protocol != "megc" else []
     )

@@ -60,9 +60,6 @@ def layers(path: Path) -> list[str]:
 
     Args:
         path: an experiment file; an unreadable one is left to the parser, which prints the reason.
-
-    Raises:
-        ConfigError: as :func:`with_bases`.
     """
     found: list[str] = []
     trail: list[Path] = []
@@ -96,11 +93,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
 
 @contextlib.contextmanager
 def yaml_errors(path: Path) -> Iterator[None]:
-    """Names the file and line of what cannot be read, which the parser does not.
-
-    Raises:
-        ConfigError: if the file is not YAML in UTF-8.
-    """
+    """Names the file and line of what cannot be read, which the parser does not."""
     try:
         yield
     except yaml.YAMLError as error:
@@ -147,9 +140,6 @@ def quote_names(text: str) -> str:
 
     Args:
         text: YAML; a text that is none, or holds no such key, is returned as it is.
-
-    Raises:
-        ConfigError: if `val_subject` is a number that could be a count or a name.
 
     >>> quote_names("data: {test_subject: [017, no, 15], seed: 017}")
     'data: {test_subject: ["017", "no", "15"], seed: 017}'

@@ -50,11 +50,7 @@ def add_target(parser: CommandParser) -> None:
 
 
 def target_of(args: argparse.Namespace) -> CorpusTarget:
-    """The corpus that the arguments name; policies given as arguments win over the file's.
-
-    Raises:
-        ConfigError: if the experiment file cannot be read or names no corpus.
-    """
+    """The corpus that the arguments name; policies given as arguments win over the file's."""
     policies = dict(parse_policy(text) for text in args.policy)
     if Path(args.target).suffix.lower() not in (".yaml", ".yml"):
         return CorpusTarget(args.dataset or "casme2", args.target, policies)

@@ -79,17 +79,7 @@ def parser() -> CommandParser:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the command.
-
-    Args:
-        argv: the words after `fedn evaluate`.
-
-    Returns:
-        0.
-
-    Raises:
-        FednError: if a file, a row or a combination of options cannot be used.
-    """
+    """Runs the command."""
     options = parser().parse_args(argv)
     if is_coded(options.truth) or is_coded(options.predictions):
         return print_agreement(options)
@@ -177,9 +167,6 @@ def check_common_videos(predictions: EventFile, truths: EventFile, names: Names)
     """Checks that both files are about the same videos; names predicted videos without ground truth.
 
     With a list of all videos, any video may have no event.
-
-    Raises:
-        PredictionFileError: if both files have rows, and no video is in both.
     """
     found, wanted = set(predictions.events.video.tolist()), set(truths.events.video.tolist())
     if names.closed_by is not None or not wanted:

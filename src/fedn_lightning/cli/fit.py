@@ -61,17 +61,7 @@ _MISMATCH = re.compile(
 
 
 def read_run(path: str | Path) -> dict[str, Any]:
-    """Reads the checkpoint that a run is to begin with.
-
-    Args:
-        path: a `.ckpt` file of Lightning.
-
-    Returns:
-        Its dictionary.
-
-    Raises:
-        CheckpointError: if there is no such file, or it is not a checkpoint of Lightning.
-    """
+    """Reads the checkpoint that a run is to begin with."""
     if not Path(path).is_file():
         raise CheckpointError(f"The checkpoint {path} does not exist (--ckpt_path).")
     content = read_checkpoint(path)
@@ -188,11 +178,7 @@ class FednCLI(LightningCLI):
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses the given words; the base class warns whenever `sys.argv` holds words as well.
-
-        Raises:
-            ConfigError: also where a group of keys is a single value, which the parser lets pass.
-        """
+        """Parses the given words; the base class warns whenever `sys.argv` holds words as well."""
         self.config = parser.parse_args(args)
         for group in ("trainer", "checkpoint", "wandb"):
             if not hasattr(self.settings[group], "get"):
@@ -387,15 +373,8 @@ def _as_list(value: Any) -> list[Any]:
 def main(argv: Sequence[str]) -> int:
     """Runs `fedn fit|validate|test`.
 
-    Args:
-        argv: the command and its options.
-
     Returns:
         0, or 143 where the system asked the process to end.
-
-    Raises:
-        FednError: for every mistake in configuration, data or checkpoint.
-        KeyboardInterrupt: if the user stops the run.
     """
     quieten()
     prepare_parsing()

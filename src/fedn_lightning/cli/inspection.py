@@ -128,11 +128,7 @@ def describe(cli: Any, args: Sequence[str], runs: str, group: int, threads: int)
 
 
 def _check_no_shared_resources(plain: Mapping[str, Any]) -> None:
-    """Refuses settings through which one fold could reach another, or that leave no result.
-
-    Raises:
-        ConfigError: naming the key.
-    """
+    """Refuses settings through which one fold could reach another, or that leave no result."""
     reasons = {
         "ckpt_path": "a checkpoint to start from may have seen the subjects a fold holds out",
         "trainer.default_root_dir": "with a folder in common a fold on SLURM would resume from another one's weights",
@@ -149,22 +145,14 @@ def _check_no_shared_resources(plain: Mapping[str, Any]) -> None:
 
 
 def inspect_in_child(args: Sequence[str], runs: str, group: int, threads: int, warm_up: bool) -> Experiment:
-    """:func:`inspect` in a process of its own; its progress bars and messages pass through.
-
-    Raises:
-        ChildError: if it fails; it has printed why on stderr.
-    """
+    """:func:`inspect` in a process of its own; its progress bars and messages pass through."""
     return inspect_each_in_child([args], runs, group, threads, warm_up)[0]
 
 
 def inspect_each_in_child(
     requests: Sequence[Sequence[str]], runs: str, group: int, threads: int, warm_up: bool
 ) -> list[Experiment]:
-    """:func:`inspect` for the arguments of several experiments, one after the other in one process of their own.
-
-    Raises:
-        ChildError: if one fails; it has printed why on stderr.
-    """
+    """:func:`inspect` for the arguments of several experiments, one after the other in one process of their own."""
     with tempfile.TemporaryDirectory(prefix="fedn-loso-") as folder:
         options = ["--runs", runs, "--group", str(group), "--threads", str(threads), *(["--warm-up"] * warm_up)]
         command = [sys.executable, "-m", "fedn_lightning.cli.inspection", folder, *options]

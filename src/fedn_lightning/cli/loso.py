@@ -48,15 +48,8 @@ def parser() -> CommandParser:
 def main(argv: list[str]) -> int:
     """Runs the command.
 
-    Args:
-        argv: the words after `fedn loso`.
-
     Returns:
         0 if every fold asked for is finished, 1 if one failed, 130 if the user stopped it.
-
-    Raises:
-        FednError: for a mistake in options, configuration or corpus, or folds that do not belong together.
-        KeyboardInterrupt: if the user stops it.
     """
     options, extra = parser().parse_known_args(argv)
     from fedn_lightning.cli.inspection import ChildError, inspect_in_child
@@ -99,11 +92,7 @@ def print_commands(experiment: Experiment, folds: list[Fold]) -> int:
 
 
 def split_of(experiment: Experiment, fold: Fold) -> SubjectSplit:
-    """Who trains, validates and tests in a fold, as its data module will decide.
-
-    Raises:
-        SplitError: if the configuration's validation subjects do not go with the fold.
-    """
+    """Who trains, validates and tests in a fold, as its data module will decide."""
     from fedn_lightning.datamodules.splits import split_subjects
 
     seed = fold.seed if experiment.seeded_data else 0
@@ -129,11 +118,7 @@ def show_plan(experiment: Experiment, folds: list[Fold], splits: list[SubjectSpl
 
 
 def run(experiment: Experiment, folds: list[Fold], options: argparse.Namespace) -> int:
-    """Runs what is not finished; returns 1 if a fold failed.
-
-    Raises:
-        KeyboardInterrupt: if the user stops it; all folds have ended then.
-    """
+    """Runs what is not finished; returns 1 if a fold failed."""
     from fedn_lightning.loso.forkserver import choose_start
     from fedn_lightning.loso.launchers import share
     from fedn_lightning.loso.progress import Display, Watch

@@ -28,12 +28,6 @@ class CommandParser(argparse.ArgumentParser):
     """The parser of one command. A mistake in the options becomes one sentence, without the usage text before it.
 
     An option that keeps one value may be given once.
-
-    Args:
-        command: the words after `fedn`, e.g. `data check`.
-        description: what the command does.
-        epilog: printed after the options.
-        settings: further arguments of `argparse.ArgumentParser`.
     """
 
     def __init__(self, command: str, description: str, epilog: str = "", **settings: Any) -> None:
@@ -47,11 +41,7 @@ class CommandParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Raises the mistake as the project's own error.
-
-        Raises:
-            ConfigError: always.
-        """
+        """Raises the mistake as the project's own error."""
         text = message.removeprefix("argument ").rstrip(".")
         raise ConfigError(f"{text}. {self.prog} --help lists the options.")
 
@@ -66,11 +56,7 @@ class CommandParser(argparse.ArgumentParser):
         self.add_argument("--address", metavar="A", help="of a running Ray cluster (default: one starts here)")
 
     def add_folds(self, unit: str) -> None:
-        """Adds the options by which `fedn loso` and `fedn study` share the machine.
-
-        Args:
-            unit: what runs at a time, e.g. `fold`.
-        """
+        """Adds the options by which `fedn loso` and `fedn study` share the machine."""
         jobs = f"{unit}s at a time (default: one per device, or per core)"
         self.add_argument("--jobs", type=at_least(1), metavar="N", help=jobs)
         self.add_argument(

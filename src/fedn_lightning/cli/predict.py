@@ -51,14 +51,8 @@ def parser() -> CommandParser:
 def main(argv: Sequence[str]) -> int:
     """Runs `fedn predict`.
 
-    Args:
-        argv: the words after the command.
-
     Returns:
         0, or 1 if a video could not be used; the others are written all the same.
-
-    Raises:
-        FednError: if the checkpoint or an option cannot be used, or no video was named.
     """
     args = parser().parse_args(argv)
     face = _face(args.face)

@@ -39,17 +39,7 @@ def review_parser() -> CommandParser:
 
 
 def review(argv: Sequence[str]) -> int:
-    """Runs `fedn review` until it is interrupted.
-
-    Args:
-        argv: the words after the command.
-
-    Returns:
-        0.
-
-    Raises:
-        FednError: if the predictions, the corpus or stored corrections cannot be read, or somebody else reviews here.
-    """
+    """Runs `fedn review` until it is interrupted."""
     args = review_parser().parse_args(argv)
     try:
         from fedn_lightning.review.server import serve
@@ -117,14 +107,8 @@ def adapt_parser() -> CommandParser:
 def adapt(argv: Sequence[str]) -> int:
     """Runs `fedn adapt`.
 
-    Args:
-        argv: the words after the command.
-
     Returns:
         0, also where fine-tuning did not help.
-
-    Raises:
-        FednError: if the checkpoint or the corpus cannot be used, or there is too little material.
     """
     args = adapt_parser().parse_args(argv)
     from fedn_lightning import adaptation

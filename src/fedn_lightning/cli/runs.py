@@ -24,11 +24,7 @@ COMPARISON = {"md": "comparison.md", "tex": "comparison.tex", "json": "compariso
 
 
 def compare(argv: list[str]) -> int:
-    """Runs `fedn compare`.
-
-    Raises:
-        FednError: if a run cannot be read, or the runs have different videos or truths.
-    """
+    """Runs `fedn compare`."""
     p = CommandParser(
         "compare",
         "Compares runs on the same subjects with the first one: differences, and 95 % intervals from a bootstrap that "
@@ -62,11 +58,7 @@ def compare(argv: list[str]) -> int:
 
 
 def errors(argv: list[str]) -> int:
-    """Runs `fedn errors`.
-
-    Raises:
-        FednError: if a run cannot be read, or the given corpus is not that of the run.
-    """
+    """Runs `fedn errors`."""
     p = CommandParser(
         "errors",
         "Sorts the false negatives and false positives of a run into kinds, after TIDE and DETAD; shows the cost of "
@@ -132,11 +124,7 @@ def _write_errors(folder: Path, found: Sequence[Summary]) -> None:
 
 
 def report(argv: list[str]) -> int:
-    """Runs `fedn report`.
-
-    Raises:
-        FednError: if there is no run in the folder, or its tables cannot be read.
-    """
+    """Runs `fedn report`."""
     p = CommandParser(
         "report",
         "Writes one self-contained HTML page about a run: scores with intervals, subjects, confusion, operating "
@@ -166,11 +154,7 @@ def report(argv: list[str]) -> int:
 
 
 def two_step(argv: list[str]) -> int:
-    """Runs `fedn two-step`.
-
-    Raises:
-        FednError: if a run cannot be read, or the two runs do not belong together.
-    """
+    """Runs `fedn two-step`."""
     p = CommandParser(
         "two-step",
         "Runs the two-step pipeline: a recogniser names the emotion of every proposal of a spotter. Writes a run like "
@@ -200,11 +184,7 @@ def two_step(argv: list[str]) -> int:
 
 
 def generalise(argv: list[str]) -> int:
-    """Runs `fedn generalise`; returns the exit code of `fedn test`.
-
-    Raises:
-        FednError: if RUN is no finished run, or as `fedn test`.
-    """
+    """Runs `fedn generalise`; returns the exit code of `fedn test`."""
     p = CommandParser(
         "generalise",
         "Tests the best checkpoint of RUN on every video of the corpus in ROOT. Nothing is trained or chosen again: "
@@ -237,9 +217,6 @@ def args_of_test(
         store: its clip store. By default it lies beside the run's and is named as the corpus: crops of two corpora must
             never share a store, where videos of the same name would replace each other.
         run_dir: where the test writes its folder `test`.
-
-    Raises:
-        FednError: if the run has no configuration, no checkpoint or no clip store.
     """
     from fedn_lightning.results.names import BEST, CONFIG
 

@@ -45,15 +45,8 @@ def parser() -> CommandParser:
 def main(argv: list[str]) -> int:
     """Runs the command.
 
-    Args:
-        argv: the words after `fedn study`.
-
     Returns:
         0 if every row that was asked for is in the table, 1 if a training failed or a row is missing.
-
-    Raises:
-        FednError: for a mistake in options, study or experiment files, or folds that do not belong together.
-        KeyboardInterrupt: if the user stops it.
     """
     options = parser().parse_args(argv)
     from dataclasses import replace
@@ -117,11 +110,7 @@ def show_plan(units: list[Unit]) -> int:
 
 
 def train(units: list[Unit], plan: Plan, options: argparse.Namespace) -> int:
-    """Runs what is not finished; returns 1 if a training failed or a row could not be written.
-
-    Raises:
-        KeyboardInterrupt: if the user stops it; all trainings have ended then.
-    """
+    """Runs what is not finished; returns 1 if a training failed or a row could not be written."""
     from fedn_lightning.loso.forkserver import choose_start
     from fedn_lightning.loso.launchers import JobSlots, share
     from fedn_lightning.loso.worker import Resources

@@ -35,17 +35,7 @@ def parser() -> CommandParser:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the command.
-
-    Args:
-        argv: the words after `fedn summary`.
-
-    Returns:
-        0.
-
-    Raises:
-        FednError: if a file, a length or a covariate is missing or cannot be used.
-    """
+    """Runs the command."""
     options = parser().parse_args(argv)
     from fedn_lightning.analysis.event_summary import observe, read_covariates, summarise
     from fedn_lightning.datasets.elan import read_tier_map

@@ -34,11 +34,7 @@ def doctor(argv: list[str]) -> int:
 
 
 def export(argv: list[str]) -> int:
-    """Runs `fedn export`.
-
-    Raises:
-        FednError: if the checkpoint cannot be read, packages are missing, or ONNX and PyTorch differ.
-    """
+    """Runs `fedn export`."""
     p = CommandParser(
         "export",
         "Writes a checkpoint as encoder.onnx (face crops to frame features) and detector.onnx (windows of features to "
@@ -68,11 +64,7 @@ def export(argv: list[str]) -> int:
 
 
 def dashboard(argv: list[str]) -> int:
-    """Runs `fedn dashboard`.
-
-    Raises:
-        FednError: if wandb-workspaces is missing, W&B is not reached, or nobody is logged in.
-    """
+    """Runs `fedn dashboard`."""
     p = CommandParser(
         "dashboard",
         "Creates a W&B workspace: pooled results, ablations against a baseline, folds, training, timelines, events. It "

@@ -104,10 +104,6 @@ def marks_of(corpus: Corpus, subjects: Iterable[str]) -> dict[str, list[str]]:
 
     Onsets are what no reading policy changes; some rows may be dropped, which :func:`known` allows for.
 
-    Args:
-        corpus: as read.
-        subjects: of the corpus.
-
     Returns:
         By subject `video` for every video and `video@start` for every expression, sorted.
     """

@@ -75,11 +75,7 @@ class MotionAugmentConfig:
 
 
 class ClipAugmenter:
-    """Applies one draw of photometric and small geometric changes alike to every frame of a clip.
-
-    Args:
-        config: strengths.
-    """
+    """Applies one draw of photometric and small geometric changes alike to every frame of a clip."""
 
     def __init__(self, config: AugmentConfig) -> None:
         import albumentations as A

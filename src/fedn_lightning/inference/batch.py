@@ -79,10 +79,6 @@ def folders_of(videos: Sequence[Path], out: str | Path) -> list[Path]:
     """A folder for the outputs of each video, which no other video has, of this command or of an earlier one.
 
     It has the video's name without suffix; if that is taken, as many parent folders are added as are needed.
-
-    Args:
-        videos: the files.
-        out: parent of the folders.
     """
     names = [unicodedata.normalize("NFC", video.stem).casefold() for video in videos]
     counts, folders = Counter(names), []
@@ -246,16 +242,7 @@ INPUTS = "inputs.csv"
 
 
 def write_inputs(out: str | Path, outcomes: Sequence[Outcome], not_looked_at: Mapping[str, Sequence[Path]]) -> Path:
-    """Writes what became of every input: `analysed`, `finished before`, `failed` or `not looked at`, and why.
-
-    Args:
-        out: parent of the videos' folders.
-        outcomes: of the videos.
-        not_looked_at: the other files, see :func:`overlooked`.
-
-    Returns:
-        The file.
-    """
+    """Writes what became of every input: `analysed`, `finished before`, `failed` or `not looked at`, and why."""
     from fedn_lightning.results.writing import write_csv
 
     rows = []

@@ -31,11 +31,7 @@ OTHERS = {
 
 
 def generated_note(metadata: Mapping[str, Any]) -> str:
-    """What must be said of a detector that was trained on generated faces alone.
-
-    Args:
-        metadata: what the checkpoint says of itself.
-    """
+    """What must be said of a detector that was trained on generated faces alone."""
     subjects = metadata.get("subjects", {})
     count = len({*subjects.get("train", ()), *subjects.get("val", ())})
     who = f"{count} generated people" if count else "generated faces"

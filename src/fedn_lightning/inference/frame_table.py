@@ -47,9 +47,6 @@ def write_frames(path: str | Path, detections: Detections) -> Path:
     Args:
         path: the file; it appears whole or not at all.
         detections: with quality and measures of every face.
-
-    Returns:
-        `path`.
     """
 
     def write(temporary: Path) -> None:

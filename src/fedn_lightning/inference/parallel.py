@@ -43,12 +43,7 @@ class DetectorChoice:
 
 @functools.lru_cache(maxsize=1)
 def build(choice: DetectorChoice, threads: int) -> Detector:
-    """Builds the detector, once in each process.
-
-    Args:
-        choice: which one.
-        threads: of the network; another process decodes.
-    """
+    """Builds the detector, once in each process."""
     import torch
 
     from fedn_lightning.inference.detector import Detector
@@ -117,10 +112,6 @@ def predict_parallel(
 
 def write_tables(out: str | Path, outcomes: Sequence[Outcome]) -> list[Path]:
     """Writes `events.csv`, every expression of all videos, and `videos.csv`, a row per video.
-
-    Args:
-        out: parent of the videos' folders.
-        outcomes: of all videos.
 
     Returns:
         The files; the first one only where the events were written as CSV.

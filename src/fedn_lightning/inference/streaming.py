@@ -73,14 +73,7 @@ IN_FRAMES = [PROPOSAL_COLUMNS.index(name) for name in ("start", "end", "window")
 
 
 class Networks:
-    """Encoder and network on their device, and the seconds spent in each.
-
-    Args:
-        config: what they were built by.
-        encoder: in evaluation mode.
-        network: in evaluation mode.
-        device: where both are.
-    """
+    """Encoder and network on their device, and the seconds spent in each."""
 
     def __init__(self, config: DetectorConfig, encoder: Encoder, network: FEDN, device: torch.device) -> None:
         self.config, self.encoder, self.network, self.device = config, encoder, network, device

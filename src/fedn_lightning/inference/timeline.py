@@ -27,9 +27,6 @@ HEADER, ROW = 0.85, 1.9
 def draw(detections: Detections) -> Figure:
     """Draws a timeline; each face has its own rows.
 
-    Args:
-        detections: of one video.
-
     Returns:
         A figure with the time in minutes and seconds.
     """

@@ -95,9 +95,6 @@ def write_events(detections: Detections, path: str | Path, file_format: Format) 
         path: the file; it appears whole or not at all.
         file_format: `csv` (a row each), `json` (with video, thresholds and notes), `elan` (tiers for ELAN) or `megc`
             (the challenge's file, which `fedn evaluate` reads).
-
-    Returns:
-        `path`.
     """
     if file_format == "json":
         return write_json(path, detections.to_dict())
@@ -164,9 +161,6 @@ def write_elan(path: str | Path, detections: Detections) -> Path:
     Args:
         path: the file; it appears whole or not at all.
         detections: of one video.
-
-    Returns:
-        `path`.
     """
     spans = {}
     if detections.unreliable:

@@ -88,14 +88,7 @@ class StudyRow:
 
 
 def log_study_rows(settings: WandbSettings, group: str, folder: Path, rows: Sequence[StudyRow]) -> None:
-    """Writes a run for each row; a row takes the same place again, so that a later table replaces the numbers.
-
-    Args:
-        settings: project, entity and mode; WANDB_MODE goes before it.
-        group: of the study.
-        folder: where the runs' files go, a folder each.
-        rows: of the table.
-    """
+    """Writes a run for each row; a row takes the same place again, so that a later table replaces the numbers."""
     mode = resolve_mode(settings.mode)
     if mode == "disabled":
         return

@@ -40,10 +40,6 @@ class Outcome:
 def outcomes(predicted: EventTable, truths: EventTable) -> list[Outcome]:
     """Pairs predictions and truths (protocol `megc`, IoU >= 0.5).
 
-    Args:
-        predicted: N predictions at or above the thresholds.
-        truths: M truths.
-
     Returns:
         Hits and false alarms by descending score, then misses by video and start.
 
@@ -152,13 +148,7 @@ def make_table(rows: Sequence[Sequence[Any]]) -> Any:
 
 
 def timelines(prefix: str, pictures: Sequence[tuple[str, Path]], most: int = TIMELINES) -> dict[str, Any]:
-    """Pictures by numbered keys, the same in all runs, so that one panel shows those of every fold.
-
-    Args:
-        prefix: of the keys.
-        pictures: caption and file.
-        most: how many are taken.
-    """
+    """Pictures by numbered keys, the same in all runs, so that one panel shows those of every fold."""
     import wandb
 
     return {

@@ -73,11 +73,7 @@ class Identity:
 
 
 def resolve_mode(configured: str) -> Mode:
-    """The mode in force: that of the environment variable WANDB_MODE where it is set, else the configured one.
-
-    Raises:
-        ConfigError: if WANDB_MODE is not a mode that is known here.
-    """
+    """The mode in force: that of the environment variable WANDB_MODE where it is set, else the configured one."""
     mode = os.environ.get("WANDB_MODE") or configured
     mode = {"dryrun": "offline", "run": "online"}.get(mode, mode)
     if mode not in get_args(Mode):
@@ -106,14 +102,7 @@ def _without_held_out(value: Any) -> Any:
 
 
 def identify(settings: WandbSettings, config: Mapping[str, Any], experiment: str, command: str) -> Identity:
-    """Derives the identity of a run from its configuration.
-
-    Args:
-        settings: names given by the user win.
-        config: the whole nested configuration, plain values.
-        experiment: name of the experiment.
-        command: `fit`, `validate`, `test` or `predict`.
-    """
+    """Derives the identity of a run from its configuration."""
     seed = config.get("seed_everything")
     group = settings.group or f"{experiment}-{config_hash(config)}-seed{seed}"
     job_type = settings.job_type or command
@@ -162,11 +151,7 @@ def finish(failed: bool = False) -> None:
 
 
 def start(settings: WandbSettings, identity: Identity, run_dir: str | Path, mode: Mode) -> WandbLogger:
-    """Starts a W&B run inside the run folder, on the first process of a distributed run alone.
-
-    Raises:
-        ConfigError: if W&B cannot start, e.g. online without a key.
-    """
+    """Starts a W&B run inside the run folder, on the first process of a distributed run alone."""
     if getattr(rank_zero_only, "rank", 0) != 0:
         return WandbLogger(save_dir=str(run_dir), project=settings.project)  # logs nothing on this process
     import wandb

@@ -47,11 +47,7 @@ class View:
 
 
 def build(view: View) -> Any:
-    """The workspace as an object of wandb-workspaces; needs neither network nor login.
-
-    Raises:
-        DashboardError: if the package is not installed.
-    """
+    """The workspace as an object of wandb-workspaces; needs neither network nor login."""
     try:
         import wandb_workspaces.workspaces as ws
         from wandb_workspaces import expr
@@ -161,14 +157,7 @@ def specification(view: View) -> dict[str, Any]:
 
 
 def save(view: View) -> str:
-    """Creates the workspace on the server.
-
-    Returns:
-        Its address.
-
-    Raises:
-        DashboardError: if the server is not reached, nobody is logged in, or it refuses.
-    """
+    """Creates the workspace on the server."""
     import wandb
 
     workspace = build(view)
@@ -186,11 +175,7 @@ def save(view: View) -> str:
 
 
 def check_reach(base: str) -> None:
-    """Refuses at once where W&B's own client would try again for minutes.
-
-    Raises:
-        DashboardError: if the server does not answer.
-    """
+    """Refuses at once where W&B's own client would try again for minutes."""
     try:
         urllib.request.urlopen(base, timeout=REACH).close()
     except urllib.error.HTTPError:
@@ -202,11 +187,7 @@ def check_reach(base: str) -> None:
 
 
 def check_login(base: str) -> None:
-    """Refuses at once where W&B's own client would ask for a key.
-
-    Raises:
-        DashboardError: if there is no key for the server.
-    """
+    """Refuses at once where W&B's own client would ask for a key."""
     from requests.utils import get_netrc_auth
 
     keys = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")

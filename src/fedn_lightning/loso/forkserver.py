@@ -61,11 +61,7 @@ def choose_start(experiments: Sequence[Experiment], resources: Resources) -> Ite
 
 
 class ForkServer:
-    """Starts folds as forks of one process; that process is started with the first fold.
-
-    Args:
-        modules: imported before the first fold.
-    """
+    """Starts folds as forks of one process; that process is started with the first fold."""
 
     def __init__(self, modules: Sequence[str] = MODULES) -> None:
         self._context = multiprocessing.get_context("forkserver")

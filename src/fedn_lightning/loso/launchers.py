@@ -95,11 +95,7 @@ class LocalLaunch:
         self._pending = [self._slots.submit(experiment, fold, resources, start) for fold in folds]
 
     def outcomes(self) -> list[Outcome]:
-        """Folds that have ended since the last call.
-
-        Raises:
-            FoldError: if a fold's folder holds a fold of another experiment.
-        """
+        """Folds that have ended since the last call."""
         ended = [future for future in self._pending if future.done()]
         self._pending = [future for future in self._pending if not future.done()]
         return [future.result() for future in ended]
@@ -124,9 +120,6 @@ def share(jobs: int | None, devices: Sequence[str], experiment: Experiment, fold
 
     Returns:
         The number of jobs, and for each slot in turn the devices it may see.
-
-    Raises:
-        ConfigError: if there are fewer devices than one fold wants.
     """
     names = list(devices) or [str(index) for index in range(experiment.device_count if experiment.gpus else 0)]
     if experiment.gpus and names and len(names) < experiment.gpus:
@@ -146,9 +139,6 @@ class RayLaunch:
         jobs: cores of a cluster started here hold so many folds at a time; without meaning for a running cluster.
         resources: of one fold.
         address: of a running cluster, e.g. `auto` or `ray://host:10001`; None starts one here.
-
-    Raises:
-        ConfigError: if Ray is not installed or the cluster cannot be reached.
     """
 
     def __init__(

@@ -33,9 +33,6 @@ class SlurmLaunch:
         resources: of one fold.
         options: further `sbatch` options, e.g. `partition=gpu`.
         cluster: `slurm`; `local` runs the tasks here, to try things out.
-
-    Raises:
-        ConfigError: if submitit is not installed, or the command `sbatch` is missing.
     """
 
     def __init__(

@@ -36,13 +36,7 @@ class View:
 
 
 class Watch:
-    """Reads the progress of folds from their folders, whichever launcher runs them.
-
-    Args:
-        experiment: of the folds.
-        folds: to watch.
-        jobs: folds at a time, for the time left.
-    """
+    """Reads the progress of folds from their folders, whichever launcher runs them."""
 
     def __init__(self, experiment: Experiment, folds: Sequence[Fold], jobs: int) -> None:
         self.experiment, self.folds, self.jobs = experiment, list(folds), jobs
@@ -106,12 +100,7 @@ class Watch:
 
 
 class Display(LiveTable):
-    """Shows a watch: a live table on a terminal, else a line for each fold that ends.
-
-    Args:
-        watch: what to show.
-        console: where; stderr by default.
-    """
+    """Shows a watch: a live table on a terminal, else a line for each fold that ends."""
 
     def __init__(self, watch: Watch, console: Console | None = None) -> None:
         super().__init__(console)

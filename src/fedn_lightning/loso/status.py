@@ -23,9 +23,6 @@ def resumable(folder: Path, fold: Fold) -> Path | None:
     Args:
         folder: of the fold.
         fold: its subjects must be the test subjects that the checkpoint names.
-
-    Returns:
-        `checkpoints/last.ckpt`, or None.
     """
     last = folder / LAST
     if not last.is_file():
@@ -84,9 +81,6 @@ def check_unseen(weights: Path, dataset: str, subjects: Sequence[str]) -> None:
         weights: the checkpoint.
         dataset: name of the corpus.
         subjects: of the corpus; each is a test subject of some fold.
-
-    Raises:
-        CheckpointError: naming the file and the subjects.
     """
     from fedn_lightning.models.checkpoints import read_checkpoint
 
@@ -135,11 +129,7 @@ def read_status(folder: Path) -> Status | None:
 
 
 def _parse(value: dict[str, Any]) -> Status:
-    """Checks every field's type, since the file may have been damaged.
-
-    Raises:
-        ValueError: or TypeError or KeyError, if it is no status.
-    """
+    """Checks every field's type, since the file may have been damaged."""
     if value.pop("format") != FORMAT:
         raise ValueError("another format")
     status = Status(**{**value, "subjects": tuple(value["subjects"])})
@@ -150,11 +140,7 @@ def _parse(value: dict[str, Any]) -> Status:
 
 
 def problem(experiment: Experiment, fold: Fold) -> str | None:
-    """Why a fold is not finished, as a clause; None if it is.
-
-    Raises:
-        FoldError: if its folder holds a fold of another configuration, seed or subject.
-    """
+    """Why a fold is not finished, as a clause; None if it is."""
     folder = experiment.fold_folder(fold)
     if not folder.is_dir():
         return "it has not been run"
@@ -171,11 +157,7 @@ def problem(experiment: Experiment, fold: Fold) -> str | None:
 
 
 def check_same_fold(status: Status, experiment: Experiment, fold: Fold) -> None:
-    """Checks that a folder holds the fold that its path names.
-
-    Raises:
-        FoldError: naming folder and difference.
-    """
+    """Checks that a folder holds the fold that its path names."""
     wanted = {"configuration": experiment.config_hash, "seed": fold.seed, "subjects": fold.subjects}
     found = {"configuration": status.config_hash, "seed": status.seed, "subjects": status.subjects}
     for name, value in wanted.items():
@@ -199,9 +181,6 @@ def adopt_finished(experiment: Experiment, fold: Fold) -> bool:
 
     Each attempt removes the result of the attempt before, and a run writes `result.json` last. So an attempt is
     complete if there is a `result.json`, and either no status or the status of an attempt that has not failed.
-
-    Returns:
-        Whether the fold is finished now.
     """
     folder = experiment.fold_folder(fold)
     status = read_status(folder)
@@ -216,16 +195,7 @@ def adopt_finished(experiment: Experiment, fold: Fold) -> bool:
 
 
 def mark_finished(experiment: Experiment, fold: Fold, status: Status) -> None:
-    """Marks a fold as finished if all its files exist and belong to this fold.
-
-    Args:
-        experiment: of the fold.
-        fold: whose process has ended.
-        status: what is known so far.
-
-    Raises:
-        FoldError: saying what is missing or wrong.
-    """
+    """Marks a fold as finished if all its files exist and belong to this fold."""
     folder = experiment.fold_folder(fold)
     checksums = {name: checksum(folder / name) for name in CHECKED}
     missing = [name for name, value in checksums.items() if value is None]

@@ -112,9 +112,6 @@ def run_fold(
 
     Returns:
         How it ended; a failing fold raises no exception.
-
-    Raises:
-        FoldError: if the fold's folder holds a fold of another experiment.
     """
     stop = stop or threading.Event()
     try:
@@ -132,12 +129,7 @@ def run_fold(
 
 @contextlib.contextmanager
 def _lock(path: Path, stop: threading.Event | None) -> Iterator[int | None]:
-    """Holds a file's lock and yields its descriptor; yields None if another process holds it and waiting is no use.
-
-    Args:
-        path: the file.
-        stop: ends the waiting; None does not wait.
-    """
+    """Holds a file's lock and yields its descriptor; yields None if another process holds it and waiting is no use."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -79,13 +79,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def describe_mismatches(own: Mapping[str, Tensor], given: Mapping[str, Tensor], limit: int = 3) -> str:
-    """The first parameters that a checkpoint lacks or holds in another shape; empty if all fit.
-
-    Args:
-        own: parameters of the configured network.
-        given: parameters of the checkpoint.
-        limit: how many are named.
-    """
+    """The first parameters that a checkpoint lacks or holds in another shape; empty if all fit."""
     wrong = [
         f"{name} is {tuple(given[name].shape) if name in given else 'missing'} there and {tuple(value.shape)} here"
         for name, value in own.items()

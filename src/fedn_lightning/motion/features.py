@@ -284,10 +284,6 @@ class MotionCache:
 
     A file's name holds a hash of everything its content depends on: the crops, the configuration, the grid, the version
     of OpenCV. Files appear whole or not at all.
-
-    Args:
-        root: folder of the cache.
-        config: how motion is measured.
     """
 
     def __init__(self, root: str | Path, config: MotionConfig) -> None:

@@ -160,11 +160,7 @@ def explain_choice(result: dict[str, Any]) -> str:
 
 
 def unknown_offsets_line(without: dict[str, Any]) -> list[str]:
-    """The second reading in a sentence; nothing where every offset is known.
-
-    Args:
-        without: `without_unknown_offsets` of a result.
-    """
+    """The second reading in a sentence; nothing where every offset is known."""
     if not without.get("unknown"):
         return []
     f1 = ", ".join(f"{group} {show(without['spotting'][group]['f1'])}" for group in ("macro", "micro", "overall"))

@@ -25,9 +25,6 @@ def read_metrics(path: str | Path) -> Series:
 
     Returns:
         For each metric the times at which it was logged, in epochs completed, and its values.
-
-    Raises:
-        PredictionFileError: if it is no such log.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
@@ -68,9 +65,6 @@ def panels_of(series: Series) -> list[tuple[str, Series]]:
 
 def draw_curves(metrics: str | Path) -> Figure | None:
     """Draws the curves of a run.
-
-    Args:
-        metrics: the run's `metrics.csv`.
 
     Returns:
         A figure with one panel per kind of metric; None if the log holds none of them.

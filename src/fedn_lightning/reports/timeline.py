@@ -36,10 +36,6 @@ def draw_timeline(record: DetectionRecord, video: int) -> Figure:
     (IoU >= 0.5, protocol `megc`) is solid, a false positive is hatched; a false negative is pale with a
     coloured rim. Below, the network's confidence in each frame and the threshold.
 
-    Args:
-        record: truths, proposals and curves.
-        video: position in `record.videos`.
-
     Returns:
         A figure with the time in seconds.
     """

@@ -87,13 +87,6 @@ def write_tables(record: DetectionRecord, folder: str | Path) -> list[Path]:
 
     `predictions.csv` holds the proposals at or above the record's thresholds: score it as it is.
     `proposals.csv` holds every proposal, which mAP and operating curves need.
-
-    Args:
-        record: videos, truths and proposals.
-        folder: where to write.
-
-    Returns:
-        The files.
     """
     folder = Path(folder)
     predicted = at_threshold(record.predictions, record.threshold)
@@ -133,9 +126,6 @@ def write_challenge(path: str | Path, record: DetectionRecord, file_format: Chal
         file_format: `megc` for the spotting challenges of 2022-23 (`vid, pred_onset, pred_offset, type` with `me` and
             `mae`), `str` for spot-then-recognise (`subject, video, onset, offset, emotion`), which knows
             micro-expressions only: macro-expressions are left out there.
-
-    Returns:
-        `path`.
     """
     return write_csv(path, CHALLENGE_COLUMNS[file_format], _rows(record, file_format))
 

@@ -42,9 +42,6 @@ class ReviewEvent:
             raw: as :meth:`to_dict` gives it; what is left out has its default.
             n_frames: of the video, None if it is not known.
             where: the place it comes from, for the message.
-
-        Raises:
-            AnnotationError: if a value cannot be.
         """
         try:
             event = cls(**raw)
@@ -113,11 +110,7 @@ def uncertainty(event: ReviewEvent, threshold: Mapping[str, float]) -> float:
 
 
 def word(text: object, what: str) -> str:
-    """A word that a person typed, in composed Unicode without spaces around it.
-
-    Raises:
-        AnnotationError: if it is empty, too long, or holds what a file name cannot.
-    """
+    """A word that a person typed, in composed Unicode without spaces around it."""
     name = normal_form(text) if isinstance(text, str) else ""
     if not name or len(name) > MOST_LETTERS or not name.isprintable() or name.startswith(".") or set("/\\") & set(name):
         msg = f"{what} is {text!r}; it must be a word that can name a folder: no slash, no dot at the beginning."

@@ -27,16 +27,6 @@ def write_corpus(folder: Path, histories: Iterable[History]) -> Path:
     """Writes `annotations.csv` and links to the videos: a corpus of the finished videos.
 
     An unfinished video is left out: whoever trains on it would take what nobody has looked at for nothing.
-
-    Args:
-        folder: root of the corpus.
-        histories: of all videos.
-
-    Returns:
-        The table.
-
-    Raises:
-        StoreError: if a video cannot be linked.
     """
     finished = sorted((h for h in histories if h.done), key=lambda h: (h.subject, h.video.name))
     links = {folder / VIDEOS / h.subject / _file_name(h): h.video.path for h in finished}
@@ -83,9 +73,6 @@ def write_elan(path: Path, history: History, seconds: Sequence[float], coder: st
         history: of the video.
         seconds: when each frame is shown, and at the end when the last one ends.
         coder: whose decisions these are.
-
-    Returns:
-        `path`.
     """
     return write_eaf(path, history.video.path, [_coded(event, seconds, coder) for event in accepted(history)])
 

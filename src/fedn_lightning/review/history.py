@@ -58,12 +58,7 @@ class History:
         return self._last_change() > 0
 
     def change(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, coder: str) -> None:
-        """Changes, adds (`before` is None) or removes (`after` is None) one event.
-
-        Raises:
-            ConflictError: if the event is not what the page took it for.
-            AnnotationError: if the new values cannot be.
-        """
+        """Changes, adds (`before` is None) or removes (`after` is None) one event."""
         new = None if after is None else ReviewEvent.from_dict(after, self.video.n_frames, "The change")
         key = new.id if new is not None else str((before or {}).get("id"))
         current = self.events.get(key)

@@ -44,12 +44,7 @@ STATIC = {
 
 
 def application(session: Session, token: str) -> Starlette:
-    """The pages of a review below `/<token>/`; every other address is unknown.
-
-    Args:
-        session: the review.
-        token: a word that nobody can guess.
-    """
+    """The pages of a review below `/<token>/`; every other address is unknown."""
     api = _Api(session)
     routes = [
         Route("/api/queue", api.queue),
@@ -75,16 +70,7 @@ def application(session: Session, token: str) -> Starlette:
 
 
 def serve(session: Session, port: int = 0, ready: Callable[[str], None] = print) -> None:
-    """Serves a review until it is interrupted.
-
-    Args:
-        session: the review.
-        port: 0 takes a free one.
-        ready: called with the address once it answers.
-
-    Raises:
-        ConfigError: if the port cannot be taken.
-    """
+    """Serves a review until it is interrupted."""
     token = secrets.token_urlsafe(16)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -53,9 +53,6 @@ class Session:
         videos: to review.
         folder: where histories, table, links and ELAN files are written.
         coder: who reviews.
-
-    Raises:
-        AnnotationError: if a stored history cannot be read.
     """
 
     def __init__(self, videos: Sequence[ReviewVideo], folder: Path, coder: str) -> None:
@@ -72,11 +69,7 @@ class Session:
                 self._write_elan(history)
 
     def history(self, key: str) -> History:
-        """The history of a video.
-
-        Raises:
-            AnnotationError: if there is no such video.
-        """
+        """The history of a video."""
         if key not in self._histories:
             raise AnnotationError(f"This review has no video {key!r}.")
         return self._histories[key]
@@ -115,15 +108,8 @@ class Session:
     def change(self, key: str, change: Callable[[History], None]) -> dict[str, Any]:
         """Applies a change to a video's history, which is saved when this returns.
 
-        Args:
-            key: of the video.
-            change: calls a method of the history.
-
         Returns:
             The new state; :meth:`export` writes the files that follow from it.
-
-        Raises:
-            FednError: if the change is refused; then nothing is written.
         """
         history = self.history(key)
         with self._lock:
@@ -152,11 +138,7 @@ class Session:
         return self._timelines[key]
 
     def playable(self, history: History) -> ReviewVideo:
-        """The video, if it is there.
-
-        Raises:
-            VideoError: if it has moved.
-        """
+        """The video, if it is there."""
         if not history.video.path.exists():
             msg = f"{history.video.path} is not there any more; start fedn review with --media FOLDER that holds it."
             raise VideoError(msg)
@@ -206,9 +188,6 @@ def read_curves(path: Path) -> dict[str, FloatArray]:
     """The confidence and motion of each frame, from the table of measures; empty if there is none.
 
     Of several people and of several parts of a :data:`LANES` the greatest value of a frame counts.
-
-    Raises:
-        AnnotationError: if a value is no number.
     """
     if not path.is_file():
         return {}

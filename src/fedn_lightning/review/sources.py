@@ -31,10 +31,6 @@ def read_videos(
         dataset: reader of a corpus; `csv` where the folder has its layout.
         policies: of the reader.
         media: folder where videos that have moved are looked for by their file name.
-
-    Raises:
-        ConfigError: if the folder holds neither predictions nor a corpus.
-        FednError: if predictions or annotations cannot be read.
     """
     root = Path(target)
     records = [root / RECORD] if (root / RECORD).is_file() else sorted(root.glob(f"*/{RECORD}"))
@@ -54,9 +50,6 @@ def read_prediction(folder: Path) -> ReviewVideo:
 
     Args:
         folder: of the video, with `prediction.json` and `events.csv` or `events.json`.
-
-    Raises:
-        PredictionFileError: if a file is missing or cannot be read; the message names it.
     """
     path = folder / RECORD
     try:

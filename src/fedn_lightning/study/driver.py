@@ -109,13 +109,6 @@ def run_units(
         write: called for each complete unit.
         progress: shows how far the study is.
         start: how a training's process is started.
-
-    Returns:
-        Number of trainings that failed.
-
-    Raises:
-        KeyboardInterrupt: if the user stops it; all trainings have ended then, and can be resumed.
-        FoldError: if a folder holds a fold of another experiment.
     """
     for part in {part.folder: part for unit in units for part in (*unit.parts, unit.experiment)}.values():
         write_json(part.folder / "experiment.json", part.to_json())
@@ -159,11 +152,7 @@ def _write_complete(units: Sequence[Unit], waiting: dict[int, list[Task]], write
 
 
 def combine_unit(unit: Unit, resources: Resources) -> None:
-    """Combines the two runs of a pipeline, fold by fold, in a process of its own; existing folds are kept.
-
-    Raises:
-        FednError: if the runs do not belong together.
-    """
+    """Combines the two runs of a pipeline, fold by fold, in a process of its own; existing folds are kept."""
     todo = [fold for fold in unit.folds if problem(unit.experiment, fold)]
     if len(unit.parts) == 1 or not todo:
         return
@@ -187,12 +176,6 @@ def write_unit(unit: Unit, results: str | Path, draws: int) -> bool:
         unit: all its folds are finished.
         results: folder of the study's results.
         draws: of subjects, for the intervals of the pooled result in the run's own folder.
-
-    Returns:
-        Whether there was something to write.
-
-    Raises:
-        FoldError: if the folds do not belong together.
     """
     # Imported here, because it imports torch, which takes seconds: a driver that only waits does not need it.
     from fedn_lightning.loso.summary import pool_seeds
@@ -247,13 +230,7 @@ def try_to_write_unit(
 
 
 class Progress(LiveTable):
-    """Shows a study.
-
-    Args:
-        units: all of it.
-        jobs: trainings at a time, for the time left.
-        console: where; stderr by default.
-    """
+    """Shows a study."""
 
     def __init__(self, units: Sequence[Unit], jobs: int, console: Console | None = None) -> None:
         super().__init__(console)

@@ -75,19 +75,7 @@ QUESTIONS: tuple[tuple[Cell, Cell], ...] = (
 
 
 def cross(units: Sequence[Unit], pair: Sequence[str], results: str | Path) -> bool:
-    """Scores two rows by each other's labels and writes the file, for the seeds of which both are pooled.
-
-    Args:
-        units: of the study.
-        pair: names of the expert's row and the self-reports'.
-        results: folder of the study's results.
-
-    Returns:
-        Whether there was something to write.
-
-    Raises:
-        FoldError: if the two rows have different truths in more than their emotions.
-    """
+    """Scores two rows by each other's labels and writes the file, for the seeds of which both are pooled."""
     complete = [unit for unit in units if unit.row.name in pair and _pooled(unit)]
     by_seed = {
         unit.seed: {
@@ -141,11 +129,7 @@ def stored_marks(path: Path) -> dict[int, str]:
 
 
 def read_crossed(path: Path) -> Crossed:
-    """Reads what :func:`cross` wrote.
-
-    Raises:
-        FoldError: if the file cannot be read as such.
-    """
+    """Reads what :func:`cross` wrote."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         return Crossed(
@@ -188,15 +172,8 @@ def answer(crossed: Crossed, expert: RowResult, self_report: RowResult, draws: i
 def compare_labels(expert: Path, self_report: Path) -> tuple[tuple[str, ...], IntArray]:
     """Counts expressions by the class that each of two truth tables gives them.
 
-    Args:
-        expert: folder with `truth.csv` and `videos.csv`.
-        self_report: another, about the same expressions.
-
     Returns:
         Class names, sorted, and `(C + 1, C + 1)` int64 counts, the last row and column without an analysed emotion.
-
-    Raises:
-        FoldError: if the tables differ in more than emotions.
     """
     names = Names()
     read_videos(expert / VIDEOS, names)

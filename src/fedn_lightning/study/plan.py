@@ -43,11 +43,7 @@ class Row:
         return tuple(range(first, first + self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     def folds(self, subjects: Collection[str], seed: int, group: int) -> tuple[Fold, ...]:
-        """The row's folds of one seed.
-
-        Raises:
-            SplitError: if nobody is trained on or held out, or a pattern fits no subject.
-        """
+        """The row's folds of one seed."""
         if not self.train:
             return tuple(make_folds(list(subjects), [seed], group))
         for pattern in self.train:
@@ -84,11 +80,7 @@ class Plan:
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def only(self, names: Sequence[str]) -> Plan:
-        """The same study with some of its rows to train.
-
-        Raises:
-            ConfigError: if a name is none of a row.
-        """
+        """The same study with some of its rows to train."""
         known = [row.name for row in self.rows]
         for name in names:
             if name not in known:
@@ -110,9 +102,6 @@ def read_plan(paths: Sequence[str]) -> Plan:
     Args:
         paths: a folder with a `study.yaml`, or with experiment files alone, each of which is a row; or a study file; or
             experiment files.
-
-    Raises:
-        ConfigError: if a file is missing, is no study, or names what is not there.
     """
     first = Path(paths[0])
     if len(paths) == 1 and first.is_dir():
@@ -261,25 +250,12 @@ class Unit:
         return [(part, fold) for part in self.parts for fold in self.folds]
 
     def unfinished(self) -> list[Task]:
-        """The trainings that are not finished.
-
-        Raises:
-            FoldError: if a folder holds a fold of another experiment.
-        """
+        """The trainings that are not finished."""
         return [(part, fold) for part, fold in self.tasks if problem(part, fold)]
 
 
 def make_units(plan: Plan, experiments: Mapping[str, Experiment]) -> list[Unit]:
-    """The units of a study, in the order they are trained: row by row, and all seeds of a row together.
-
-    Args:
-        plan: the study.
-        experiments: by experiment file.
-
-    Raises:
-        SplitError: if nobody is left to train or to test on.
-        FoldError: if the runs of a pipeline have different folds.
-    """
+    """The units of a study, in the order they are trained: row by row, and all seeds of a row together."""
     units = []
     for row in plan.rows:
         parts = tuple(experiments[config] for config in row.configs)
@@ -292,11 +268,7 @@ def make_units(plan: Plan, experiments: Mapping[str, Experiment]) -> list[Unit]:
 
 
 def row_experiment(row: Row, parts: Sequence[Experiment]) -> Experiment:
-    """The experiment whose folds hold a row's predictions.
-
-    Raises:
-        FoldError: if the runs of a pipeline have different folds.
-    """
+    """The experiment whose folds hold a row's predictions."""
     if len(parts) == 1:
         return parts[0]
     spotter, recogniser = parts

@@ -81,11 +81,7 @@ def write_row(folder: str | Path, row: RowResult, scores: dict[int, dict[str, fl
 
 
 def read_row(path: Path) -> RowResult:
-    """Reads what :func:`write_row` wrote.
-
-    Raises:
-        FoldError: if the file cannot be read as a row.
-    """
+    """Reads what :func:`write_row` wrote."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value.pop("format") != FORMAT:

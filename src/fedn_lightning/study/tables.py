@@ -52,9 +52,6 @@ def write_study(
             study has none.
         draws: of the bootstrap.
         labels: what the source of the emotion labels costs, if the study asks it.
-
-    Returns:
-        The Markdown.
     """
     folder = Path(folder)
     page = study_markdown(name, baseline, tables, draws) + (f"\n{labels_markdown(labels)}\n" if labels else "")

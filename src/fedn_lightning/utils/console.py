@@ -109,11 +109,7 @@ class ProgressBar:
 
 
 class LiveTable(ABC):
-    """A table that is kept up to date on a terminal; elsewhere its title is printed every :data:`INTERVAL` seconds.
-
-    Args:
-        console: where; stderr by default.
-    """
+    """A table that is kept up to date on a terminal; elsewhere its title is printed every :data:`INTERVAL` seconds."""
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console

@@ -28,9 +28,6 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     Args:
         path: the file; its folder is made.
         write: receives the temporary path, which has the same suffix.
-
-    Returns:
-        `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,9 +111,6 @@ MAX_OPEN = 64
 
 class StoredArray:
     """An array in a `.npy` file, mapped into memory when it is indexed. A slice is a view of the file.
-
-    Args:
-        path: the file.
 
     Attributes:
         shape: of the array.

@@ -168,9 +168,6 @@ def check_cells(cells: Sequence[str], header: Sequence[str]) -> None:
 def read_rows(stream: TextIO) -> Iterator[tuple[int, list[str]]]:
     """The rows of a table that hold anything, each with its 1-based line number.
 
-    Args:
-        stream: of :func:`open_table`.
-
     Raises:
         csv.Error: if a row cannot be read.
         UnicodeDecodeError: if the text is not in its encoding.

@@ -19,9 +19,6 @@ from fedn_lightning.video.media import local_name, picture_stream, reason
 class opened:  # noqa: N801 - used as a function
     """Opens a file for decoding on one thread and gives its container and its picture's stream.
 
-    Args:
-        path: a video file.
-
     Raises:
         VideoError: on entering, if the file cannot be opened or holds no moving picture.
     """

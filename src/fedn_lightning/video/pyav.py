@@ -98,10 +98,6 @@ def scan_fast(path: str, samples: int = 0) -> VideoScan | None:
     A hundred times faster in a long video. It takes every packet for a frame; a later decoding must count the
     frames, and needs a full scan if there are more or fewer.
 
-    Args:
-        path: a video file.
-        samples: as for :func:`scan`; the same pictures.
-
     Returns:
         None if the file has no timestamps of its own and must be decoded.
 
@@ -121,11 +117,7 @@ def scan_fast(path: str, samples: int = 0) -> VideoScan | None:
 
 
 class PyAVSource:
-    """A video file read by PyAV: exact, at the cost of decoding from the key frame before a window.
-
-    Args:
-        path: the file.
-    """
+    """A video file read by PyAV: exact, at the cost of decoding from the key frame before a window."""
 
     def __init__(self, path: str) -> None:
         self.path = path

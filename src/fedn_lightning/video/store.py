@@ -139,9 +139,6 @@ class StoredVideo:
 class ClipStore:
     """The prepared videos of a corpus.
 
-    Args:
-        root: the store's folder.
-
     Raises:
         StoreError: if there is no store.
     """

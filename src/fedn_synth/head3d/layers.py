@@ -27,13 +27,7 @@ KEEPS_LOOKING: Final = 0.55
 
 
 class EyeLayer:
-    """Both eyes of one person.
-
-    Args:
-        person: whose.
-        female: longer lashes.
-        rng: source of the iris' pattern.
-    """
+    """Both eyes of one person."""
 
     def __init__(self, person: Identity, female: bool, rng: np.random.Generator) -> None:
         self._iris = _paint_iris(person, rng)

@@ -135,11 +135,7 @@ LINES: Final[dict[str, tuple[Line, ...]]] = {
 
 
 class Furrows:
-    """The furrows of one person.
-
-    Args:
-        depth: how deep they are, about 1.
-    """
+    """The furrows of one person."""
 
     def __init__(self, depth: float) -> None:
         self._maps: dict[tuple[int, int], Float32Array] = {}

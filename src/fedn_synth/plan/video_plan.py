@@ -40,11 +40,6 @@ class VideoPlan:
 def plan_expressions(scene: Scene, preset: Preset, seed: int) -> tuple[TimedExpression, ...]:
     """The expressions of one video with their frames; cheap, and equal in every call.
 
-    Args:
-        scene: the planned video.
-        preset: the corpus it belongs to.
-        seed: the corpus' seed.
-
     Returns:
         Expressions by onset, at least :data:`GAP` frames apart, but for the scene's overlaps of two to eight frames.
     """

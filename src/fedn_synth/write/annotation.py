@@ -49,12 +49,6 @@ def annotate(
 ) -> tuple[AnnotationRow, ...]:
     """The annotation rows of a corpus as its release would have them.
 
-    Args:
-        scenes: all videos.
-        expressions: the expressions by :attr:`Scene.index`.
-        preset: the corpus' preset.
-        seed: the corpus' seed.
-
     Returns:
         A row for every expression, by video and onset, some of them with one of the release's oddities. Overlapping
         expressions, themselves an oddity, get no other one.

@@ -68,9 +68,6 @@ def write_corpus(out: Path, job: Job, jobs: int | None = None) -> dict[str, Any]
         job: what to write.
         jobs: number of processes; None takes one per core. The files do not depend on it.
 
-    Returns:
-        The content of `corpus.json`.
-
     Raises:
         ConfigError: if the preset does not exist, the seed is negative, the rate is not between 0 and 1, the faces
             cannot be rendered, or the folder holds something else.

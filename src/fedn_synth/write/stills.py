@@ -91,9 +91,6 @@ def write_stills(out: Path, job: StillsJob, jobs: int | None = None) -> dict[str
         job: what to write.
         jobs: number of processes; None takes one per core. The files do not depend on it.
 
-    Returns:
-        The content of `stills.json`.
-
     Raises:
         ConfigError: if a number of the job cannot work, or the folder holds something else.
     """
@@ -165,10 +162,6 @@ def write_person(out: Path, job: StillsJob, person: int, report: Report) -> None
 
 def pose_for_stills(n: int, rng: np.random.Generator) -> StillsPlan:
     """Draws what one person shows: independent moments, all classes being equally likely.
-
-    Args:
-        n: number of stills.
-        rng: source of randomness.
 
     Returns:
         The plan, with every distractor of the corpora.

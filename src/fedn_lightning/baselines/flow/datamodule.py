@@ -30,12 +30,7 @@ class VideoMotion:
 
 
 class VideoMotions(Dataset[VideoMotion]):
-    """The videos of a split, one by one.
-
-    Args:
-        cache: holds their motion.
-        clips: the videos.
-    """
+    """The videos of a split, one by one."""
 
     def __init__(self, cache: MotionCache, clips: Sequence[LabelledClip]) -> None:
         self.cache, self.clips = cache, clips
@@ -62,11 +57,6 @@ class MotionDataModule(CorpusDataModule):
         val_subject: validation subjects by name, or how many to take from the training subjects; they are scored, and
             nothing is chosen on them.
         seed: of the split.
-
-    Raises:
-        ConfigError: if crops are not aligned: the regions would lie anywhere.
-        SplitError: if the subjects cannot be split so.
-        CorpusNotFoundError: if the corpus is not where `corpus.root` says.
     """
 
     def __init__(

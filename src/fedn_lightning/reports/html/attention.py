@@ -73,30 +73,13 @@ class Look:
 
 
 def load_network(path: Path) -> Network:
-    """Builds the network of a detection run's checkpoint.
-
-    Args:
-        path: e.g. `RUN/checkpoints/best.ckpt`.
-
-    Raises:
-        CheckpointError: if there is none, or it is not that of a detection run.
-    """
+    """Builds the network of a detection run's checkpoint."""
     return Network(*load(path, None, torch.device("cpu")))
 
 
 @torch.inference_mode()
 def look_at(network: Network, video: StoredVideo, start: float, end: float) -> Look:
-    """Runs the network on the window that has an event nearest to its middle, of those in the test.
-
-    Args:
-        network: as :func:`load_network` gives it.
-        video: the stored video.
-        start: first stored frame of the event.
-        end: one past its last.
-
-    Raises:
-        VideoError: if crops are decoded from a source that is not there.
-    """
+    """Runs the network on the window that has an event nearest to its middle, of those in the test."""
     window = network.config.window
     starts = np.asarray(window_starts(video.n_frames, window, network.config.stride))
     first = int(starts[np.abs(starts + window / 2 - (start + end) / 2).argmin()])
@@ -155,17 +138,7 @@ class Span(NamedTuple):
 
 
 def picture(stored: StoredVideo, look: Look, chosen: int, spans: Sequence[Span]) -> dict[str, Any]:
-    """What the template shows of a look.
-
-    Args:
-        stored: the video.
-        look: the weights.
-        chosen: the segment to show.
-        spans: events of the video.
-
-    Raises:
-        VideoError: if crops are decoded from a source that is not there.
-    """
+    """What the template shows of a look."""
     places = ((np.arange(REEL) + 0.5) / REEL * len(look.frames)).astype(np.int64)
     motion = None
     if look.moved is not None:
@@ -328,11 +301,7 @@ class _Networks:
         self._read: dict[str, Network] = {}
 
     def of(self, subject: str) -> Network:
-        """The network that was tested on a subject.
-
-        Raises:
-            CheckpointError: if its checkpoint is not there or cannot be used.
-        """
+        """The network that was tested on a subject."""
         path = self._homes[subject] / BEST
         if str(path) not in self._read:
             self._read[str(path)] = load_network(path)
@@ -340,11 +309,7 @@ class _Networks:
 
 
 def _look(run: RunFiles, clips: Clips, networks: _Networks, choice: Choice) -> dict[str, Any]:
-    """One event: its window, and its segment.
-
-    Raises:
-        FednError: if its network or its crops cannot be read.
-    """
+    """One event: its window, and its segment."""
     table, row = choice.table, choice.row
     index = int(table.video[row])
     video = run.videos[index]

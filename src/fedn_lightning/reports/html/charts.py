@@ -71,9 +71,6 @@ def line_chart(
         x_range: first and last abscissa.
         y_range: lowest and highest ordinate.
         marks: abscissae that stand out; those outside the range are left out.
-
-    Returns:
-        An `<svg>` element.
     """
     place = _Place(_widened(x_range), _widened(y_range))
     strong = [line for line in lines if not line.faint]

@@ -168,9 +168,6 @@ def write_report(path: str | Path, run: RunFiles, strips: int = 8, looks: int = 
         run: what it shows.
         strips: false positives and false negatives shown as film strips, at most so many of each.
         looks: events whose attention is shown, at most.
-
-    Returns:
-        `path`.
     """
     return write_text(path, report_page(run, strips, looks))
 
@@ -239,15 +236,7 @@ def _origin(run: RunFiles) -> Markup:
 
 
 def write_evaluation(path: str | Path, report: Report) -> Path:
-    """Writes the page of an evaluation: tables and operating curves; an existing file is replaced atomically.
-
-    Args:
-        path: the HTML file.
-        report: what it shows.
-
-    Returns:
-        `path`.
-    """
+    """Writes the page of an evaluation: tables and operating curves; an existing file is replaced atomically."""
     page = render_page(
         "evaluation.html",
         title=f"Evaluation, {report.evaluation.protocol}",

@@ -57,21 +57,13 @@ class Clips:
         return not self.reason
 
     def video(self, video: Video) -> StoredVideo:
-        """The stored video.
-
-        Raises:
-            StoreError: if it is not there.
-        """
+        """The stored video."""
         if self._store is None:
             raise StoreError(self.reason)
         return self._store.video(video.key)
 
     def crops(self, video: Video, frames: Sequence[float]) -> list[Image]:
-        """The crops `(S, S, 3)` RGB nearest to some source frames.
-
-        Raises:
-            FednError: if they cannot be read.
-        """
+        """The crops `(S, S, 3)` RGB nearest to some source frames."""
         stored = self.video(video)
         try:
             return cut_crops(stored, frames)
@@ -80,11 +72,7 @@ class Clips:
 
 
 def read_crops(stored: StoredVideo, frames: IntArray) -> list[Image]:
-    """Copies of some stored frames `(S, S, 3)`, in any order.
-
-    Raises:
-        VideoError: if they are decoded from a source that is not there.
-    """
+    """Copies of some stored frames `(S, S, 3)`, in any order."""
     return list(np.array(stored.frames[frames]))
 
 
