@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedn_lightning.errors import AnnotationError
@@ -98,6 +98,7 @@ def test_a_person_must_be_the_name_of_a_folder(tmp_path):
     assert history.subject == "berta"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(("new", "shift", "reject", "remove", "subject", "undo")), st.integers(1, 90)),

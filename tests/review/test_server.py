@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 from reviewing import FOUND, write_prediction
@@ -72,8 +74,14 @@ def test_only_the_token_and_this_machine_have_access(client):
     assert client.get("api/queue", headers={"host": "evil.example"}).status_code == 400
 
 
+def test_the_server_needs_no_torch():
+    code = "import sys, fedn_lightning.review.server, fedn_lightning.review.sources; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
 def test_the_most_uncertain_video_comes_first(client):
     queue = client.get("api/queue").json()
+    assert f'<video id="video" src="media/{queue[0]["id"]}"' in client.get("").text
     assert [row["name"] for row in queue] == ["anna", "ben"]
     assert queue[0]["uncertainty"] > queue[1]["uncertainty"] > 0
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from fedn_lightning.errors import ConfigError, FednError
 from fedn_lightning.inference.batch import Outcome, earlier, folders_of, predict_video
 from fedn_lightning.inference.detections import COLUMNS
-from fedn_lightning.inference.writers import EVENT_FILES, RECORD, Settings
+from fedn_lightning.inference.writers import RECORD, Settings
+from fedn_lightning.results.names import EVENT_FILES
 from fedn_lightning.results.writing import write_csv
 from fedn_lightning.utils.on_ray import Cluster
 from fedn_lightning.video import workers

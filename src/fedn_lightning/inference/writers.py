@@ -13,19 +13,11 @@ from fedn_lightning.datasets.eaf import CodedEvent, write_eaf
 from fedn_lightning.inference.decoding import FaceChoice
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections
 from fedn_lightning.inference.frame_table import write_frames
-from fedn_lightning.results.names import FRAMES, PREDICTION
+from fedn_lightning.results.names import EVENT_FILES, FRAMES, PREDICTION
 from fedn_lightning.utils.files import checksum, write_atomically, write_json
 from fedn_lightning.video.store import fingerprint
 
 Format = Literal["csv", "json", "elan", "megc"]
-
-EVENT_FILES: dict[Format, str] = {
-    "csv": "events.csv",
-    "json": "events.json",
-    "elan": "events.eaf",
-    "megc": "predictions_megc.csv",
-}
-"""Name of the file of events in each format."""
 
 TIMELINE, ANNOTATED, RECORD = "timeline.png", "annotated.mp4", PREDICTION
 

@@ -18,6 +18,9 @@ TABLES = (PREDICTIONS, PROPOSALS, TRUTH, VIDEOS)
 PREDICTION, FRAMES = "prediction.json", "frames.csv"
 """What `fedn predict` notes of a video and of each of its frames, beside the events."""
 
+EVENT_FILES = {"csv": "events.csv", "json": "events.json", "elan": "events.eaf", "megc": "predictions_megc.csv"}
+"""Where `fedn predict` writes the events, by its `--format`."""
+
 CHECKSUMS = "checksums"
 """Key of `result.json`: SHA-256 of each table, by name."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from fedn_lightning.errors import AnnotationError, ConfigError, FednError
@@ -35,7 +36,6 @@ HEADERS = {
 }
 
 STATIC = {
-    "": ("review.html", "text/html"),
     "review.css": ("review.css", "text/css"),
     "review.js": ("review.js", "text/javascript"),
     "controls.js": ("controls.js", "text/javascript"),
@@ -54,6 +54,7 @@ def application(session: Session, token: str) -> Starlette:
         Route("/api/videos/{key}/changes", api.change, methods=["POST"]),
         Route("/media/{key}", api.media),
         Route("/frames/{key}/{number:int}", api.frame),
+        Route("/", api.page),
         *(Route(f"/{path}", _static(*file)) for path, file in STATIC.items()),
     ]
     # The name of the host is checked, so that no other site can reach this server under a name of its own.
@@ -83,7 +84,10 @@ def serve(session: Session, port: int = 0, ready: Callable[[str], None] = print)
         settings = uvicorn.Config(
             application(session, token), log_level="error", access_log=False, timeout_graceful_shutdown=1
         )
-        asyncio.run(uvicorn.Server(settings).serve([listener]))
+        server = uvicorn.Server(settings)
+        # Questions that are open when a person ends the server are no errors.
+        logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
+        asyncio.run(server.serve([listener]))
 
 
 class _Api:
@@ -91,6 +95,11 @@ class _Api:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+
+    def page(self, request: Request) -> Response:
+        """The page, with the address of the first video in it."""
+        first = next((row["id"] for row in self.session.queue()), "")
+        return HTMLResponse(_read("review.html").replace("FIRST", first), headers=HEADERS)
 
     def queue(self, request: Request) -> Response:
         return JSONResponse(self.session.queue(), headers=HEADERS)
@@ -157,9 +166,13 @@ def _number(request: Request, name: str) -> int | None:
     return int(text)
 
 
+def _read(name: str) -> str:
+    return Path(str(files("fedn_lightning.review") / "static" / name)).read_text(encoding="utf-8")
+
+
 def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
     """Gives one of the page's files."""
-    text = Path(str(files("fedn_lightning.review") / "static" / name)).read_text(encoding="utf-8")
+    text = _read(name)
 
     async def give(request: Request) -> Response:
         return Response(text, media_type=kind, headers=HEADERS)

@@ -15,7 +15,7 @@ from fedn_lightning.datasets import read
 from fedn_lightning.datasets.table import TABLE, VIDEOS
 from fedn_lightning.errors import AnnotationError, ConfigError, PredictionFileError
 from fedn_lightning.events import Corpus, Video
-from fedn_lightning.inference.writers import EVENT_FILES, RECORD
+from fedn_lightning.results.names import EVENT_FILES, PREDICTION
 from fedn_lightning.results.writing import whole_frames
 from fedn_lightning.review.events import ReviewEvent, ReviewVideo
 from fedn_lightning.utils.text import normal_form
@@ -33,11 +33,11 @@ def read_videos(
         media: folder where videos that have moved are looked for by their file name.
     """
     root = Path(target)
-    records = [root / RECORD] if (root / RECORD).is_file() else sorted(root.glob(f"*/{RECORD}"))
+    records = [root / PREDICTION] if (root / PREDICTION).is_file() else sorted(root.glob(f"*/{PREDICTION}"))
     if dataset is None and records:
         videos = [read_prediction(record.parent) for record in records]
     elif dataset is None and not ((root / TABLE).is_file() and (root / VIDEOS).is_dir()):
-        msg = f"{target} holds no {RECORD} of fedn predict and no {TABLE} beside {VIDEOS}; name a corpus's --dataset."
+        msg = f"{target} holds no {PREDICTION} of fedn predict and no {TABLE} beside {VIDEOS}; name a --dataset."
         raise ConfigError(msg)
     else:
         corpus = read(dataset or "csv", str(root), **(policies or {}))
@@ -51,7 +51,7 @@ def read_prediction(folder: Path) -> ReviewVideo:
     Args:
         folder: of the video, with `prediction.json` and `events.csv` or `events.json`.
     """
-    path = folder / RECORD
+    path = folder / PREDICTION
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         events = tuple(

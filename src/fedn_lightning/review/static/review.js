@@ -73,10 +73,13 @@ function adopt(state) {
   if (document.activeElement !== $("#subject")) $("#subject").value = state.subject;
   render();
 }
+let polling = false;
 async function poll() {
-  if (document.hidden || S.pending || S.drag || !S.state) return;
+  if (polling || document.hidden || S.pending || S.drag || !S.state) return;
   const id = S.id;
+  polling = true; // a busy server must not be asked again before it has answered
   const state = await ask(here(`?since=${S.state.version}`)).catch(() => null);
+  polling = false;
   if (state && id === S.id && !S.pending) { adopt(state); refreshQueue(); }
 }
 
@@ -96,14 +99,15 @@ async function open(id) {
   pause();
   Object.assign(S, { id, state: null, table: "", loop: null, chosen: null, curves: {}, frames: false, since: 0 });
   say("");
-  video.src = `media/${id}`; // the first frame must not wait for anything else
+  const source = `media/${id}`; // the page comes with the first video's, so that its first frame waits for nothing
+  if (video.getAttribute("src") !== source) video.src = source;
   video.hidden = false; picture.hidden = true;
   const state = await ask(`api/videos/${id}`);
   if (generation !== S.generation) return;
   S.state = state; S.events = state.events;
   S.line = { fps: state.fps || 30, start: 0, n_frames: state.n_frames || 1, times: null };
   S.at = 1; S.view = [1, count() + 1];
-  if (!state.file || video.error) framesMode();
+  if (!state.file || video.error || (video.readyState >= 2 && !video.videoWidth)) framesMode();
   if (state.error) say(`${state.error}; start fedn review with --media FOLDER that holds it.`);
   else if (state.notes.length) say(state.notes.join(" "));
   $("#queue").value = id; $("#subject").value = state.subject;
