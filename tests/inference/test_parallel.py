@@ -11,6 +11,7 @@ import pytest
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import VideoError
 from fedn_lightning.inference.batch import read_manifest
+from fedn_lightning.review.sources import read_videos
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,19 @@ def test_one_table_holds_all_videos(one_at_a_time):
     counts = [sum(row["folder"] == name and row["type"] == "micro" for row in events) for name in ("fifty", "thirty")]
     assert counts == [int(videos[name]["micro"]) for name in ("fifty", "thirty")]
     assert sum(counts) > 0
+
+
+def test_what_was_written_can_be_reviewed(one_at_a_time, recordings):
+    videos = {video.name: video for video in read_videos(one_at_a_time)}
+    with (one_at_a_time / "events.csv").open() as file:
+        events = list(csv.DictReader(file))
+    assert sorted(videos) == ["fifty", "thirty"]
+    for name, video in videos.items():
+        assert video.path == (recordings / f"{name}.mp4").resolve()
+        assert video.n_frames == {"fifty": 200, "thirty": 150}[name]
+        assert len(video.boxes[1]) == 4
+        written = [(int(row["onset"]), row["type"]) for row in events if row["folder"] == name]
+        assert [(event.onset, event.type) for event in video.events] == written
 
 
 @pytest.mark.slow  # four processes that import torch

@@ -46,7 +46,7 @@ def write_prediction(
     (folder / "frames.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
     record = {
         "path": str(film.resolve()), "n_frames": n_frames, "fps": 30.0, "threshold": {"macro": 0.5, "micro": 0.5},
-        "faces": [{"number": 1, "box": [20, 10, 60, 60]}], "notes": [],
+        "faces": [{"face": 1, "box": [20, 10, 60, 60]}], "notes": [],
         "unreliable": [{"face": 1, "start": 80.0, "end": 100.0, "reason": "blurred"}],
     }  # fmt: skip
     (folder / "prediction.json").write_text(json.dumps(record), encoding="utf-8")

@@ -67,7 +67,7 @@ def read_prediction(folder: Path) -> ReviewVideo:
             n_frames=int(record["n_frames"]),
             events=events,
             threshold={kind: float(value) for kind, value in record["threshold"].items() if value is not None},
-            boxes={face["number"]: tuple(face["box"]) for face in record["faces"] if face["box"]},
+            boxes={face["face"]: tuple(face["box"]) for face in record["faces"] if face["box"]},
             unreliable=tuple((*whole_frames(s["start"], s["end"]), str(s["reason"])) for s in record["unreliable"]),
             folder=folder,
             notes=tuple(record["notes"]),
