@@ -36,7 +36,7 @@ CASES = (
     Case("C. one prediction on two truths", ((0, 0, 8, 22), (0, 0, 10, 25)), ((0, 0, 9, 23, 0.9),)),
     Case("D. an IoU of exactly one half", ((0, 0, 8, 27),), ((0, 0, 18, 27, 0.9),)),
     Case("E. one frame", ((0, 0, 17, 17),), ((0, 0, 17, 17, 0.9),)),
-    Case("F. a false alarm in a video without a truth", ((0, 0, 4, 12),), ((0, 0, 4, 12, 0.9), (0, 1, 20, 30, 0.8))),
+    Case("F. a false positive in a video without a truth", ((0, 0, 4, 12),), ((0, 0, 4, 12, 0.9), (0, 1, 20, 30, 0.8))),
     Case("G. a subject for whom nothing was predicted", ((0, 0, 4, 12), (1, 1, 20, 30)), ((0, 0, 4, 12, 0.9),)),
 )
 
@@ -134,7 +134,7 @@ def draw_operating() -> Figure:
     curves = operating_curves(predictions, truths, minutes=40)
     for (name, one), colour in zip(curves.sweeps().items(), (TRUTH, FOUND, INK), strict=True):
         right.step((one.n - one.tp) / curves.minutes, one.recall, where="post", label=name, color=colour, linewidth=1.2)
-    right.set(xlabel="false alarms per minute", ylabel="recall", ylim=(0, 1), xlim=(0, 5))
+    right.set(xlabel="false positives per minute", ylabel="recall", ylim=(0, 1), xlim=(0, 5))
     right.legend(frameon=False, fontsize=8, loc="lower right")
     figure.subplots_adjust(left=0.07, right=0.98, top=0.96, bottom=0.17, wspace=0.22)
     return figure

@@ -59,10 +59,10 @@ def test_each_event_has_one_kind_and_the_counts_are_those_of_the_matching(predic
     mine, theirs = found[getattr(found, label) >= 0], true[getattr(true, label) >= 0]
     theirs = theirs if len(mine) or not len(found) else theirs[:0]
     hits = int((match(mine, theirs, within=("video", label)) != UNMATCHED).sum())
-    assert sum(errors.false_alarms().values()) == len(mine) - hits
-    assert sum(errors.misses().values()) == len(theirs) - hits
-    assert errors.false_alarms()["missed"] == 0
-    assert {k for k, n in errors.misses().items() if n} <= {"classification", "localisation", "missed"}
+    assert sum(errors.false_positives().values()) == len(mine) - hits
+    assert sum(errors.false_negatives().values()) == len(theirs) - hits
+    assert errors.false_positives()["missed"] == 0
+    assert {k for k, n in errors.false_negatives().items() if n} <= {"classification", "localisation", "missed"}
 
 
 @settings(max_examples=80, deadline=None)
@@ -71,9 +71,9 @@ def test_spotting_kinds_add_up_to_the_evaluators_counts_in_each_type(predictions
     found, true = table(predictions), table(truths)
     errors, scores = sort_errors(found, true), spotting_scores(found, true)
     for kind, counts in enumerate((scores.macro, scores.micro)):
-        assert sum(errors.false_alarms(found.type == kind).values()) == counts.fp
-        assert sum(errors.misses(true.type == kind).values()) == counts.fn
-    assert sum(errors.misses().values()) == scores.overall.fn
+        assert sum(errors.false_positives(found.type == kind).values()) == counts.fp
+        assert sum(errors.false_negatives(true.type == kind).values()) == counts.fn
+    assert sum(errors.false_negatives().values()) == scores.overall.fn
 
 
 @settings(max_examples=80, deadline=None)
@@ -151,7 +151,7 @@ def test_an_expression_without_an_analysed_class_explains_but_is_not_missed():
     errors = sort_errors(found, truths, "emotion")
     assert [name(code) for code in errors.kind] == ["classification", "not judged"]
     assert name(errors.truth_kind[0]) == "not judged"
-    assert sum(errors.misses().values()) == 0
+    assert sum(errors.false_negatives().values()) == 0
 
 
 def test_emotions_are_ranked_by_both_scores():

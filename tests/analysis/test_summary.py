@@ -46,8 +46,8 @@ def test_the_numbers_are_the_evaluators(home, run, summary):
     scores = spotting_scores(at_threshold(record.predictions, record.threshold), record.truths)
     assert summary.counts["nothing"] == {g: getattr(scores, g) for g in ("macro", "micro", "overall")}
     assert scores.overall.fp > 3
-    assert sum(run.spotting.false_alarms().values()) == scores.overall.fp
-    assert sum(run.spotting.misses().values()) == scores.overall.fn
+    assert sum(run.spotting.false_positives().values()) == scores.overall.fp
+    assert sum(run.spotting.false_negatives().values()) == scores.overall.fn
     # The file keeps nine digits of a score, so ranks are as they were.
     assert summary.mean_ap["nothing"] == pytest.approx(detection_scores(record.predictions, record.truths).mean((0.5,)))
 
@@ -59,8 +59,8 @@ def test_every_error_is_listed_once(home, run):
     for errors in (run.spotting, run.detection):
         listed = Counter((row[1], row[2]) for row in body if row[0] == errors.label)
         for kind in KINDS:
-            assert listed["false alarm", kind] == errors.false_alarms()[kind]
-            assert listed["miss", kind] == errors.misses()[kind]
+            assert listed["false alarm", kind] == errors.false_positives()[kind]
+            assert listed["miss", kind] == errors.false_negatives()[kind]
 
 
 def test_a_row_describes_its_event(home, run):
@@ -115,7 +115,7 @@ def test_differences_of_two_runs_add_up_to_that_of_f1(home, summary):
 
 def test_distractors_are_counted_among_false_alarms_on_background(run, summary):
     assert summary.beside is not None
-    n = run.spotting.false_alarms()["background"]
+    n = run.spotting.false_positives()["background"]
     assert n > 0
     by_name = {beside.name: beside for beside in summary.beside}
     assert by_name["none"].seen == sum(

@@ -18,7 +18,7 @@ from fedn_lightning.events import EventTable
 from fedn_lightning.inference.config import generated_note
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections, FaceTrack
 from fedn_lightning.inference.reliability import UnreliableSpan
-from fedn_lightning.inference.timeline import MOST_ROWS, draw
+from fedn_lightning.inference.timeline import MAX_ROWS, draw
 from fedn_lightning.inference.writers import Settings, coded_events, finished, write_events, write_outputs
 from fedn_lightning.results import Names, read_events
 from lookalikes.movies import numbered, write_movie
@@ -195,7 +195,7 @@ def test_finished_outputs_are_known_by_video_settings_and_files(found, tmp_path)
 def test_a_long_video_is_a_bounded_picture(found):
     long = replace(found, n_frames=30 * 7200, faces=(replace(found.faces[0], curve=np.zeros((30 * 7200, 2))),))
     figure = draw(long)
-    assert len(figure.axes) == 2 * MOST_ROWS
+    assert len(figure.axes) == 2 * MAX_ROWS
     assert figure.get_figheight() < 30
     ticks = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
     assert any(re.fullmatch(r"01:\d\d:\d\d", tick) for tick in ticks)

@@ -142,7 +142,7 @@ def test_workers_decode_although_the_parent_has_read_before(stores, name):
 
 
 def test_only_a_few_videos_stay_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "MOST_OPEN", 2)
+    monkeypatch.setattr(readers, "MAX_OPEN", 2)
     paths = [tmp_path / f"{i}.mp4" for i in range(3)]
     for path in paths:
         write_movie(path, (numbered(i, SIDE, SIDE) for i in range(20)))

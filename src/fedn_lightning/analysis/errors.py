@@ -2,23 +2,23 @@
 
 The kinds and the two thresholds are those of TIDE (Bolya, Foley, Hays and Hoffman, "TIDE: A General Toolbox for
 Identifying Object Detection Errors", ECCV 2020, section 2), on the time axis. As in DETAD (Alwassel, Caba Heilbron,
-Escorcia and Ghanem, "Diagnosing Error in Temporal Action Detectors", ECCV 2018), the truth that a false alarm overlaps
-best explains it. What is a hit is decided by this project's own matching (:mod:`.matching`, protocol `megc`), so the
-kinds add up to its false positives and false negatives. An event is judged by its type (spotting) or by its emotion
-(detection):
+Escorcia and Ghanem, "Diagnosing Error in Temporal Action Detectors", ECCV 2018), the truth that a false positive
+overlaps best explains it. What is a hit is decided by this project's own matching (:mod:`.matching`, protocol
+`megc`), so the kinds add up to its false positives and false negatives. An event is judged by its type (spotting) or by
+its emotion (detection):
 
-| kind | false alarm: the truth that it overlaps best ... | miss |
+| kind | false positive: the truth that it overlaps best ... | false negative |
 | --- | --- | --- |
 | `duplicate` | is of its class with an IoU of at least 0.5, and a prediction with a higher score matches it | - |
-| `classification` | is of another class with an IoU of at least 0.5 | such a false alarm covers it |
-| `localisation` | is of its class with an IoU from 0.1 to below 0.5 | such a false alarm covers it |
+| `classification` | is of another class with an IoU of at least 0.5 | such a false positive covers it |
+| `localisation` | is of its class with an IoU from 0.1 to below 0.5 | such a false positive covers it |
 | `both` | is of another class with an IoU from 0.1 to below 0.5 | - |
 | `background` | has an IoU below 0.1, or there is none | - |
 | `missed` | - | none of these covers it |
 
 TIDE's code asks for a truth of the own class with an IoU from 0.1 to 0.5 before anything else; that differs where a
-false alarm lies on two truths. Its misses that a false alarm covers are not listed again; here they have that kind, so
-that misses add up as well.
+false positive lies on two truths. Its false negatives that a false positive covers are not listed again; here they
+have that kind, so that false negatives add up as well.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ NOT_JUDGED: Final = -2
 """In the place of a kind: the event has no class (an emotion that is not analysed), so it counts neither way."""
 
 COVERING: Final = (KINDS.index("classification"), KINDS.index("localisation"))
-"""Kinds of false alarms that would be hits if they were right; the truths they are about count as theirs."""
+"""Kinds of false positives that would be hits if they were right; the truths they are about count as theirs."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class SortedErrors:
     truth_kind: IntArray
     prediction: IntArray
 
-    def false_alarms(self, rows: npt.NDArray[np.bool_] | slice = slice(None)) -> dict[Kind, int]:
-        """Number of false alarms by kind, of some predictions or of all."""
+    def false_positives(self, rows: npt.NDArray[np.bool_] | slice = slice(None)) -> dict[Kind, int]:
+        """Number of false positives by kind, of some predictions or of all."""
         return {kind: int((self.kind[rows] == code).sum()) for code, kind in enumerate(KINDS)}
 
-    def misses(self, rows: npt.NDArray[np.bool_] | slice = slice(None)) -> dict[Kind, int]:
-        """Number of misses by kind, of some truths or of all."""
+    def false_negatives(self, rows: npt.NDArray[np.bool_] | slice = slice(None)) -> dict[Kind, int]:
+        """Number of false negatives by kind, of some truths or of all."""
         return {kind: int((self.truth_kind[rows] == code).sum()) for code, kind in enumerate(KINDS)}
 
 
@@ -104,8 +104,8 @@ def sort_errors(
         background: IoU from which it is near one.
 
     Returns:
-        The kinds. Their false alarms number the false positives of :func:`.matching.match` within video and label,
-        their misses its false negatives.
+        The kinds. They add up to the false positives and false negatives of :func:`.matching.match` within video and
+        label.
 
     Raises:
         ValueError: if not `0 < background < foreground <= 1`, or as :func:`.matching.match`.
@@ -113,8 +113,8 @@ def sort_errors(
     >>> truths = EventTable.from_rows([[0, 0, 0, 20, 0, -1, 1], [0, 0, 50, 60, 1, -1, 1]])
     >>> found = EventTable.from_rows([[0, 0, 0, 19, 0, -1, 0.9], [0, 0, 2, 20, 0, -1, 0.8], [0, 0, 50, 60, 0, -1, 0.7]])
     >>> errors = sort_errors(found, truths)
-    >>> errors.false_alarms()["duplicate"], errors.false_alarms()["classification"], errors.misses()["classification"]
-    (1, 1, 1)
+    >>> {kind: n for kind, n in errors.false_positives().items() if n}, errors.false_negatives()["classification"]
+    ({'duplicate': 1, 'classification': 1}, 1)
     """
     if not 0 < background < foreground <= 1:
         raise ValueError(f"Thresholds must be 0 < background < foreground <= 1, got {background} and {foreground}.")
@@ -171,7 +171,7 @@ def _match_judged(
 def _explanations(
     predictions: EventTable, truths: EventTable, wrong: npt.NDArray[np.bool_], label: Label, background: float
 ) -> Pairs:
-    """Each false alarm that is near a truth, with the one it overlaps best; of equals one of its class, the earlier."""
+    """Each false positive near a truth, with the one it overlaps best; of equals one of its class, the earlier."""
     prediction, truth, iou = overlapping_pairs(predictions, truths, background, within=("video",))
     other = getattr(predictions, label)[prediction] != getattr(truths, label)[truth]
     order = np.lexsort((truth, truths.end[truth], truths.start[truth], other, -iou, prediction))
@@ -183,7 +183,7 @@ def _explanations(
 def _kinds_of_pairs(
     predictions: EventTable, truths: EventTable, pairs: Pairs, label: Label, foreground: float
 ) -> IntArray:
-    """What the truth that explains a false alarm makes of it."""
+    """What the truth that explains a false positive makes of it."""
     same = getattr(predictions, label)[pairs.prediction] == getattr(truths, label)[pairs.truth]
     duplicate, classification, localisation, both = range(4)
     overlaps = np.where(same, duplicate, classification)
@@ -221,8 +221,8 @@ class ErrorEvent:
     Attributes:
         kind: of error (:mod:`.metrics.functional.errors`, judged by expression type).
         event: its row, of the predictions or of the truths.
-        other: row on the other side, `UNMATCHED` if there is none: for a false alarm the truth that explains it, for a
-            miss the nearest proposal.
+        other: row on the other side, `UNMATCHED` if there is none: for a false positive the truth that explains it,
+            for a false negative the nearest proposal.
         iou: of the two, 0 without one.
     """
 
@@ -232,7 +232,7 @@ class ErrorEvent:
     iou: float
 
 
-def false_alarms(predicted: EventTable, truths: EventTable) -> list[ErrorEvent]:
+def false_positives(predicted: EventTable, truths: EventTable) -> list[ErrorEvent]:
     """Predictions that found no truth (protocol `megc`), by descending score.
 
     Args:
@@ -245,7 +245,7 @@ def false_alarms(predicted: EventTable, truths: EventTable) -> list[ErrorEvent]:
     return [ErrorEvent(KINDS[errors.kind[r]], int(r), int(errors.truth[r]), float(errors.iou[r])) for r in rows]
 
 
-def misses(predicted: EventTable, truths: EventTable, proposals: EventTable) -> list[ErrorEvent]:
+def false_negatives(predicted: EventTable, truths: EventTable, proposals: EventTable) -> list[ErrorEvent]:
     """Truths that no prediction found, the least confident first.
 
     They are ordered by the confidence of their nearest proposal times its IoU, and among equals by length, the longest
@@ -254,15 +254,15 @@ def misses(predicted: EventTable, truths: EventTable, proposals: EventTable) -> 
     Args:
         predicted: N predictions at or above the thresholds.
         truths: M truths.
-        proposals: every proposal; the nearest one stands beside a miss.
+        proposals: every proposal; the nearest one stands beside a false negative.
     """
     errors = sort_errors(predicted, truths)
     rows = np.flatnonzero(errors.truth_kind >= 0)
     found = [ErrorEvent(KINDS[errors.truth_kind[r]], int(r), *nearest(truths[r : r + 1], proposals)) for r in rows]
 
-    def known(miss: ErrorEvent) -> tuple[float, float]:
-        sure = float(proposals.score[miss.other]) if miss.other != UNMATCHED else 0.0
-        return sure * miss.iou, float(truths.start[miss.event] - truths.end[miss.event])
+    def known(error: ErrorEvent) -> tuple[float, float]:
+        sure = float(proposals.score[error.other]) if error.other != UNMATCHED else 0.0
+        return sure * error.iou, float(truths.start[error.event] - truths.end[error.event])
 
     return sorted(found, key=known)
 

@@ -121,11 +121,11 @@ def oracle_map(errors: SortedErrors, proposals: EventTable, truths: EventTable, 
 
 
 def f1_lost(errors: SortedErrors) -> dict[Kind, float]:
-    """How much of F1 each kind costs: its false alarms and misses, divided by the predictions and truths together.
+    """How much of F1 each kind costs: its false positives and false negatives over predictions plus truths.
 
     As `1 - F1 = (FP + FN) / (2 TP + FP + FN)`, these parts add up to what F1 lacks of 1, and the parts of two runs
     differ by what their F1s differ by. NaN where F1 is not defined.
     """
     whole = int((errors.kind != NOT_JUDGED).sum()) + int((errors.truth_kind != NOT_JUDGED).sum())
-    alarms, misses = errors.false_alarms(), errors.misses()
-    return {kind: ratio(alarms[kind] + misses[kind], whole) for kind in KINDS}
+    fp, fn = errors.false_positives(), errors.false_negatives()
+    return {kind: ratio(fp[kind] + fn[kind], whole) for kind in KINDS}

@@ -39,12 +39,12 @@ def save_pictures(summary: Summary, folder: Path) -> list[Path]:
 def save_kinds(summary: Summary, path: Path) -> Path:
     """Draws the number of false positives and of false negatives of each kind, macro and micro stacked."""
     run = summary.run
-    wrong = [run.spotting.false_alarms(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
-    misses = [run.spotting.misses(run.truths.type == kind) for kind in range(len(EXPRESSION_TYPES))]
+    wrong = [run.spotting.false_positives(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
+    missed = [run.spotting.false_negatives(run.truths.type == kind) for kind in range(len(EXPRESSION_TYPES))]
     figure = _figure(9.0, 3.4)
     axes = figure.subplots(1, 2)
-    most = max(sum(each[kind] for each in counts) for counts in (wrong, misses) for kind in KINDS)
-    for place, (title, counts) in enumerate((("false positives", wrong), ("false negatives", misses))):
+    most = max(sum(each[kind] for each in counts) for counts in (wrong, missed) for kind in KINDS)
+    for place, (title, counts) in enumerate((("false positives", wrong), ("false negatives", missed))):
         kinds = [kind for kind in KINDS if kind in (FALSE_POSITIVES, FALSE_NEGATIVES)[place]]
         _stack(axes[place], kinds, [[each[kind] for kind in kinds] for each in counts], most)
         axes[place].set_title(f"{title}: {sum(sum(each.values()) for each in counts)}", loc="left", fontsize=11)

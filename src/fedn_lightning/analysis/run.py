@@ -78,24 +78,24 @@ COLUMNS: Final = (
     *("iou", "other_onset", "other_offset", "other_type", "other_emotion"),
     *("distractor", "distractors", "intensity"),
 )
-"""Columns of a row. Frames are inclusive, as in the run's own files. `other` is the truth that explains a false alarm,
-or the false alarm that covers a miss, and `iou` their overlap; the `score` of a miss is that of the proposal that fits
-it. `distractor` is the one that fits the false alarm best, `distractors` are all that were there; `intensity` is the
-truth's."""
+"""Columns of a row. Frames are inclusive, as in the run's own files. `other` is the truth that explains a false
+positive, or the false positive that covers a false negative, and `iou` their overlap; the `score` of a false negative
+is that of the proposal that fits it. `distractor` is the one that fits the false positive best, `distractors` are all
+that were there; `intensity` is the truth's."""
 
 UNKNOWN: Final = "unknown"
 """Written where only a generated corpus would have the answer."""
 
 
 def write_errors(path: Path, run: RunErrors) -> Path:
-    """Writes every false alarm and every miss, first judged by type, then by emotion."""
+    """Writes every false positive and every false negative, first judged by type, then by emotion."""
     return write_csv(
         path, COLUMNS, [row for errors in (run.spotting, run.detection) for row in error_rows(run, errors)]
     )
 
 
 def error_rows(run: RunErrors, errors: SortedErrors) -> Iterator[list[str]]:
-    """The errors of one judgement in the order of :data:`COLUMNS`, false alarms first."""
+    """The errors of one judgement in the order of :data:`COLUMNS`, false positives first."""
     for row in np.flatnonzero(errors.kind >= 0).tolist():
         truth = int(errors.truth[row])
         what = [errors.label, "false alarm", KINDS[errors.kind[row]], *_place(run, run.predictions, row)]
@@ -129,7 +129,7 @@ def _pair(run: RunErrors, errors: SortedErrors, alarm: int, table: EventTable, o
 
 
 def _synthetic_truth(run: RunErrors, alarm: int, truth: int) -> list[str]:
-    """What a generated corpus knows of a false alarm and of a truth, either of which may be missing."""
+    """What a generated corpus knows of a false positive and of a truth, either of which may be missing."""
     if run.synthetic_truth is None:
         return [UNKNOWN] * 3
     there = [name for name, was in zip(DISTRACTORS, run.synthetic_truth.there[alarm], strict=True) if was]

@@ -29,7 +29,7 @@ class DistractorCount:
     """How often a distractor was present in false positives on background, and how often it would be by chance."""
 
     name: str  # of the distractor, or `none`
-    seen: int  # false alarms in which it was there; one may hold several distractors
+    seen: int  # false positives in which it was there; one may hold several distractors
     expected: float  # the number that intervals of the same lengths elsewhere in the same videos would have
     spread: float  # standard deviation of that number
 
@@ -42,10 +42,10 @@ class Summary:
     counts: dict[str, dict[str, Counts]]  # spotting counts by oracle and group; `nothing` are the run's own
     mean_ap: dict[str, float]  # detection mAP@0.5 by oracle
     lost: dict[str, float]  # F1 that each kind costs; they add up to 1 - F1
-    names: dict[Place, EmotionScores]  # the predictions with an emotion, by what they overlap
-    worth: EmotionScoreEffect  # how the scores of the emotions change detection mAP@0.5
-    # distractors in false alarms on background; None unless the corpus is a generated one
-    beside: tuple[DistractorCount, ...] | None
+    emotions: dict[Place, EmotionScores]  # the predictions with an emotion, by what they overlap
+    emotion_effect: EmotionScoreEffect  # how the scores of the emotions change detection mAP@0.5
+    # distractors in false positives on background; None unless the corpus is a generated one
+    distractors: tuple[DistractorCount, ...] | None
     sensitivity: dict[str, list[Group]]  # recall by trait
 
     def f1_gain(self, oracle: str, group: str = "overall") -> float:
@@ -64,15 +64,15 @@ def summarise(run: RunErrors) -> Summary:
         counts={o: oracle_counts(run.spotting, run.predictions, run.truths, o) for o in ("nothing", *ORACLES)},
         mean_ap={o: oracle_map(run.ranking, run.proposals, run.truths, o) for o in ("nothing", *ORACLES)},
         lost={str(kind): value for kind, value in f1_lost(run.spotting).items()},
-        names=emotion_errors(run.detection, run.predictions, run.truths),
-        worth=emotion_score_effect(run.ranking, run.proposals, run.truths),
-        beside=_distractor_counts(run),
+        emotions=emotion_errors(run.detection, run.predictions, run.truths),
+        emotion_effect=emotion_score_effect(run.ranking, run.proposals, run.truths),
+        distractors=_distractor_counts(run),
         sensitivity=sensitivity(run),
     )
 
 
 def _distractor_counts(run: RunErrors) -> tuple[DistractorCount, ...] | None:
-    """Distractors in false alarms on background; false positives without another place in their video are left out."""
+    """Distractors in false positives on background, of those that could lie elsewhere in their video."""
     if run.synthetic_truth is None:
         return None
     rows = run.spotting.kind == KINDS.index("background")
@@ -108,12 +108,12 @@ def summary_json(summary: Summary) -> dict[str, Any]:
             "kinds": {
                 view: {
                     kind: {
-                        "false_alarms": errors.false_alarms()[kind],
-                        "misses": errors.misses()[kind],
+                        "false_alarms": errors.false_positives()[kind],
+                        "misses": errors.false_negatives()[kind],
                         "by_type": {
                             name: {
-                                "false_alarms": errors.false_alarms(run.predictions.type == index)[kind],
-                                "misses": errors.misses(run.truths.type == index)[kind],
+                                "false_alarms": errors.false_positives(run.predictions.type == index)[kind],
+                                "misses": errors.false_negatives(run.truths.type == index)[kind],
                             }
                             for index, name in enumerate(EXPRESSION_TYPES)
                         },
@@ -125,11 +125,11 @@ def summary_json(summary: Summary) -> dict[str, Any]:
             "f1_lost": summary.lost,
             "mended_f1": {o: {g: c.f1 for g, c in counts.items()} for o, counts in summary.counts.items()},
             "mended_map@0.5": summary.mean_ap,
-            "names": {place: asdict(named) for place, named in summary.names.items()},
-            "worth_of_names": asdict(summary.worth),
+            "names": {place: asdict(named) for place, named in summary.emotions.items()},
+            "worth_of_names": asdict(summary.emotion_effect),
             "distractors": None
-            if summary.beside is None
-            else {b.name: {"seen": b.seen, "expected": b.expected, "spread": b.spread} for b in summary.beside},
+            if summary.distractors is None
+            else {b.name: {"seen": b.seen, "expected": b.expected, "spread": b.spread} for b in summary.distractors},
             "sensitivity": {
                 trait: {
                     g.name: {

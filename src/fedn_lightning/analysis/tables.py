@@ -23,15 +23,15 @@ Rows = list[tuple[str, ...]]
 def kind_rows(summary: Summary) -> Rows:
     """Spotting: counts by kind and type, the F1 each kind costs, and F1 if it were corrected; the head first."""
     run = summary.run
-    alarms = [run.spotting.false_alarms(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
-    misses = [run.spotting.misses(run.truths.type == kind) for kind in range(len(EXPRESSION_TYPES))]
+    wrong = [run.spotting.false_positives(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
+    missed = [run.spotting.false_negatives(run.truths.type == kind) for kind in range(len(EXPRESSION_TYPES))]
     heads = [f"{what} {name}" for what in ("false", "missed") for name in EXPRESSION_TYPES]
     rows: Rows = [("spotting", *heads, "F1 lost", "F1 if corrected", "gain")]
     for kind in KINDS:
-        counts = [str(each[kind]) for each in (*alarms, *misses)]
+        counts = [str(each[kind]) for each in (*wrong, *missed)]
         corrected = summary.counts[kind]["overall"].f1
         rows.append((kind, *counts, show(summary.lost[kind]), show(corrected), _signed(summary.f1_gain(kind))))
-    sums = [str(sum(each.values())) for each in (*alarms, *misses)]
+    sums = [str(sum(each.values())) for each in (*wrong, *missed)]
     now = summary.counts["nothing"]["overall"].f1
     return [*rows, ("all", *sums, show(sum(summary.lost.values())), f"now {show(now)}", "")]
 
@@ -39,12 +39,12 @@ def kind_rows(summary: Summary) -> Rows:
 def detection_rows(summary: Summary) -> Rows:
     """Detection: counts by kind among the predictions, and mAP of all proposals if a kind were corrected."""
     errors = summary.run.detection
-    alarms, misses = errors.false_alarms(), errors.misses()
+    wrong, missed = errors.false_positives(), errors.false_negatives()
     rows: Rows = [("detection", "false positives", "false negatives", "mAP if corrected", "gain")]
     for kind in KINDS:
-        cells = str(alarms[kind]), str(misses[kind]), show(summary.mean_ap[kind]), _signed(summary.map_gain(kind))
+        cells = str(wrong[kind]), str(missed[kind]), show(summary.mean_ap[kind]), _signed(summary.map_gain(kind))
         rows.append((kind, *cells))
-    sums = str(sum(alarms.values())), str(sum(misses.values()))
+    sums = str(sum(wrong.values())), str(sum(missed.values()))
     return [*rows, ("all", *sums, f"now {show(summary.mean_ap['nothing'])}", "")]
 
 
@@ -57,24 +57,24 @@ def oracle_rows(summary: Summary) -> Rows:
     return rows
 
 
-def name_rows(summaries: Sequence[Summary]) -> Rows:
+def emotion_rows(summaries: Sequence[Summary]) -> Rows:
     """What each run's predictions with an emotion overlap, and the mean score of their emotions; empty without any."""
-    if not any(named.n for summary in summaries for named in summary.names.values()):
+    if not any(named.n for summary in summaries for named in summary.emotions.values()):
         return []
     heads = (cell for name in _prefixes(summaries) for cell in (f"{name}predictions", "mean e"))
     rows: Rows = [("named, overlapping", *heads)]
     for place in PLACES:
-        each = [summary.names[place] for summary in summaries]
+        each = [summary.emotions[place] for summary in summaries]
         rows.append((place, *(cell for named in each for cell in (str(named.n), show(named.e, 2)))))
     return rows
 
 
-def worth_rows(summaries: Sequence[Summary]) -> Rows:
+def emotion_effect_rows(summaries: Sequence[Summary]) -> Rows:
     """What the scores of the emotions do for each run's mAP; empty without emotions."""
-    if all(np.isnan(summary.worth.both) for summary in summaries):
+    if all(np.isnan(summary.emotion_effect.both) for summary in summaries):
         return []
     rows: Rows = [("mAP@0.5", *(name.removesuffix(": ") for name in _prefixes(summaries)))]
-    return [*rows, *((title, *(show(of(summary)) for summary in summaries)) for title, of in WORTH.items())]
+    return [*rows, *((title, *(show(of(summary)) for summary in summaries)) for title, of in RANKINGS.items())]
 
 
 def _prefixes(summaries: Sequence[Summary]) -> list[str]:
@@ -84,13 +84,13 @@ def _prefixes(summaries: Sequence[Summary]) -> list[str]:
 
 def distractor_rows(summary: Summary) -> Rows:
     """Distractors in false positives on background, and their number by chance."""
-    if summary.beside is None:
+    if summary.distractors is None:
         return []
     rows: Rows = [("on background", "false positives", "by chance", "ratio")]
-    for beside in summary.beside:
-        chance = f"{beside.expected:.1f} +- {beside.spread:.1f}"
-        ratio = f"{beside.seen / beside.expected:.2f}" if beside.expected else "-"
-        rows.append((beside.name, str(beside.seen), chance, ratio))
+    for distractor in summary.distractors:
+        chance = f"{distractor.expected:.1f} +- {distractor.spread:.1f}"
+        ratio = f"{distractor.seen / distractor.expected:.2f}" if distractor.expected else "-"
+        rows.append((distractor.name, str(distractor.seen), chance, ratio))
     return rows
 
 
@@ -104,10 +104,10 @@ def sensitivity_rows(summary: Summary) -> Rows:
     return rows
 
 
-WORTH: Final[dict[str, Callable[[Summary], float]]] = {
-    "ranked by c x e": lambda summary: summary.worth.both,
-    "ranked by c alone": lambda summary: summary.worth.c_alone,
-    "without those of no class": lambda summary: summary.worth.less_no_class,
+RANKINGS: Final[dict[str, Callable[[Summary], float]]] = {
+    "ranked by c x e": lambda summary: summary.emotion_effect.both,
+    "ranked by c alone": lambda summary: summary.emotion_effect.c_alone,
+    "without those of no class": lambda summary: summary.emotion_effect.less_no_class,
 }
 """Three mAPs, and what a reader calls them."""
 
@@ -135,9 +135,9 @@ def count_rows(summaries: Sequence[Summary]) -> Rows:
         cells: list[str] = []
         for summary in summaries:
             run = summary.run
-            alarms, misses = run.spotting.false_alarms()[kind], run.spotting.misses()[kind]
-            share = f"{misses} ({misses / len(run.truths):.1%})" if len(run.truths) else "-"
-            cells += [f"{alarms} ({alarms / run.minutes:.2f})", share]
+            wrong, missed = run.spotting.false_positives()[kind], run.spotting.false_negatives()[kind]
+            share = f"{missed} ({missed / len(run.truths):.1%})" if len(run.truths) else "-"
+            cells += [f"{wrong} ({wrong / run.minutes:.2f})", share]
         rows.append((kind, *cells))
     return rows
 
@@ -171,12 +171,12 @@ def gain_rows(summaries: Sequence[Summary]) -> Rows:
 
 def compared_distractor_rows(summaries: Sequence[Summary]) -> Rows:
     """Distractors in each run's false positives on background, and their number by chance; empty if unknown."""
-    known = [(summary.run.name, summary.beside) for summary in summaries if summary.beside is not None]
+    known = [(summary.run.name, summary.distractors) for summary in summaries if summary.distractors is not None]
     if len(known) < len(summaries):
         return []
     rows: Rows = [("on background", *(cell for name, _ in known for cell in (f"{name}: false positives", "by chance")))]
     for place, name in enumerate((*DISTRACTORS, NONE)):
-        each = [beside[place] for _, beside in known]
+        each = [found[place] for _, found in known]
         rows.append((name, *(cell for b in each for cell in (str(b.seen), f"{b.expected:.1f} +- {b.spread:.1f}"))))
     return rows
 
@@ -197,17 +197,17 @@ def all_tables(summaries: Sequence[Summary]) -> list[Rows]:
     """The tables of one run, or of several side by side; none of distractors where they are unknown."""
     if len(summaries) == 1:
         (one,) = summaries
-        found = [kind_rows(one), detection_rows(one), oracle_rows(one), name_rows(summaries), worth_rows(summaries)]
-        found += [distractor_rows(one), sensitivity_rows(one)]
+        found = [kind_rows(one), detection_rows(one), oracle_rows(one), emotion_rows(summaries)]
+        found += [emotion_effect_rows(summaries), distractor_rows(one), sensitivity_rows(one)]
     else:
-        found = [count_rows(summaries), loss_rows(summaries), gain_rows(summaries), name_rows(summaries)]
-        found += [worth_rows(summaries), compared_distractor_rows(summaries)]
+        found = [count_rows(summaries), loss_rows(summaries), gain_rows(summaries), emotion_rows(summaries)]
+        found += [emotion_effect_rows(summaries), compared_distractor_rows(summaries)]
     return [rows for rows in found if rows]
 
 
 def notes(summaries: Sequence[Summary]) -> list[str]:
     """What the tables of one run leave out."""
-    return [NO_SYNTHETIC_TRUTH] if len(summaries) == 1 and summaries[0].beside is None else []
+    return [NO_SYNTHETIC_TRUTH] if len(summaries) == 1 and summaries[0].distractors is None else []
 
 
 def errors_markdown(summaries: Sequence[Summary]) -> str:

@@ -41,7 +41,7 @@ from fedn_lightning.tasks.recognition import RecognitionTask
 from fedn_lightning.utils.files import StoredArray, write_json, write_text
 from fedn_lightning.video.store import StoredVideo
 
-EQUAL = {"dataset": "corpus", "emotions": "emotion classes", "fps": "frame rate", "crop_size": "crop size"}
+MUST_AGREE = {"dataset": "corpus", "emotions": "emotion classes", "fps": "frame rate", "crop_size": "crop size"}
 """What both runs must have in common, by its name in a checkpoint."""
 
 
@@ -85,7 +85,7 @@ def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dic
         out: where to write; an earlier run there is moved aside.
     """
     spotting, recognition = TrainedRun.read(spotter), TrainedRun.read(recogniser)
-    check(spotting, recognition)
+    check_compatible(spotting, recognition)
     record = recognise_spotted(spotting, recognition)
     result = result_of(record)
     folder = RunFolder(out)
@@ -99,17 +99,17 @@ def combine(spotter: str | Path, recogniser: str | Path, out: str | Path) -> dic
     return result
 
 
-def check(spotter: TrainedRun, recogniser: TrainedRun) -> None:
-    """Checks that both halves belong together and were trained on no held-out subject."""
+def check_compatible(spotter: TrainedRun, recogniser: TrainedRun) -> None:
+    """Checks that spotter and recogniser belong together and were trained on no held-out subject."""
     both = f"{spotter.folder} and {recogniser.folder}"
     if recogniser.metadata.get("task") != RecognitionTask.__name__:
         raise FoldError(
             f"{recogniser.folder} is no recogniser: it holds a {recogniser.metadata.get('task', 'run without record')}."
         )
-    for key, name in EQUAL.items():
+    for key, name in MUST_AGREE.items():
         if spotter.metadata.get(key) != recogniser.metadata.get(key):
             values = f"{spotter.metadata.get(key)} and {recogniser.metadata.get(key)}"
-            raise FoldError(f"{both} differ in {name}, {values}; train both halves on the same data.")
+            raise FoldError(f"{both} differ in {name}, {values}; train both on the same data.")
     held_out = sorted(spotter.metadata["subjects"]["test"])
     for run in (spotter, recogniser):
         subjects = run.metadata["subjects"]
@@ -124,7 +124,7 @@ def check(spotter: TrainedRun, recogniser: TrainedRun) -> None:
             )
     for name in (VIDEOS, TRUTH):
         if (spotter.folder / name).read_bytes() != (recogniser.folder / name).read_bytes():
-            raise FoldError(f"{both} differ in {name}: the halves were not tested on the same videos and labels.")
+            raise FoldError(f"{both} differ in {name}: they were not tested on the same videos and labels.")
     if not same_weights(spotter.encoder, recogniser.encoder):
         msg = f"{both} have different frame encoders; give both the same model.encoder, frozen, and train them again."
         raise FoldError(msg)
@@ -276,7 +276,7 @@ def find_experiment(folder: Path) -> Experiment:
 
 
 def pipeline_experiment(spotter: Experiment, recogniser: Experiment, out: Path) -> Experiment:
-    """The experiment of both halves together."""
+    """The experiment of both together."""
     if spotter.subjects != recogniser.subjects or spotter.group != recogniser.group:
         raise FoldError(
             f"{spotter.folder} and {recogniser.folder} have different subjects, or hold out groups of different size "

@@ -23,13 +23,13 @@ from fedn_lightning.video.pyav import PyAVSource
 Image = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-STRIP = 56
+STRIP_HEIGHT = 56
 """Rows of the timeline below the picture."""
 
-LEAST_WIDTH = 320
+MIN_WIDTH = 320
 """Narrower videos are enlarged, or the label would not fit."""
 
-CLOCK = 90_000
+TIME_BASE = 90_000
 """Timestamps a second, as in most containers."""
 
 BATCH = 8
@@ -58,15 +58,15 @@ def _write(path: Path, detections: Detections, tick: Callable[[int], None]) -> N
     with av.open(local_name(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(detections.fps).limit_denominator(1000))
         stream.pix_fmt, stream.options = "yuv420p", {"preset": "veryfast", "crf": "23"}
-        stream.codec_context.time_base = Fraction(1, CLOCK)
-        stamps = np.rint(CLOCK * detections.seconds_at(np.arange(detections.n_frames))).astype(np.int64)
+        stream.codec_context.time_base = Fraction(1, TIME_BASE)
+        stamps = np.rint(TIME_BASE * detections.seconds_at(np.arange(detections.n_frames))).astype(np.int64)
         for batch in PyAVSource(detections.video).iterate(BATCH):
             if painter is None:
                 painter = _Painter(detections, batch.shape[1], batch.shape[2])
                 stream.width, stream.height = painter.width, painter.height
             for image in batch[: detections.n_frames - number]:
                 frame = av.VideoFrame.from_ndarray(painter.paint(image, number), format="rgb24")
-                frame.pts, frame.time_base = int(stamps[number]), Fraction(1, CLOCK)
+                frame.pts, frame.time_base = int(stamps[number]), Fraction(1, TIME_BASE)
                 container.mux(stream.encode(frame))
                 number += 1
             tick(len(batch))
@@ -78,10 +78,10 @@ class _Painter:
 
     def __init__(self, detections: Detections, height: int, width: int) -> None:
         self.detections = detections
-        self.scale = max(1.0, LEAST_WIDTH / width)
+        self.scale = max(1.0, MIN_WIDTH / width)
         # H.264 wants even sides.
         self.width, self.picture = (2 * round(self.scale * side / 2) for side in (width, height))
-        self.height = self.picture + STRIP
+        self.height = self.picture + STRIP_HEIGHT
         self.colours = {name: _rgb(value) for name, value in emotion_colours(detections.emotions).items()}
         self.corners = [corners(squares, detections.crop_size) * self.scale for squares in detections.squares]
         self.strip = self._timeline()
@@ -117,8 +117,8 @@ class _Painter:
 
     def _timeline(self) -> Image:
         """The strip below the picture: macro-expressions above, micro-expressions below."""
-        strip = np.full((STRIP, self.width, 3), 34, np.uint8)
-        lane = STRIP // len(EXPRESSION_TYPES)
+        strip = np.full((STRIP_HEIGHT, self.width, 3), 34, np.uint8)
+        lane = STRIP_HEIGHT // len(EXPRESSION_TYPES)
         for row, kind in enumerate(EXPRESSION_TYPES):
             _text(strip, kind, (4, row * lane + 17), _rgb(TYPE_COLOURS[kind], light=0.5))
         for e in self.detections:

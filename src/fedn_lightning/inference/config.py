@@ -23,7 +23,7 @@ from fedn_lightning.video.store import CropSpec
 TASK = "DetectionTask"
 """The LightningModule whose checkpoints hold a detector."""
 
-OTHERS = {
+OTHER_TASKS = {
     "RecognitionTask": "a recogniser, which names what others find; join it with a spotter's run: fedn two-step",
     "FlowTask": "the classical baseline, without a network; score it on a corpus: fedn test --config RUN/config.yaml",
 }
@@ -107,7 +107,7 @@ def load(
         msg = f"{path} holds no detector (a checkpoint of the encoder?); give the best.ckpt of a run of DetectionTask."
         raise CheckpointError(msg)
     if (task := metadata.get("task", TASK)) != TASK:
-        what = f"{task}, {OTHERS[task]}" if task in OTHERS else task
+        what = f"{task}, {OTHER_TASKS[task]}" if task in OTHER_TASKS else task
         raise CheckpointError(f"{path} is no detector of {TASK}, but a checkpoint of {what}.")
     try:
         config = _read_config(metadata, weights["threshold"], align)

@@ -10,7 +10,7 @@ from fedn_lightning.errors import ConfigError, FaceNotFoundError
 from fedn_lightning.video.alignment import Box, Face
 from fedn_lightning.video.faces import median_face
 
-LEAST_SEEN = 0.25
+MIN_SEEN = 0.25
 """Share of the pictures with a face in which a person must be seen; less is an error of the cascade."""
 
 
@@ -32,7 +32,7 @@ def find_people(pictures: Sequence[Sequence[Face]]) -> list[Box]:
     [300.0]
     """
     seen = [faces for faces in pictures if faces]
-    least = LEAST_SEEN * len(seen)
+    least = MIN_SEEN * len(seen)
     groups = [group for group in _grouped(seen) if len(group) >= least]
     if len(groups) < 2 or sum(len(faces) > 1 for faces in seen) < least:
         # The same choice as in training: the largest face of every picture.

@@ -14,10 +14,10 @@ from fedn_lightning.inference.detections import GENERATED_ONLY, DetectedExpressi
 from fedn_lightning.inference.people import timecode
 from fedn_lightning.utils.drawing import FAINT, INK, MISSED, ROW_SECONDS, TYPE_COLOURS, confidence_top, emotion_colours
 
-MOST_ROWS = 12
+MAX_ROWS = 12
 """A longer video is drawn at a smaller scale: an hour in rows of a minute would be a picture of 130 MB."""
 
-MOST_POINTS = 4000
+MAX_POINTS = 4000
 """Points of a confidence curve in a row; each shows the maximum of its frames."""
 
 HEADER, ROW = 0.85, 1.9
@@ -30,7 +30,7 @@ def draw(detections: Detections) -> Figure:
     Returns:
         A figure with the time in minutes and seconds.
     """
-    n_rows = min(MOST_ROWS, max(1, int(np.ceil(detections.duration / ROW_SECONDS - 1e-9))))
+    n_rows = min(MAX_ROWS, max(1, int(np.ceil(detections.duration / ROW_SECONDS - 1e-9))))
     shown = detections.duration / n_rows
     height = HEADER + 0.35 + ROW * n_rows * len(detections.faces)
     figure = Figure(figsize=(14, height), dpi=110, facecolor="white")
@@ -90,7 +90,7 @@ def _mark(seconds: float, shown: float) -> str:
     return (text if seconds >= 3600 else text[3:])[: -2 if shown < 10 else -4]
 
 
-def thinned(seconds: Any, values: Any, most: int = MOST_POINTS) -> tuple[Any, Any]:
+def thinned(seconds: Any, values: Any, most: int = MAX_POINTS) -> tuple[Any, Any]:
     """At most about `most` points of a curve, each the maximum of its neighbours, so that no peak is lost.
 
     >>> thinned(np.arange(4.0), np.array([[0.0], [3.0], [1.0], [0.0]]), most=2)[1].ravel().tolist()

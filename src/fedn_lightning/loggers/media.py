@@ -21,8 +21,8 @@ Kind = Literal["hit", "miss", "false alarm"]
 OUTCOME_COLUMNS: Final = (
     "subject", "video", "kind", "type", "onset", "offset", "emotion", "true_emotion", "score", "iou",
 )  # fmt: skip
-"""`onset` and `offset` are those of the prediction, for a miss those of the truth: inclusive frames as the release
-counts them."""
+"""`onset` and `offset` are those of the prediction, for a false negative those of the truth: inclusive frames as the
+release counts them."""
 
 Cell = str | float | None
 
@@ -32,8 +32,8 @@ class Outcome:
     """One event."""
 
     kind: Kind  # of the event; these words stand in stored tables
-    prediction: int  # its row among the predictions, `UNMATCHED` for a miss
-    truth: int  # its row among the truths, `UNMATCHED` for a false alarm
+    prediction: int  # its row among the predictions, `UNMATCHED` for a false negative
+    truth: int  # its row among the truths, `UNMATCHED` for a false positive
     iou: float | None  # of prediction and truth; None where one of them is missing
 
 
@@ -41,7 +41,7 @@ def outcomes(predicted: EventTable, truths: EventTable) -> list[Outcome]:
     """Pairs predictions and truths (protocol `megc`, IoU >= 0.5).
 
     Returns:
-        Hits and false alarms by descending score, then misses by video and start.
+        Hits and false positives by descending score, then false negatives by video and start.
 
     >>> truths = EventTable.from_rows([[0, 0, 0, 10, 0, -1, 1], [0, 0, 50, 60, 0, -1, 1]])
     >>> [o.kind for o in outcomes(EventTable.from_rows([[0, 0, 0, 9, 0, -1, 0.6], [0, 0, 30, 40, 0, -1, 0.7]]), truths)]

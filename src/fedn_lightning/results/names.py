@@ -135,7 +135,7 @@ class Names:
         return self.subjects[key[0]], self.videos[key]
 
     def _check_spelling(self, key: tuple[str, str]) -> None:
-        """Refuses `base.mp4` beside `base`, or `07` beside `7`: scored as two videos, both would be misses."""
+        """Refuses `base.mp4` beside `base`, or `07` beside `7`: as two videos, neither would ever match."""
         other = self._by_loose_form.get(loose_form("/".join(key)))
         if other is not None and other != key:
             raise ValueError(

@@ -14,7 +14,7 @@ from fedn_lightning.utils.text import normal_form
 State = Literal["open", "accepted", "rejected"]
 """`open`: found by the network, and nobody has decided yet."""
 
-MOST_LETTERS = 200
+MAX_LETTERS = 200
 """Longest word that a field may hold."""
 
 
@@ -60,8 +60,8 @@ class ReviewEvent:
 def _problem(e: ReviewEvent, n_frames: int | None) -> str:
     """What is wrong with an event, or nothing."""
     words = (e.id, e.emotion, e.emotion_self, e.action_units)
-    if not all(isinstance(word, str) and len(word) <= MOST_LETTERS and word.isprintable() for word in words):
-        return f"id, emotion and action units must be words of at most {MOST_LETTERS} letters"
+    if not all(isinstance(word, str) and len(word) <= MAX_LETTERS and word.isprintable() for word in words):
+        return f"id, emotion and action units must be words of at most {MAX_LETTERS} letters"
     if not e.id or e.type not in EXPRESSION_TYPES or e.state not in get_args(State):
         return f"the type must be macro or micro and the state {', '.join(get_args(State))}"
     frames = (e.onset, e.offset, e.face) if e.apex is None else (e.onset, e.offset, e.face, e.apex)
@@ -112,7 +112,7 @@ def uncertainty(event: ReviewEvent, threshold: Mapping[str, float]) -> float:
 def word(text: object, what: str) -> str:
     """A word that a person typed, in composed Unicode without spaces around it."""
     name = normal_form(text) if isinstance(text, str) else ""
-    if not name or len(name) > MOST_LETTERS or not name.isprintable() or name.startswith(".") or set("/\\") & set(name):
+    if not name or len(name) > MAX_LETTERS or not name.isprintable() or name.startswith(".") or set("/\\") & set(name):
         msg = f"{what} is {text!r}; it must be a word that can name a folder: no slash, no dot at the beginning."
         raise AnnotationError(msg)
     return name

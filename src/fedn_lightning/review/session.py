@@ -42,7 +42,7 @@ LANES: dict[str, tuple[str, ...]] = {
 }
 """Curves that are drawn, and the words by which the columns of parts of the face belong to one."""
 
-MOST_POINTS = 1500
+MAX_POINTS = 1500
 """Points of a curve that are sent for one view."""
 
 
@@ -152,7 +152,7 @@ class Session:
         shown = {}
         for name, values in self._curves[key].items():
             part = values[max(0, first - 1) : last]
-            step = max(1, -(-len(part) // MOST_POINTS))
+            step = max(1, -(-len(part) // MAX_POINTS))
             starts = np.arange(0, len(part), step)
             peaks = np.maximum.reduceat(part, starts) if len(part) else part
             shown[name] = {"first": max(1, first), "step": step, "values": np.round(peaks, 4).tolist()}

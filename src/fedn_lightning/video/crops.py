@@ -31,7 +31,7 @@ from fedn_lightning.video.workers import Tick
 FACE_PICTURES = 12
 """Pictures (at least; at most twice as many) in which a video's face is looked for."""
 
-LEAST_TRACKED = 0.5
+MIN_TRACKED = 0.5
 """Share of a video in which the head must have been followed."""
 
 LANDMARK_SECONDS = 0.4
@@ -192,7 +192,7 @@ def _follow(job: CropJob, face_scan: FaceScan, tracker: HeadTracker, clock: Cloc
             face_scan.pictures, face_scan.numbers, job.video.path, job.spec.finder, job.near
         )  # raises with the frames that were searched
         raise FaceNotFoundError(f"{job.video.path}: the face is not seen long enough to be followed. Set align: video.")
-    if len(track.lost) > (1 - LEAST_TRACKED) * len(track.numbers):
+    if len(track.lost) > (1 - MIN_TRACKED) * len(track.numbers):
         raise FaceNotFoundError(
             f"{job.video.path}: the head was lost in {len(track.lost)} of {len(track.numbers)} frames looked at, first "
             f"in frame {track.lost[0]}. Set align: video."

@@ -26,10 +26,10 @@ Grey = npt.NDArray[np.uint8]
 SEARCH_HEIGHT = 480
 """Pictures are searched at no more rows than this: cascades are slow and need no more."""
 
-LEAST_FACE = 0.2
+MIN_FACE = 0.2
 """Smallest face looked for, as a part of the picture's shorter side."""
 
-SMALL_FACES = f"Faces narrower than {LEAST_FACE:.0%} of the picture's shorter side are not looked for."
+SMALL_FACES = f"Faces narrower than {MIN_FACE:.0%} of the picture's shorter side are not looked for."
 """The rule by which small faces are passed over, for messages."""
 
 BOX_EYES = ((0.31, 0.39), (0.69, 0.39))
@@ -76,7 +76,7 @@ def find_faces(grey: Grey, finder: str = "cascade", most: int | None = None) -> 
     small = grey
     if shrink < 1:
         small = np.asarray(cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
-    least = round(min(small.shape) * LEAST_FACE)
+    least = round(min(small.shape) * MIN_FACE)
     boxes = _cascade("haarcascade_frontalface_alt2").detectMultiScale(small, 1.1, 4, minSize=(least, least))
     ordered = sorted(boxes, key=lambda box: -box[2])[:most]
     return [_with_eyes(small, (x, y, side), shrink) for x, y, side, _ in ordered]

@@ -74,7 +74,7 @@ def _mesh() -> Any:
 EYES = (range(36, 42), range(42, 48))
 """Landmarks around the eye on the left of the picture, and around the one on its right."""
 
-LEAST_CONFIDENCE = 0.7
+MIN_CONFIDENCE = 0.7
 """Rows of lower confidence are left out."""
 
 
@@ -102,14 +102,14 @@ def read_eyes(path: str | Path, n_frames: int) -> npt.NDArray[np.float64]:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file, skipinitialspace=True)  # OpenFace puts a blank after each comma
             for row in table:
-                if float(row["confidence"]) >= LEAST_CONFIDENCE:
+                if float(row["confidence"]) >= MIN_CONFIDENCE:
                     rows[int(float(row["frame"])) - 1] = _centres(row)
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         msg = f"{path} cannot be read as OpenFace's table of landmarks ({type(error).__name__}: {error})."
         raise FaceNotFoundError(msg) from None
     frames = np.array(sorted(frame for frame in rows if 0 <= frame < n_frames))
     if not len(frames):
-        msg = f"{path}: OpenFace has no confident frame of the video (confidence {LEAST_CONFIDENCE} or more)."
+        msg = f"{path}: OpenFace has no confident frame of the video (confidence {MIN_CONFIDENCE} or more)."
         raise FaceNotFoundError(msg)
     values = np.array([rows[frame] for frame in frames])
     columns = [np.interp(np.arange(n_frames), frames, column) for column in values.T]

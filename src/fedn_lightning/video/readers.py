@@ -138,10 +138,10 @@ class FolderSource:
         self.unreadable[frame] = why
         if self._gaps == "error":
             raise VideoError(f"{why}, and gaps is error.")
-        if len(self.unreadable) > max(1, MOST_UNREADABLE * len(self._images)):
+        if len(self.unreadable) > max(1, MAX_UNREADABLE * len(self._images)):
             first = next(iter(self.unreadable.values()))
             raise VideoError(
-                f"{first}, and more than {MOST_UNREADABLE:.0%} of the images in {self.path} cannot be read. Copy the "
+                f"{first}, and more than {MAX_UNREADABLE:.0%} of the images in {self.path} cannot be read. Copy the "
                 "folder again from its origin."
             )
 
@@ -154,7 +154,7 @@ class FolderSource:
         return image
 
 
-MOST_UNREADABLE = 0.1
+MAX_UNREADABLE = 0.1
 """Share of a folder's images that may be unreadable (one always may)."""
 
 
@@ -284,7 +284,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
 
 
-MOST_OPEN = 4
+MAX_OPEN = 4
 """Videos a process keeps open for the next window: an open decoder holds threads and tens of megabytes."""
 
 CHUNK_BYTES = 64 << 20
@@ -352,7 +352,7 @@ def _keep_open(source: FrameSource) -> None:
     if source in _open:
         _open.remove(source)
     _open.append(source)
-    while len(_open) > MOST_OPEN:
+    while len(_open) > MAX_OPEN:
         _open.popleft().close()
 
 

@@ -31,14 +31,14 @@ TRACKED_FPS = 15.0
 """Frames are tracked at about this rate and interpolated between: heads are slow."""
 
 ITERATIONS = 20
-LEAST_POINTS = 12
+MIN_POINTS = 12
 FARTHEST_VOTE = 3.0
 """Points that end farther off than this in the patch, in pixels, have lost their place or belong to an expression."""
 
-GREATEST_MISMATCH = 24.0
+MAX_MISMATCH = 24.0
 """Mean grey difference, on the evenly lit patch, above which a point was not found again."""
 
-GREATEST_STEP = (0.25, PATCH / 6)
+MAX_STEP = (0.25, PATCH / 6)
 """Maximum plausible change between tracked frames: of scale and angle, and in pixels of the patch."""
 
 LOST_SHARE = 0.35
@@ -135,7 +135,7 @@ class HeadTracker:
         a = (there[1] - there[0]) / (here[1] - here[0])
         self._motion = complex(a), complex(there[0] - a * here[0])
         self._refer(grey)
-        return len(self._points) >= LEAST_POINTS
+        return len(self._points) >= MIN_POINTS
 
     def _refer(self, grey: Grey) -> None:
         """Takes the frame as the picture to compare with."""
@@ -151,19 +151,19 @@ class HeadTracker:
     def _follow(self, grey: Grey) -> bool:
         """Updates the motion by what the patch still moves against the reference; whether the head was found."""
         before = self._motion
-        if len(self._points) < LEAST_POINTS:
+        if len(self._points) < MIN_POINTS:
             return False
         for _ in range(2):
             here = self._patch(grey)
             ends, seen, mismatch = cv2.calcOpticalFlowPyrLK(
                 self._reference, here, self._points, self._points.copy(), winSize=(15, 15), maxLevel=2
             )
-            ok = (seen.ravel() == 1) & (mismatch.ravel() < GREATEST_MISMATCH)
-            if ok.sum() < LEAST_POINTS:
+            ok = (seen.ravel() == 1) & (mismatch.ravel() < MAX_MISMATCH)
+            if ok.sum() < MIN_POINTS:
                 break
             rest, share = similarity(ends[ok, 0].astype(np.float64), self._points[ok, 0].astype(np.float64))
             step = abs(rest[0] * _MIDDLE + rest[1] - _MIDDLE)
-            if share * ok.mean() < LOST_SHARE or abs(rest[0] - 1) > GREATEST_STEP[0] or step > GREATEST_STEP[1]:
+            if share * ok.mean() < LOST_SHARE or abs(rest[0] - 1) > MAX_STEP[0] or step > MAX_STEP[1]:
                 break
             self._compose(rest)
             if step < 0.25:

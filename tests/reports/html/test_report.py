@@ -13,7 +13,7 @@ from pulses import write_pulses
 from report_runs import EMOTIONS, invent_record, pool_runs, write_run
 from toys import make_record
 
-from fedn_lightning.analysis.errors import false_alarms, misses
+from fedn_lightning.analysis.errors import false_negatives, false_positives
 from fedn_lightning.cli.main import main
 from fedn_lightning.events import Corpus, EventTable, Expression
 from fedn_lightning.reports.html.report import NOTHING_SPOTTED, report_page
@@ -88,8 +88,8 @@ def test_every_event_is_drawn_and_listed(home: Path, whole: str) -> None:
     events = len(run.truths) + len(run.predicted)
     assert len(re.findall(r"<rect data-i=", timelines)) == events
     assert len(re.findall(r"<th scope='row'>(?:truth|prediction)<", timelines)) == events
-    alarms = len(false_alarms(run.predicted, run.truths))
-    missed = len(misses(run.predicted, run.truths, run.proposals))
+    alarms = len(false_positives(run.predicted, run.truths))
+    missed = len(false_negatives(run.predicted, run.truths, run.proposals))
     assert len(re.findall(r"class='e\d alarm'", timelines)) - 1 == alarms > 0  # one stands in the key
     assert len(re.findall(r"class='e\d missed'", timelines)) - 1 == missed > 0
     assert timelines.count("false positive</td>") == alarms
@@ -99,7 +99,7 @@ def test_every_event_is_drawn_and_listed(home: Path, whole: str) -> None:
 def test_the_worst_errors_are_shown_and_the_others_counted(home: Path, whole: str) -> None:
     run = read_run(home / "run", draws=20)
     errors = part(whole, "errors")
-    alarms = false_alarms(run.predicted, run.truths)
+    alarms = false_positives(run.predicted, run.truths)
     assert f"2 of {len(alarms)}, by descending confidence" in errors
     assert len(re.findall("<figure class='strip'>", errors)) == 4
     highest = run.predicted.score[alarms[0].event]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from markupsafe import Markup
 
-from fedn_lightning.analysis.errors import false_alarms, misses
+from fedn_lightning.analysis.errors import false_negatives, false_positives
 from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
@@ -260,9 +260,9 @@ def choose(run: RunFiles, limit: int) -> list[Choice]:
         for k in kinds
         for row in _first(run.predicted, hits.tolist(), k)
     ]
-    wrong = [error.event for error in false_alarms(run.predicted, run.truths)]
+    wrong = [error.event for error in false_positives(run.predicted, run.truths)]
     found += [Choice("the highest scoring false positive", run.predicted, row) for row in wrong[:1]]
-    missed = [error.event for error in misses(run.predicted, run.truths, run.proposals)]
+    missed = [error.event for error in false_negatives(run.predicted, run.truths, run.proposals)]
     found += [Choice("a false negative", run.truths, row) for k in kinds for row in _first(run.truths, missed, k)]
     return found[:limit]
 

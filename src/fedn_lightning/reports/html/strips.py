@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
-from fedn_lightning.analysis.errors import ErrorEvent, false_alarms, misses
+from fedn_lightning.analysis.errors import ErrorEvent, false_negatives, false_positives
 from fedn_lightning.errors import FednError, StoreError
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, IntArray, Video
 from fedn_lightning.metrics.functional.matching import UNMATCHED
@@ -115,7 +115,8 @@ def strips_section(run: RunFiles, clips: Clips, limit: int) -> Markup:
     """
     if not clips:
         return render("strips.html", reason=clips.reason)
-    found, missed = false_alarms(run.predicted, run.truths), misses(run.predicted, run.truths, run.proposals)
+    found = false_positives(run.predicted, run.truths)
+    missed = false_negatives(run.predicted, run.truths, run.proposals)
     groups = (
         ("False positives", found, "by descending confidence", _false_positive),
         ("False negatives", missed, "the least confident first", _false_negative),
