@@ -113,15 +113,15 @@ def test_differences_of_two_runs_add_up_to_that_of_f1(home, summary):
     assert gain_rows([summary, other])[3][1] == f"{summary.f1_gain('localisation'):+.4f}"
 
 
-def test_distractors_are_counted_among_false_alarms_on_background(run, summary):
-    assert summary.beside is not None
+def test_distractors_are_counted_among_false_positives_on_background(run, summary):
+    assert summary.distractors is not None
     n = run.spotting.false_positives()["background"]
     assert n > 0
-    by_name = {beside.name: beside for beside in summary.beside}
+    by_name = {count.name: count for count in summary.distractors}
     assert by_name["none"].seen == sum(
         not there.any() for there in run.synthetic_truth.there[run.spotting.kind == KINDS.index("background")]
     )
-    assert all(0 <= beside.expected <= n and beside.seen <= n for beside in summary.beside)
+    assert all(0 <= count.expected <= n and count.seen <= n for count in summary.distractors)
 
 
 def test_facts_without_a_generated_corpus_are_unknown(home, tmp_path):
@@ -129,7 +129,7 @@ def test_facts_without_a_generated_corpus_are_unknown(home, tmp_path):
         (tmp_path / name).write_bytes((home / "one" / name).read_bytes())
     run = read_run_errors(tmp_path, "bare")
     summary = summarise(run)
-    assert summary.beside is None
+    assert summary.distractors is None
     assert summary_json(summary)["distractors"] is None
     assert set(summary.sensitivity) == {"type", "duration", "emotion", "subject"}
     assert {tuple(row[-3:]) for row in error_rows(run, run.spotting)} == {(UNKNOWN,) * 3}

@@ -152,11 +152,10 @@ def propose(
     pairs = chosen.unsqueeze(-1).expand(-1, -1, 2)
     intervals = decode(anchors, output.regression.float()).gather(1, pairs).double()
     if not (output.confidence.isfinite().all() and output.regression.isfinite().all()):
-        msg = (
+        raise CheckpointError(
             "The network gives NaN or infinite values: its weights are damaged, or its training has diverged. Use an "
             "earlier checkpoint, or train with a smaller learning rate."
         )
-        raise CheckpointError(msg)
     intervals = intervals * speed.view(-1, 1, 1) + start.view(-1, 1, 1)
     types = confidence.gather(1, pairs).double()
     if output.emotion.shape[-1]:

@@ -52,8 +52,7 @@ class Row:
                 raise SplitError(msg)
         held_out = tuple(sorted(subject for subject in subjects if not fits(subject, self.train)))
         if not held_out:
-            msg = f"Row {self.name}: train names every subject, so that nobody is left to test on."
-            raise SplitError(msg)
+            raise SplitError(f"Row {self.name}: train names every subject, so that nobody is left to test on.")
         return (Fold(seed, held_out),)
 
 
@@ -157,11 +156,10 @@ def _read_row(entry: Any, above: dict[str, Row], path: Path, where: str) -> Row:
         return Row(name, (_existing(path.parent / str(entry.get("config", f"{name}.yaml")), where),), seeds, train)
     parts = entry["pipeline"]
     if "config" in entry or train or not isinstance(parts, dict) or sorted(parts) != sorted(PIPELINE_KEYS):
-        msg = (
+        raise ConfigError(
             f"{where}: pipeline takes a spotter (a row above) and a recogniser (an experiment file), but neither "
             f"config nor train."
         )
-        raise ConfigError(msg)
     spotter = above.get(str(parts["spotter"]))
     if spotter is None or len(spotter.configs) > 1:
         raise ConfigError(f"{where}: the spotter {parts['spotter']!r} is no experiment among the rows above it.")
@@ -211,8 +209,7 @@ def _seeds(value: Any, where: str) -> int | tuple[int, ...]:
 def _patterns(value: Any, where: str) -> tuple[str, ...]:
     """A list of shell patterns."""
     if not isinstance(value, list) or any(not isinstance(pattern, str) for pattern in value):
-        msg = f"{where} must be a list of names or shell patterns such as 'synthetic-*', not {value!r}."
-        raise ConfigError(msg)
+        raise ConfigError(f"{where} must be a list of names or shell patterns such as 'synthetic-*', not {value!r}.")
     return tuple(value)
 
 
