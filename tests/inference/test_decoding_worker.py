@@ -71,7 +71,7 @@ def test_the_largest_of_three_faces_is_taken_and_the_others_on_request(three):
 
 def test_each_of_three_heads_is_followed_by_itself(three):
     scene, _ = watch(three, "all", CropSpec(32, 30.0, "track"))
-    assert scene.passes == 4  # one for each head, and one for the crops
+    assert scene.passes == 3  # one for the people, one for their heads, and one for the crops
     assert [len(transforms) for transforms in scene.transforms] == [6, 6, 6]
     assert all(map(shows, scene.transforms, scene.boxes))
 

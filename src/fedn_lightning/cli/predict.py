@@ -36,6 +36,7 @@ def parser() -> CommandParser:
     p.add_argument("--annotate", action="store_true", help="also write the video with face, label and timeline")
     p.add_argument("--format", choices=("csv", "json", "elan", "megc"), default="csv", help="of the events (csv)")
     p.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
+    p.add_argument("--face-embedding", metavar="FILE", help="with all: ONNX network that knows people after a cut")
     p.add_argument("--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's")
     p.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (auto)")
@@ -56,6 +57,10 @@ def main(argv: Sequence[str]) -> int:
     """
     args = parser().parse_args(argv)
     face = _face(args.face)
+    if args.face_embedding and face != "all":
+        raise ConfigError("--face-embedding tells several people apart; it needs --face all.")
+    if args.face_embedding and not Path(args.face_embedding).is_file():
+        raise ConfigError(f"There is no network {args.face_embedding} (--face-embedding).")
     if args.jobs < 1:
         raise ConfigError(f"--jobs is {args.jobs}; it must be the number of videos at a time, at least 1.")
     if Path(args.out).exists() and not Path(args.out).is_dir():
@@ -78,6 +83,7 @@ def main(argv: Sequence[str]) -> int:
         face,
         args.align,
         threshold,
+        args.face_embedding,
     )
     outcomes = list(_outcomes(args, DetectorChoice(args.ckpt, args.device, settings), videos))
     place = {video: number for number, video in enumerate(videos)}

@@ -230,7 +230,9 @@ def predict_video(
         tick: called with what is done, how many frames, and of how many.
     """
     try:
-        detections = detector.detect(video, settings.face, tick=lambda n, total: tick("detecting", n, total))
+        detections = detector.detect(
+            video, settings.face, tick=lambda n, total: tick("detecting", n, total), embedding=settings.embedding
+        )
         write_outputs(detections, folder, settings, lambda n: tick("annotating", n, detections.n_frames))
     except FednError as error:
         return Outcome(video, folder, "", str(error))

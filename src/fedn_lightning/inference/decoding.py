@@ -44,6 +44,7 @@ class CropRequest:
     spec: CropSpec  # how its faces are cropped
     face: FaceChoice = "largest"  # which of its faces
     fast: bool = True  # whether the file's timestamps may be trusted; else it is decoded once more to count its frames
+    embedding: str | None = None  # ONNX network by which people are told apart after a cut; None for gradients
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Scene:
     transforms: tuple[npt.NDArray[np.float64], ...]
     passes: int  # how often the video is decoded
     ignored: tuple[str, ...] = ()  # the streams of the file that are not looked at, e.g. `stream 1: audio (aac)`.
+    absent: tuple[tuple[tuple[int, int], ...], ...] = ()  # of each face, frames `[start, end)` without it, by shots
+    notes: tuple[str, ...] = ()  # what is unsure, a sentence each
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from fedn_lightning.errors import ConfigError, FaceNotFoundError, FednError
 from fedn_lightning.events import Video
 from fedn_lightning.inference.decoding import Alive, CropRequest, Crops, Done, Failed, MiscountedError, Scene
 from fedn_lightning.inference.people import choose, find_people
+from fedn_lightning.inference.shots import GRADIENTS, CastTracker, ShotWatch, join, network_likeness, place
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import Clock, CropJob, FaceScan, decode_crops, plan_crop, scan_face, scan_face_fast
 from fedn_lightning.video.faces import SMALL_FACES, check_upright, find_faces
@@ -61,6 +62,20 @@ def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan
     video = Video("", "", request.path, request.path, header.fps)
     job = CropJob(video, "", request.spec)
     tick(0)
+    if request.face == "all" and request.spec.align != "none":
+        face_scan, cast = _find_everybody(request, job, clock, tick)
+    else:
+        face_scan, cast = _find_some(request, job, clock, tick)
+    n, fps, times = face_scan.n_frames, face_scan.fps, face_scan.times
+    crop_fps = stored_fps(fps, request.spec.fps, variable=times is not None)
+    timing = Timing(n, fps, times, crop_fps, len(frame_plan(n, fps, crop_fps, times)))
+    ignored = ignored_streams(request.path)
+    scene = Scene(timing, face_scan.start, face_scan.height, face_scan.width, ignored=ignored, **cast)
+    return replace(face_scan, pictures=[], tracker=None), scene
+
+
+def _find_some(request: CropRequest, job: CropJob, clock: Clock, tick: Tick) -> tuple[FaceScan, dict[str, Any]]:
+    """The people who are wanted, where everybody keeps their place; fields of the scene."""
     fast = clock.time("skim", lambda: scan_face_fast(job)) if request.fast else None
     face_scan, passes = fast or scan_face(job, clock, tick), 1 if fast else 2
     started = time.perf_counter()
@@ -73,14 +88,43 @@ def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan
             # The resting position of a head is known only after all its movement was seen: this takes another pass.
             face_scan, passes = scan_face(mine, clock, tick), passes + 1
         transforms.append(plan_crop(mine, face_scan, clock).transforms)
-    n, fps, times = face_scan.n_frames, face_scan.fps, face_scan.times
-    crop_fps = stored_fps(fps, request.spec.fps, variable=times is not None)
-    timing = Timing(n, fps, times, crop_fps, len(frame_plan(n, fps, crop_fps, times)))
-    size = face_scan.height, face_scan.width
-    scene = Scene(
-        timing, face_scan.start, *size, tuple(boxes), chosen, tuple(transforms), passes, ignored_streams(request.path)
-    )
-    return replace(face_scan, pictures=[], tracker=None), scene
+    return face_scan, {"boxes": tuple(boxes), "chosen": chosen, "transforms": tuple(transforms), "passes": passes}
+
+
+def _find_everybody(request: CropRequest, job: CropJob, clock: Clock, tick: Tick) -> tuple[FaceScan, dict[str, Any]]:
+    """All people, kept apart over cuts; fields of the scene."""
+    likeness = GRADIENTS if request.embedding is None else network_likeness(request.embedding)
+    watch, still = ShotWatch(request.spec.finder, likeness), replace(job, spec=replace(job.spec, align="video"))
+    face_scan, passes = scan_face(still, clock, tick, watch.add), 2
+    shots = watch.end(face_scan.n_frames)
+    check_upright(face_scan.pictures, len(face_scan.pictures) if any(shots) else 0, request.path)
+    if not any(shots):
+        raise _nobody(request, face_scan)
+    fps, size = face_scan.fps, request.spec.crop_size
+    seconds = np.arange(face_scan.n_frames) / fps if face_scan.times is None else face_scan.times
+    people, notes = join(shots, likeness, lambda frame: face_scan.start + float(seconds[frame]))
+    follows = None
+    if request.spec.align == "track":
+        follows = CastTracker(people, request.spec.finder, fps)
+        scan_face(still, clock, tick, follows.add)
+        passes += 1
+    transforms, absent = [], []
+    for number, person in enumerate(people):
+        trackers = None if follows is None else follows.trackers[number]
+        placed, missing, said = place(person, number + 1, face_scan.n_frames, size, fps, trackers)
+        stays = follows is None and bool((placed == placed[0]).all())
+        transforms.append(placed[:1] if stays else placed)
+        absent.append(missing)
+        notes += said
+    boxes = tuple(tuple(map(float, person.appearances[0].face.box)) for person in people)
+    return face_scan, {
+        "boxes": boxes,
+        "chosen": tuple(range(len(people))),
+        "transforms": tuple(transforms),
+        "passes": passes,
+        "absent": tuple(absent),
+        "notes": tuple(notes),
+    }
 
 
 def _people(request: CropRequest, face_scan: FaceScan) -> tuple[list[Box], tuple[int, ...]]:
@@ -94,9 +138,13 @@ def _people(request: CropRequest, face_scan: FaceScan) -> tuple[list[Box], tuple
     check_upright(face_scan.pictures, sum(map(bool, faces)), request.path)
     boxes = find_people(faces)
     if not boxes:
-        shown = ", ".join(str(number) for number in face_scan.numbers)
-        raise FaceNotFoundError(f"{request.path}: no face was found in the frames looked at ({shown}). {SMALL_FACES}")
+        raise _nobody(request, face_scan)
     return boxes, choose(boxes, request.face, request.path)
+
+
+def _nobody(request: CropRequest, face_scan: FaceScan) -> FaceNotFoundError:
+    shown = ", ".join(str(number) for number in face_scan.numbers)
+    return FaceNotFoundError(f"{request.path}: no face was found in the frames looked at ({shown}). {SMALL_FACES}")
 
 
 def main() -> int:

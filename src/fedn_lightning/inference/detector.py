@@ -17,7 +17,14 @@ from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.inference.decoding import CropRequest, CropStream, FaceChoice, MiscountedError, Scene
 from fedn_lightning.inference.detections import Detections, FaceTrack
 from fedn_lightning.inference.movement import MovementWatch
-from fedn_lightning.inference.reliability import CropWatch, FaceQuality, UnreliableSpan, find_spans, without_unreliable
+from fedn_lightning.inference.reliability import (
+    ABSENT,
+    CropWatch,
+    FaceQuality,
+    UnreliableSpan,
+    find_spans,
+    without_unreliable,
+)
 from fedn_lightning.inference.streaming import FaceProposer, Networks
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.models.postprocessing import postprocess
@@ -98,6 +105,7 @@ class Detector:
         face: FaceChoice = "largest",
         stall_seconds: float = 120.0,
         tick: Tick = lambda frames, total: None,
+        embedding: str | None = None,
     ) -> Detections:
         """Finds the expressions of a video. Memory does not grow with its length.
 
@@ -109,6 +117,7 @@ class Detector:
             face: `largest`, `all`, or the N-th face from the left, counted from 1.
             stall_seconds: a decoder that gets nothing done for so long is stopped.
             tick: called with progress.
+            embedding: with `all`, ONNX file of a face recognition network that tells people apart after a cut.
 
         Raises:
             VideoError: if the file cannot be decoded, is truncated, or shows no face (:class:`FaceNotFoundError`).
@@ -118,7 +127,7 @@ class Detector:
         if not path.is_file():
             msg = f"There is no video {path}." if not path.is_dir() else f"{path} is a folder; give a video file."
             raise VideoError(msg)
-        request = CropRequest(str(path), self.config.crop, face)
+        request = CropRequest(str(path), self.config.crop, face, embedding=embedding)
         try:
             return self._detect(request, stall_seconds, tick)
         except MiscountedError:
@@ -177,7 +186,8 @@ class Detector:
     def _unreliable(self, scene: Scene, position: int, quality: FaceQuality) -> list[UnreliableSpan]:
         """The stretches of one face in which nothing may begin, in frames of the video."""
         to_source, fps = scene.timing.to_source, scene.timing.stored_fps
-        return [
+        away = scene.absent[position] if scene.absent else ()
+        return [UnreliableSpan(position + 1, float(start), float(end), ABSENT) for start, end in away] + [
             UnreliableSpan(position + 1, float(to_source(start)), float(to_source(end)), reason)
             for start, end, reason in find_spans(quality.flags(fps), fps)
         ]
@@ -199,7 +209,7 @@ class Detector:
 
     def _notes(self, scene: Scene) -> tuple[str, ...]:
         """Notes about the result."""
-        notes = list(self.config.notes)
+        notes = [*self.config.notes, *scene.notes]
         if scene.start:
             notes.append(
                 f"The first picture is shown {scene.start:.3f} s after the sound starts; times count from the sound."

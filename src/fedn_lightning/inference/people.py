@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -31,13 +32,29 @@ def find_people(pictures: Sequence[Sequence[Face]]) -> list[Box]:
     >>> [box[0] for box in find_people([[face(300, 90)], [face(20, 80)], [face(304, 90)]])]
     [300.0]
     """
+    return sorted((_box(group) for group in find_groups(pictures)), key=lambda box: box[0])
+
+
+class Placed(Protocol):
+    """What has a place in the picture."""
+
+    @property
+    def box(self) -> Box:
+        """Its x, y, width and height in source pixels."""
+
+
+P = TypeVar("P", bound=Placed)
+
+
+def find_groups(pictures: Sequence[Sequence[P]]) -> list[list[P]]:
+    """The faces of some pictures by person, see :func:`find_people`."""
     seen = [faces for faces in pictures if faces]
     least = MIN_SEEN * len(seen)
     groups = [group for group in _grouped(seen) if len(group) >= least]
     if len(groups) < 2 or sum(len(faces) > 1 for faces in seen) < least:
         # The same choice as in training: the largest face of every picture.
         groups = [[faces[0] for faces in seen]] if seen else []
-    return sorted((_box(group) for group in groups), key=lambda box: box[0])
+    return groups
 
 
 def _box(faces: Sequence[Face]) -> Box:
@@ -45,9 +62,9 @@ def _box(faces: Sequence[Face]) -> Box:
     return x, y, width, height
 
 
-def _grouped(pictures: Sequence[Sequence[Face]]) -> list[list[Face]]:
+def _grouped(pictures: Sequence[Sequence[P]]) -> list[list[P]]:
     """Faces that lie in one place, half a face's width at most from the one before."""
-    groups: list[list[Face]] = []
+    groups: list[list[P]] = []
     for face in (face for faces in pictures for face in faces):
         near = [group for group in groups if _distance(group[-1].box, face.box) < 0.5]
         if near:

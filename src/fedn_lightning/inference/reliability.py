@@ -62,6 +62,9 @@ AROUND_SECONDS = 0.2
 
 REASONS = ("no face", "cut", "blurred", "upside down", "turned away", "small face")
 
+ABSENT = "not in the picture"
+"""Reason of a stretch, from cut to cut, in which one of several people is not seen."""
+
 
 @dataclass(frozen=True)
 class UnreliableSpan:

@@ -33,6 +33,7 @@ class Settings:
         face: which faces.
         align: how faces are aligned, if given.
         threshold: scores from which expressions count, if given.
+        embedding: network that tells people apart after a cut, if given.
     """
 
     checkpoint: str
@@ -41,6 +42,7 @@ class Settings:
     face: FaceChoice = "largest"
     align: str | None = None
     threshold: tuple[float, float] | None = None
+    embedding: str | None = None
 
 
 def write_outputs(

@@ -84,8 +84,19 @@ class CropPlan:
     notes: dict[str, Any]
 
 
-def scan_face(job: CropJob, clock: Clock, tick: Tick) -> FaceScan:
-    """Goes through a video once: counts, timestamps, pictures to find the face in, and the head's track."""
+Watch = Callable[[int, Callable[[], Any]], None]
+"""Is called with the number of each frame, and a function that gives its grey picture."""
+
+
+def scan_face(job: CropJob, clock: Clock, tick: Tick, also: Watch = lambda number, grey: None) -> FaceScan:
+    """Goes through a video once: counts, timestamps, pictures to find the face in, and the head's track.
+
+    Args:
+        job: the video.
+        clock: books the time.
+        tick: called as a sign of life.
+        also: sees every frame, too.
+    """
     video = job.video
     tracker = HeadTracker(job.spec.finder, job.near) if job.searches and job.spec.align == "track" else None
     kept = Thinning(FACE_PICTURES if job.searches else 0)
@@ -98,6 +109,7 @@ def scan_face(job: CropJob, clock: Clock, tick: Tick) -> FaceScan:
             started = time.perf_counter()
             tracker.add(number, grey())
             clock.add("track", started)
+        also(number, grey)
         if number % 50 == 0:
             tick(0)
 
