@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from fedn_lightning.analysis.emotion_errors import PLACES, emotion_errors, emotion_score_effect
 from fedn_lightning.analysis.errors import sort_errors
+from fedn_lightning.analysis.oracles import PLACES, emotion_errors, emotion_score_effect
 from fedn_lightning.events import EventTable
 from fedn_lightning.metrics.functional.detection import detection_scores
 from metrics.random_events import events, table

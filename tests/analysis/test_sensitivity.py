@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from fedn_lightning.analysis.sensitivity import best_scores, recall_by, wilson
+from fedn_lightning.analysis.run import best_scores, recall_by, wilson
 from fedn_lightning.events import EventTable
 
 

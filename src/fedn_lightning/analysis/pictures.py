@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fedn_lightning.analysis.errors import KINDS
 from fedn_lightning.analysis.oracles import ORACLES
-from fedn_lightning.analysis.sensitivity import Group
+from fedn_lightning.analysis.run import Group
 from fedn_lightning.analysis.summary import Summary
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.utils.drawing import save_figure

@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from fedn_lightning.analysis.emotion_errors import (
+from fedn_lightning.analysis.errors import BACKGROUND, FOREGROUND, KINDS
+from fedn_lightning.analysis.oracles import (
+    ORACLES,
     EmotionScoreEffect,
     EmotionScores,
     Place,
     emotion_errors,
     emotion_score_effect,
+    f1_lost,
+    oracle_counts,
+    oracle_map,
 )
-from fedn_lightning.analysis.errors import BACKGROUND, FOREGROUND, KINDS
-from fedn_lightning.analysis.oracles import ORACLES, f1_lost, oracle_counts, oracle_map
-from fedn_lightning.analysis.run import RunErrors, sensitivity
-from fedn_lightning.analysis.sensitivity import Group
+from fedn_lightning.analysis.run import Group, RunErrors, sensitivity
 from fedn_lightning.analysis.synthetic_truth import DISTRACTORS, NONE
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.metrics.functional.spotting import Counts

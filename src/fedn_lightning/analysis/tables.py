@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from fedn_lightning.analysis.emotion_errors import PLACES
 from fedn_lightning.analysis.errors import KINDS
-from fedn_lightning.analysis.oracles import ORACLES
+from fedn_lightning.analysis.oracles import ORACLES, PLACES
 from fedn_lightning.analysis.run import RunErrors
 from fedn_lightning.analysis.summary import Summary, summary_json
 from fedn_lightning.analysis.synthetic_truth import DISTRACTORS, NONE

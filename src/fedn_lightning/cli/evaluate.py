@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedn_lightning.cli.agreement import is_coded, print_agreement
 from fedn_lightning.cli.options import CommandParser, at_least
+from fedn_lightning.cli.summary import is_coded, print_agreement
 from fedn_lightning.errors import ConfigError, PredictionFileError
 from fedn_lightning.results.names import RESULT
 from fedn_lightning.utils.console import note

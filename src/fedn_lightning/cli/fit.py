@@ -33,7 +33,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 import fedn_lightning.loggers.before_torch  # noqa: F401 # first, as the module says
 from fedn_lightning.callbacks.results import RunProgress, TrackResults, WriteResults
 from fedn_lightning.callbacks.resume import ConfiguredOptimizer, LastCheckpoint, SeedEpochs, WholeCheckpoints
-from fedn_lightning.callbacks.run_config import SaveRunConfig, plain_config
+from fedn_lightning.callbacks.run_config import RunLog, SaveRunConfig, plain_config
 from fedn_lightning.cli.config import with_bases
 from fedn_lightning.cli.main import COMMANDS
 from fedn_lightning.cli.parsing import (
@@ -45,7 +45,6 @@ from fedn_lightning.cli.parsing import (
     root_of,
 )
 from fedn_lightning.errors import CheckpointError, ConfigError, FednError
-from fedn_lightning.loggers.csv_log import RunLog
 from fedn_lightning.loggers.metrics import define_summaries
 from fedn_lightning.loggers.wandb import WandbSettings, identify, resolve_mode, run_of, start, wandb_session
 from fedn_lightning.models.checkpoints import read_checkpoint

@@ -1,13 +1,30 @@
-"""`fedn summary`: the table for the paper, of what `fedn predict` found or people coded."""
+"""Commands on events that people coded or `fedn predict` found.
+
+`fedn summary` counts them for a paper. `fedn evaluate` with files of ELAN or folders of `fedn predict` measures the
+agreement of two coders.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fedn_lightning.cli.options import CommandParser
+from fedn_lightning.errors import ConfigError
+from fedn_lightning.metrics.functional.agreement import Differences
+from fedn_lightning.metrics.functional.spotting import SpottingScores, show
+from fedn_lightning.reports.console import lines
+from fedn_lightning.results.agreement import IOUS, Agreement
+from fedn_lightning.results.coded import CodedVideo
 from fedn_lightning.utils.console import note
+
+if TYPE_CHECKING:
+    from fedn_lightning.results.agreement import Agreement
+    from fedn_lightning.results.coded import CodedVideo
 
 EPILOG = """\
 PREDICTIONS are folders of fedn predict, .eaf files, tables with start_seconds, end_seconds and type, or folders above
@@ -37,10 +54,17 @@ def parser() -> CommandParser:
 def main(argv: list[str]) -> int:
     """Runs the command."""
     options = parser().parse_args(argv)
-    from fedn_lightning.analysis.event_summary import observe, read_covariates, summarise
+    from fedn_lightning.analysis.event_summary import (
+        emotion_rows,
+        observe,
+        rate_rows,
+        read_covariates,
+        summarise,
+        summary_json,
+        write_summary,
+    )
     from fedn_lightning.datasets.elan import read_tier_map
     from fedn_lightning.reports.console import lines
-    from fedn_lightning.reports.event_summary import emotion_rows, rate_rows, summary_json, write_summary
     from fedn_lightning.results.coded import find_sources, read_coded
 
     tier_map = read_tier_map(options.tiers) if options.tiers else None
@@ -59,3 +83,95 @@ def main(argv: list[str]) -> int:
         written = write_summary(groups, options.out)
         print(f"wrote {', '.join(path.name for path in written)} into {options.out}", file=sys.stderr)
     return 0
+
+
+OF_TABLES = ("videos", "threshold", "select", "validation", "per_type", "per_subject", "lenient", "html", "bootstrap")
+"""Options of `fedn evaluate` that make sense for tables of frames alone."""
+
+
+def is_coded(path: str) -> bool:
+    """Whether a path is a file of ELAN, or a folder of such files or of outputs of `fedn predict`."""
+    return Path(path).suffix.lower() == ".eaf" or Path(path).is_dir()
+
+
+def print_agreement(options: argparse.Namespace) -> int:
+    """Compares `options.truth` and `options.predictions` and prints the result."""
+    given = [name for name in OF_TABLES if getattr(options, name)] + (
+        ["protocol"] if options.protocol != "megc" else []
+    )
+    if given:
+        msg = f"--{given[0].replace('_', '-')} does not apply to .eaf files, whose events have times and no scores."
+        raise ConfigError(msg)
+    from fedn_lightning.results.agreement import compare_coders
+
+    coders = options.coders or ("", "")
+    truths, predictions = (
+        _read(path, options.tiers, coder)
+        for path, coder in zip((options.truth, options.predictions), coders, strict=True)
+    )
+    result = compare_coders(truths, predictions)
+    if options.json:
+        print(json.dumps(result.to_dict(), indent=2))
+    else:
+        from fedn_lightning.cli.summary import agreement_text
+
+        print(agreement_text(result, truths, predictions))
+    _tell_doubts(result)
+    return 0
+
+
+def _read(path: str, tiers: str | None, coder: str) -> list[CodedVideo]:
+    from fedn_lightning.datasets.elan import read_tier_map
+    from fedn_lightning.results.coded import find_sources, read_coded
+
+    tier_map = read_tier_map(tiers) if tiers else None
+    return [video for source in find_sources([path]) for video in read_coded(source, tier_map, coder)]
+
+
+def _tell_doubts(result: Agreement) -> None:
+    if result.left_out:
+        names = ", ".join(result.left_out[:3]) + (" ..." if len(result.left_out) > 3 else "")
+        note(f"{len(result.left_out)} videos are coded by one of them alone and are left out: {names}")
+    if not result.lengths_known:
+        note("a video is not where its .eaf file says, so its length is unknown: frames end with the last event")
+
+
+def agreement_text(result: Agreement, first: Sequence[CodedVideo], second: Sequence[CodedVideo]) -> str:
+    """F1 at several overlaps, kappa per frame, and differences of boundaries."""
+    head = [
+        ("truth", _who(first)),
+        ("predictions", _who(second)),
+        ("videos", f"{len(result.videos)} that both coded, {result.minutes:.2f} minutes, {result.n_frames} frames"),
+    ]
+    parts = ["\n".join(f"{name:<12}{value}" for name, value in head)]
+    parts.append("\n".join(lines("events of one type at an overlap (IoU) of at least", list(_f1_rows(result)))))
+    kappas = [("kappa", *result.kappas), ("", *(show(value) for value in result.kappas.values()))]
+    parts.append("\n".join(lines("frames, agreement beyond chance", kappas)))
+    boundaries = [
+        ("boundary", "pairs", "mean", "mean size", "SD"),
+        *(_boundary(name, getattr(result, name)) for name in ("onset", "offset")),
+    ]
+    parts.append("\n".join(lines(f"predictions minus truth in ms, pairs at IoU {IOUS[1]:g}", boundaries)))
+    same, of = result.same_emotion
+    if of:
+        parts.append(f"emotions of these pairs: the same in {same} of {of}, kappa {show(result.emotion_kappa)}")
+    return "\n\n".join(parts)
+
+
+def _who(videos: Sequence[CodedVideo]) -> str:
+    coders = ", ".join(sorted({video.coder for video in videos if video.coder}))
+    count = sum(len(video.events) for video in videos)
+    more = f" and {len(videos) - 1} more" if len(videos) > 1 else ""
+    return f"{videos[0].source}{more} ({coders + ': ' if coders else ''}{count} events)"
+
+
+def _f1_rows(result: Agreement) -> Iterator[tuple[str, ...]]:
+    yield ("type", *(f"F1@{iou:g}" for iou in IOUS), f"both@{IOUS[1]:g}", "truth alone", "predictions alone")
+    for group in SpottingScores.groups():
+        counts = getattr(result.spotting[IOUS[1]], group)
+        scores = [show(getattr(result.spotting[iou], group).f1) for iou in IOUS]
+        yield (group.replace("_", "-"), *scores, str(counts.tp), str(counts.fn), str(counts.fp))
+
+
+def _boundary(name: str, found: Differences) -> tuple[str, ...]:
+    return name, str(found.pairs), *(f"{value:+.0f}" if k == 0 else f"{value:.0f}" for k, value in enumerate(found[1:]))

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.detections import GENERATED_ONLY, DetectedExpression, Detections
-from fedn_lightning.inference.people import timecode
 from fedn_lightning.utils.drawing import FAINT, MISSED, TYPE_COLOURS, emotion_colours
 from fedn_lightning.utils.files import write_atomically
+from fedn_lightning.utils.text import timecode
 from fedn_lightning.video.media import local_name
 from fedn_lightning.video.pyav import PyAVSource
 

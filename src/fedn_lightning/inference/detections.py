@@ -16,11 +16,11 @@ from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, ExpressionType, FloatArray
 from fedn_lightning.events import Video as RecordedVideo
 from fedn_lightning.inference.movement import FrameMeasures
-from fedn_lightning.inference.people import timecode
 from fedn_lightning.inference.reliability import FaceQuality, UnreliableSpan
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.models.postprocessing import find_same_movements
 from fedn_lightning.results.writing import whole_frames
+from fedn_lightning.utils.text import timecode
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.timing import source_to_store
 

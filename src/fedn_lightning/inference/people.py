@@ -105,15 +105,3 @@ def choose(boxes: Sequence[Box], face: str | int, path: str) -> tuple[int, ...]:
     if face > len(boxes):
         raise FaceNotFoundError(f"{path}: face {face} from the left was asked for, and {len(boxes)} can be seen.")
     return (face - 1,)
-
-
-def timecode(seconds: float) -> str:
-    """Hours, minutes, seconds and milliseconds, rounded.
-
-    >>> timecode(3723.4567), timecode(59.9996)
-    ('01:02:03.457', '00:01:00.000')
-    """
-    whole, milliseconds = divmod(round(seconds * 1000), 1000)
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours:02}:{minute:02}:{second:02}.{milliseconds:03}"

@@ -11,8 +11,8 @@ from matplotlib.patches import Patch
 
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.detections import GENERATED_ONLY, DetectedExpression, Detections, FaceTrack
-from fedn_lightning.inference.people import timecode
 from fedn_lightning.utils.drawing import FAINT, INK, MISSED, ROW_SECONDS, TYPE_COLOURS, confidence_top, emotion_colours
+from fedn_lightning.utils.text import timecode
 
 MAX_ROWS = 12
 """A longer video is drawn at a smaller scale: an hour in rows of a minute would be a picture of 130 MB."""

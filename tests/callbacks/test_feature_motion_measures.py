@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fedn_lightning.metrics.functional.feature_motion import (
+from fedn_lightning.callbacks.feature_motion import (
     FeatureMotion,
     direction_cosine,
     jump_along_class,

@@ -4,7 +4,7 @@ import csv
 import warnings
 from pathlib import Path
 
-from fedn_lightning.loggers.csv_log import RunLog
+from fedn_lightning.callbacks.run_config import RunLog
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
