@@ -1,7 +1,7 @@
 """The scores as metric classes: they hold events as state, and :mod:`.functional` has all the logic.
 
 To add a metric, subclass :class:`EventMetric`, write `compute`, and list it in
-:func:`fedn_lightning.tasks.base.detection_metrics`.
+:func:`fedn_lightning.tasks.base.detection_metrics`; name its scores in `CURVES` there to log them each epoch.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class SpotThenRecogniseScore(EventMetric):
 
     Args:
         threshold: score from which a proposal counts, or one each for (macro, micro).
-        protocol: name of a protocol of :data:`.functional.protocols.PROTOCOLS`.
+        protocol: name of a protocol of :data:`.functional.evaluation.PROTOCOLS`.
         kwargs: those of :class:`torchmetrics.Metric`.
 
     Raises:

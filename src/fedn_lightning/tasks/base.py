@@ -28,6 +28,9 @@ from fedn_lightning.models.checkpoints import describe_mismatches
 from fedn_lightning.models.encoder import Encoder, EncoderConfig
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS
 
+CURVES = ("map@0.5", "overall_f1", "macro_f1", "micro_f1")
+"""Scores of :func:`detection_metrics` that are logged each epoch."""
+
 
 def detection_metrics(emotions: Sequence[str]) -> MetricCollection:
     """The metrics of all tasks that detect: spotting F1 and detection mAP. Add a metric of your own here."""
@@ -48,8 +51,7 @@ def detection_curves(scores: dict[str, float], recognise: bool = True) -> dict[s
     """
     f1, mean_ap = scores["overall_f1"], scores["map@0.5"]
     parts = [0.0 if np.isnan(f1) else f1, *([] if np.isnan(mean_ap) or not recognise else [mean_ap])]
-    logged = {"joint": float(np.mean(parts)), "map@0.5": mean_ap}
-    return logged | {name: scores[name] for name in ("overall_f1", "macro_f1", "micro_f1")}
+    return {"joint": float(np.mean(parts))} | {name: scores[name] for name in CURVES}
 
 
 class Proposals(Metric):

@@ -187,7 +187,7 @@ def spotting_scores(
         predictions: N events of any number of videos, also of videos without a truth.
         truths: M events.
         iou_threshold: minimum IoU of a true positive; not used with a rule, which has its own.
-        rule: another protocol's rule (:mod:`.protocols`).
+        rule: another protocol's rule (:mod:`.evaluation`).
 
     Returns:
         Counts for macro, micro, both, and whatever the type.
