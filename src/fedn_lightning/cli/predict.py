@@ -37,6 +37,9 @@ def parser() -> CommandParser:
     p.add_argument("--format", choices=("csv", "json", "elan", "megc"), default="csv", help="of the events (csv)")
     p.add_argument("--face", default="largest", metavar="largest|all|N", help="which faces; N counts from the left")
     p.add_argument("--face-embedding", metavar="FILE", help="with all: ONNX network that knows people after a cut")
+    p.add_argument(
+        "--baseline", metavar="START-END|auto", help="neutral stretch in seconds that measures are relative to"
+    )
     p.add_argument("--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's")
     p.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (auto)")
@@ -70,11 +73,14 @@ def main(argv: Sequence[str]) -> int:
     if not Path(args.ckpt).is_file():
         msg = f"There is no checkpoint {args.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)
+    from fedn_lightning.inference.baseline import parse_reference
     from fedn_lightning.inference.batch import write_inputs
     from fedn_lightning.inference.parallel import DetectorChoice, write_tables
     from fedn_lightning.inference.writers import Settings
     from fedn_lightning.utils.files import digest_file
 
+    if args.baseline is not None:
+        parse_reference(args.baseline)
     threshold = None if args.threshold is None else (args.threshold[0], args.threshold[1])
     settings = Settings(
         digest_file(args.ckpt)[:16],
@@ -84,6 +90,7 @@ def main(argv: Sequence[str]) -> int:
         args.align,
         threshold,
         args.face_embedding,
+        args.baseline,
     )
     outcomes = list(_outcomes(args, DetectorChoice(args.ckpt, args.device, settings), videos))
     place = {video: number for number, video in enumerate(videos)}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fedn_lightning.errors import FednError, VideoError
+from fedn_lightning.inference.baseline import parse_reference
 from fedn_lightning.inference.detector import Detector
 from fedn_lightning.inference.writers import ANNOTATED, RECORD, Settings, belongs_to_another, finished, write_outputs
 from fedn_lightning.utils.text import open_table, read_rows
@@ -231,7 +232,11 @@ def predict_video(
     """
     try:
         detections = detector.detect(
-            video, settings.face, tick=lambda n, total: tick("detecting", n, total), embedding=settings.embedding
+            video,
+            settings.face,
+            tick=lambda n, total: tick("detecting", n, total),
+            embedding=settings.embedding,
+            baseline=None if settings.baseline is None else parse_reference(settings.baseline),
         )
         write_outputs(detections, folder, settings, lambda n: tick("annotating", n, detections.n_frames))
     except FednError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, ExpressionType, FloatArray
 from fedn_lightning.events import Video as RecordedVideo
-from fedn_lightning.inference.movement import FrameMeasures
+from fedn_lightning.inference.movement import Baseline, FrameMeasures
 from fedn_lightning.inference.reliability import FaceQuality, UnreliableSpan
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.models.postprocessing import find_same_movements
@@ -52,7 +52,8 @@ class DetectedExpression:
         emotion_confidence: that it has this emotion, in 0..1; 1 without an emotion.
         also: events of the other type in the same movement that gave way to this one, e.g. `micro 0.45`; see
             :func:`~fedn_lightning.models.postprocessing.find_same_movements`.
-        intensity: greatest movement of a part of the face in eye distances; None where movement was not measured.
+        intensity: greatest movement of a part of the face in eye distances, or in multiples of its movement in the
+            baseline; None where movement was not measured.
     """
 
     face: int
@@ -148,7 +149,8 @@ class Detections:
         quality: how well each of the faces is seen, in every frame of the video.
         ignored: streams of the file that are not looked at.
         crop_fps: frames per second that the network worked at.
-        measures: what was measured in each crop of each face; empty where it was not asked for.
+        measures: what was measured in each crop of each face.
+        baselines: the neutral stretches that measures are relative to; empty if they are in eye distances.
         seconds: processor work by phase.
     """
 
@@ -171,6 +173,7 @@ class Detections:
     ignored: tuple[str, ...] = ()
     crop_fps: float = 0.0
     measures: tuple[FrameMeasures, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -195,7 +198,7 @@ class Detections:
         nearest = np.rint(source_to_store(frame, self.fps, self.crop_fps, self.times))
         return np.clip(nearest, 0, last).astype(np.int64)
 
-    def _span_seconds(self, span: UnreliableSpan) -> dict[str, float]:
+    def _span_seconds(self, span: UnreliableSpan | Baseline) -> dict[str, float]:
         begin, end = (round(float(self.seconds_at(edge)), 4) for edge in (span.start, span.end))
         return {"start_seconds": begin, "end_seconds": end}
 
@@ -243,6 +246,9 @@ class Detections:
             "quality": [
                 {"face": face.number, **quality.counts(self.fps), "eye_distance": quality.median_eye_distance}
                 for face, quality in zip(self.faces, self.quality, strict=False)
+            ],
+            "baselines": [
+                {**asdict(each), "reached": list(each.reached), **self._span_seconds(each)} for each in self.baselines
             ],
             "streams_ignored": list(self.ignored),
             "trained_on_generated_faces_alone": self.generated_only,

@@ -13,6 +13,7 @@ import torch
 
 from fedn_lightning.errors import ConfigError, VideoError
 from fedn_lightning.events import FloatArray
+from fedn_lightning.inference.baseline import Reference, with_baseline
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.inference.decoding import CropRequest, CropStream, FaceChoice, MiscountedError, Scene
 from fedn_lightning.inference.detections import Detections, FaceTrack
@@ -106,6 +107,7 @@ class Detector:
         stall_seconds: float = 120.0,
         tick: Tick = lambda frames, total: None,
         embedding: str | None = None,
+        baseline: Reference | None = None,
     ) -> Detections:
         """Finds the expressions of a video. Memory does not grow with its length.
 
@@ -118,9 +120,12 @@ class Detector:
             stall_seconds: a decoder that gets nothing done for so long is stopped.
             tick: called with progress.
             embedding: with `all`, ONNX file of a face recognition network that tells people apart after a cut.
+            baseline: neutral stretch, in seconds or `auto`, to which motion and confidence are relative; see
+                :func:`~fedn_lightning.inference.baseline.with_baseline`.
 
         Raises:
-            VideoError: if the file cannot be decoded, is truncated, or shows no face (:class:`FaceNotFoundError`).
+            VideoError: if the file cannot be decoded, is truncated, shows no face (:class:`FaceNotFoundError`), or has
+                no such baseline.
             ConfigError: if `face` cannot be.
         """
         path = Path(video)
@@ -129,9 +134,10 @@ class Detector:
             raise VideoError(msg)
         request = CropRequest(str(path), self.config.crop, face, embedding=embedding)
         try:
-            return self._detect(request, stall_seconds, tick)
+            found = self._detect(request, stall_seconds, tick)
         except MiscountedError:
-            return self._detect(replace(request, fast=False), stall_seconds, tick)
+            found = self._detect(replace(request, fast=False), stall_seconds, tick)
+        return found if baseline is None else with_baseline(found, baseline)
 
     def _detect(self, request: CropRequest, stall_seconds: float, tick: Tick) -> Detections:
         self.networks.seconds = dict.fromkeys(self.networks.seconds, 0.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.motion.features import FILTERS, N_TRACKS, excursions, reach, tracks
+from fedn_lightning.motion.features import FILTERS, MIN_NOISE, N_TRACKS, excursions, reach, tracks
 from fedn_lightning.motion.flow import FlowStream, MotionConfig
 from fedn_lightning.motion.regions import REGIONS
 
@@ -24,6 +24,44 @@ class FrameMeasures:
     # down as seen in the picture; the last rows are four points of the head itself
     moved: npt.NDArray[np.float16]
     movement: npt.NDArray[np.float32]  # `(M,)` float32, the greatest length among the parts that expressions move
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A neutral stretch of one person, to which measures are relative."""
+
+    face: int  # number of the face, from 1
+    start: int  # first frame of the video, 0-based
+    end: int  # one past the last
+    how: str  # `given`, or `quietest`
+    movement: float  # usual size of the movement there, median over the parts that expressions move, eye distances
+    reached: tuple[float, float]  # greatest confidence of a macro- and a micro-expression proposed there
+
+
+def relative(measures: FrameMeasures, rows: npt.NDArray[np.int64]) -> tuple[FrameMeasures, float]:
+    """Measures in multiples of the usual size of each part's motion in some rows, about its mean there.
+
+    Args:
+        measures: in eye distances.
+        rows: of the neutral stretch; a row may stand there more than once.
+
+    Returns:
+        The measures, and the median of the usual sizes among the parts that expressions move, in eye distances.
+    """
+    rest = measures.moved[np.unique(rows)].astype(np.float64)
+    middle = rest.mean(axis=0)
+    usual = np.maximum(np.sqrt(((rest - middle) ** 2).sum(axis=-1).mean(axis=0)), MIN_NOISE)
+    moved = np.empty_like(measures.moved)
+    for start in range(0, len(moved), BLOCK):
+        block = slice(start, start + BLOCK)
+        moved[block] = (measures.moved[block].astype(np.float64) - middle) / usual[:, None]
+    return FrameMeasures(moved, _movement(moved)), float(np.median(usual[: len(REGIONS)]))
+
+
+def _movement(moved: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    """The greatest length among the parts that expressions move."""
+    lengths = np.linalg.norm(moved[:, : len(REGIONS)].astype(np.float32), axis=-1)
+    return np.asarray(lengths.max(axis=1, initial=0.0), np.float32)
 
 
 class MovementWatch:
@@ -55,8 +93,7 @@ class MovementWatch:
         whole = np.concatenate(self._tracks) if self._tracks else np.empty((0, N_TRACKS, 2), np.float32)
         blocks = list(_excursions(whole, self.fps))
         moved = np.concatenate(blocks) if blocks else whole.astype(np.float16)
-        movement = np.linalg.norm(moved[:, : len(REGIONS)].astype(np.float32), axis=-1).max(axis=1, initial=0.0)
-        return FrameMeasures(moved, movement)
+        return FrameMeasures(moved, _movement(moved))
 
 
 def _excursions(moved: npt.NDArray[np.float32], fps: float) -> Iterator[npt.NDArray[np.float16]]:

@@ -34,6 +34,7 @@ class Settings:
         align: how faces are aligned, if given.
         threshold: scores from which expressions count, if given.
         embedding: network that tells people apart after a cut, if given.
+        baseline: neutral stretch, `auto` or `START-END`, if given.
     """
 
     checkpoint: str
@@ -43,6 +44,7 @@ class Settings:
     align: str | None = None
     threshold: tuple[float, float] | None = None
     embedding: str | None = None
+    baseline: str | None = None
 
 
 def write_outputs(
