@@ -14,7 +14,7 @@ MAKEFLAGS += --no-builtin-rules
 # The data steps use every core by themselves, and two trainings at once would only slow each other down.
 .NOTPARALLEL:
 
-.PHONY: help setup fit loso study weights bench test torture torture-faults quick lint format docs dist clean test-bare test-lowest
+.PHONY: help setup fit loso study tutorial weights bench test torture torture-faults quick lint format docs dist clean test-bare test-lowest
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ data/.synthetic-seed8: | $(READY)
 # Resumable like loso; the table is in experiments/results/ablations.
 study: data/.synthetic-seed8 runs/encoder_synthetic/result.json | $(READY) ## train FEDN, its ablations and the baselines on the same folds
 	$(FEDN) study experiments/ablations --jobs 2
+
+tutorial: $(READY) ## run every command of docs/tutorial.md
+	$(BIN)/python scripts/tutorial.py
 
 # The people that the weights in the package have seen, of both renderers. Resumable like the steps above.
 WEIGHTS_SEEDS := data/.synthetic-seed7 data/.synthetic21-seed21 data/.synthetic3d-seed31

@@ -119,6 +119,8 @@ def test_the_heads_alone_are_trained_and_the_checkpoint_knows_both_corpora(
     assert {name.split(".")[1] for name in moved if name != "threshold"} == {"head"}
     assert set(new["fedn"]["people"]) == {f"p{k}" for k in range(6)}
     assert new["fedn"]["adapted"]["verdict"] == "undecided"
+    assert new["fedn"]["model"]["inference"] == old["fedn"]["model"]["inference"]
+    assert build(old, CONFIG).inference.false_positives_per_minute == float("inf")
     assert new["fedn"]["generated"] == old["fedn"]["generated"]
 
 

@@ -32,3 +32,15 @@ def test_make_fit_runs_its_steps_in_order() -> None:
         "fedn fit --config experiments/synthetic.yaml",
         "fedn fit --config experiments/fedn_plus.yaml",
     ]
+
+
+def test_the_image_is_made_of_files_that_are_there_and_of_the_tested_python() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {name for line in lines if re.match("COPY (?!--)", line) for name in line.split()[1:-1]}
+    assert copied == kept
+    assert all((ROOT / name).exists() for name in copied)
+    tested = re.search(r"container: python:(\d\.\d+)-(\w+)", (ROOT / ".github/workflows/ci.yml").read_text())
+    assert tested
+    bases = {line.split()[1] for line in lines if line.startswith("FROM")}
+    assert bases == {f"python:{tested[1]}-slim-{tested[2]}"}

@@ -1,12 +1,14 @@
 """Fine-tunes a checkpoint on corrected material, and measures on held-out people whether that helped.
 
 The heads and the motion stream are trained, the rest stays as it is. Every person is held out once; nothing about them
-is used for training or for the thresholds, which are chosen on one further person. This procedure is ours, no paper's.
+is used for training or for the thresholds, which are chosen on one further group of people. This procedure is ours, no
+paper's.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +33,7 @@ from fedn_lightning.results.names import PREDICTIONS, PROPOSALS, TRUTH, VIDEOS
 from fedn_lightning.results.writing import write_csv, write_tables
 from fedn_lightning.tasks.base import OptimiserConfig
 from fedn_lightning.tasks.detection import DetectionTask
+from fedn_lightning.utils.console import note
 from fedn_lightning.utils.files import write_atomically, write_json
 
 MIN_PEOPLE, MIN_EVENTS = 5, 30
@@ -141,8 +144,8 @@ def adapt(
     held_out = [people[fold::count] for fold in range(count)]
     folders: dict[str, list[Path]] = {BEFORE: [], THRESHOLDS: [], AFTER: []}
     for number, test in enumerate(held_out):
-        validation = held_out[(number + 1) % count][0]
-        for variant, record in _fold(content, make_data(test, [validation]), config).items():
+        note(f"held out: {', '.join(test)} (group {number + 1} of {count})")
+        for variant, record in _fold(content, make_data(test, held_out[(number + 1) % count]), config).items():
             folders[variant].append(out / "folds" / str(number) / variant)
             write_tables(record, folders[variant][-1])
     pooled = [_pool(parts, out / variant) for variant, parts in folders.items()]
@@ -150,7 +153,8 @@ def adapt(
     word = verdict(comparison.differences[1][SCORE])
     path = None
     if word != "worse":
-        path = _train_on_all(content, make_data([], [people[0]]), config, out / "adapted.ckpt", word)
+        note("training on everybody")
+        path = _train_on_all(content, make_data([], held_out[0]), config, out / "adapted.ckpt", word)
     result = Adaptation(path, comparison, word, len(people))
     write_json(
         out / "adapt.json",
@@ -235,12 +239,16 @@ def trainer(epochs: int) -> lightning.Trainer:
 
 
 def build(content: Mapping[str, Any], config: AdaptConfig) -> DetectionTask:
-    """The network of a checkpoint, of which heads and motion stream are trained."""
+    """The network of a checkpoint, of which heads and motion stream are trained.
+
+    Its thresholds are chosen by F1 alone, the score of the verdict. A limit of false positives per minute, under which
+    those of the checkpoint may have been chosen, would allow hardly any in the few minutes of a validation group.
+    """
     model = content["fedn"]["model"]
     task = DetectionTask(
         encoder=replace(EncoderConfig(**model["encoder"]), weights=None, frozen=True),
         network=NetworkConfig(**OLD_DEFAULTS | model["network"]),
-        inference=InferenceConfig(**model["inference"]),
+        inference=replace(InferenceConfig(**model["inference"]), false_positives_per_minute=math.inf),
         optimiser=OptimiserConfig(lr=config.lr),
         emotion_scheme=model["emotion_scheme"],
         recognise=model["recognise"],
@@ -269,11 +277,12 @@ def _pool(folders: Sequence[Path], out: Path) -> Path:
 def _train_on_all(
     content: Mapping[str, Any], data: DetectionDataModule, config: AdaptConfig, path: Path, word: str
 ) -> Path:
-    """Fine-tunes on everybody but one person, who chooses the thresholds, and writes the checkpoint."""
+    """Fine-tunes on everybody but one group, on whom the thresholds are chosen, and writes the checkpoint."""
     task = build(content, config)
     lightning.seed_everything(config.seed, verbose=False)
     fitted = trainer(config.epochs)
     fitted.fit(task, data)
+    task.inference = InferenceConfig(**content["fedn"]["model"]["inference"])
 
     def save(temporary: Path) -> None:
         fitted.save_checkpoint(temporary, weights_only=True)

@@ -72,3 +72,16 @@ def test_another_file_is_refused(published, harm, tmp_path, monkeypatch, capsys)
         Detector.pretrained()
     assert main(["predict", "a.mp4"]) == 2
     assert "--ckpt" in capsys.readouterr().err
+
+
+def test_the_cells_of_the_notebook_run(films, tmp_path, monkeypatch, capsys):
+    notebook = json.loads((Path(__file__).parents[2] / "examples" / "first_look.ipynb").read_text())
+    (tmp_path / "video.mp4").symlink_to(films / "thirty.mp4")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert (cell["outputs"], cell["execution_count"]) == ([], None), "results are not committed"
+            exec("".join(cell["source"]), names)
+    assert list(names["counts"].values()) == sorted(names["counts"].values(), reverse=True)
+    assert "150 frames at 30 fps" in capsys.readouterr().out

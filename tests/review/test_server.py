@@ -151,6 +151,8 @@ def test_finished_videos_are_a_corpus_that_the_csv_reader_reads(client, out):
         (199, 240, None, "macro", "negative"),
     ]
     assert [p.name for p in (out / "videos").iterdir()] == ["berta"]
+    assert (out / "people.csv").read_text().splitlines() == ["video,person", "ben,ben", "anna,berta"]
+    assert {tier.person for tier in read_eaf(out / "elan" / f"{key}.eaf").tiers} == {"berta"}
     client.post(f"api/videos/{key}/changes", json={"kind": "done", "after": False})
     assert list(csv.DictReader((out / "annotations.csv").open())) == []
 

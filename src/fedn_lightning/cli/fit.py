@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +34,7 @@ from fedn_lightning.callbacks.resume import ConfiguredOptimizer, LastCheckpoint,
 from fedn_lightning.callbacks.run_config import RunLog, SaveRunConfig, plain_config
 from fedn_lightning.cli.config import with_bases
 from fedn_lightning.cli.main import COMMANDS
+from fedn_lightning.cli.options import quieten
 from fedn_lightning.cli.parsing import (
     PARSER_OPTIONS,
     FednParser,
@@ -387,31 +386,6 @@ def main(argv: Sequence[str]) -> int:
         return 143  # Lightning would exit with 0, as if the run were complete
     _report(cli)
     return 0
-
-
-def quieten() -> None:
-    """Leaves out notices that a user of this program cannot act on."""
-    # Advice to add loading workers: windows of cached features are served faster without (see data.num_workers).
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    # A resumed run writes where it wrote before.
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
-    # A test needs the weights of a checkpoint, not the state of the callbacks that wrote it.
-    warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided")
-    # Losses are logged by epoch; a few batches an epoch are no mistake.
-    warnings.filterwarnings("ignore", message=".*is smaller than the logging interval")
-    # The frozen encoder is meant to be in evaluation mode.
-    warnings.filterwarnings("ignore", message="Found .* module.* in eval mode at the start of training")
-    # The classical baseline has no gradient: neither an optimiser nor a loss nor a rate to watch.
-    warnings.filterwarnings("ignore", message=".*configure_optimizers` returned `None`")
-    warnings.filterwarnings("ignore", message=".*training_step` returned `None`")
-    warnings.filterwarnings("ignore", message=".*LearningRateMonitor.*no learning rate schedulers")
-    # A method that needs no validation subjects may have none (data.val_subject).
-    warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")
-    # Lightning 2.6 uses a name that torch 2.13 has deprecated; goes with a later Lightning.
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
-    # Devices, advertisements and restored paths, at every start; the warnings of the same loggers stay.
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def next_command(result: dict[str, Any], folder: Path) -> str:

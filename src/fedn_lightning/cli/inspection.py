@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fedn_lightning.cli.options import quieten
 from fedn_lightning.datasets.base import digest_corpus
 from fedn_lightning.errors import ConfigError, FednError
 from fedn_lightning.loso.experiment import Experiment, check_no_own_keys
@@ -46,7 +47,7 @@ def inspect(args: Sequence[str], runs: str, group: int = 1, threads: int = 1, wa
     from fedn_lightning.cli.config import with_bases
     from fedn_lightning.cli.parsing import plain_errors, prepare_parsing, qualify_references
 
-    train.quieten()
+    quieten()
     prepare_parsing()
     for module in train.CLASS_MODULES:
         importlib.import_module(module)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -88,3 +90,28 @@ def interrupt_on_sigterm() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+
+
+def quieten() -> None:
+    """Leaves out notices that a user of this program cannot act on."""
+    # Advice to add loading workers: windows of cached features are served faster without (see data.num_workers).
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # A resumed run writes where it wrote before.
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    # A test needs the weights of a checkpoint, not the state of the callbacks that wrote it.
+    warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided")
+    # Losses are logged by epoch; a few batches an epoch are no mistake.
+    warnings.filterwarnings("ignore", message=".*is smaller than the logging interval")
+    # The frozen encoder is meant to be in evaluation mode.
+    warnings.filterwarnings("ignore", message="Found .* module.* in eval mode at the start of training")
+    # The classical baseline has no gradient: neither an optimiser nor a loss nor a rate to watch.
+    warnings.filterwarnings("ignore", message=".*configure_optimizers` returned `None`")
+    warnings.filterwarnings("ignore", message=".*training_step` returned `None`")
+    warnings.filterwarnings("ignore", message=".*LearningRateMonitor.*no learning rate schedulers")
+    # A method that needs no validation subjects may have none (data.val_subject).
+    warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")
+    # Lightning 2.6 uses a name that torch 2.13 has deprecated; goes with a later Lightning.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+    # Devices, advertisements and restored paths, at every start; the warnings of the same loggers stay.
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fedn_lightning.cli.data import parse_policy
-from fedn_lightning.cli.options import CommandParser, at_least
+from fedn_lightning.cli.options import CommandParser, at_least, quieten
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.utils.console import note
 
@@ -91,7 +91,7 @@ def adapt_parser() -> CommandParser:
     p = CommandParser(
         "adapt", "Fine-tunes heads and motion stream of a checkpoint on a corrected corpus.", ADAPT_EPILOG
     )
-    p.add_argument("checkpoint", metavar="CKPT", help="of a detector")
+    p.add_argument("checkpoint", nargs="?", metavar="CKPT", help="of a detector (default: the weights in the package)")
     p.add_argument("corpus", metavar="CORPUS", help="a corpus, such as the folder that fedn review wrote")
     p.add_argument("--out", default="runs/adapted", metavar="DIR", help="where it is written (%(default)s)")
     p.add_argument("--dataset", default="csv", metavar="NAME", help="reader of the corpus (%(default)s)")
@@ -114,12 +114,15 @@ def adapt(argv: Sequence[str]) -> int:
     from fedn_lightning import adaptation
     from fedn_lightning.datamodules.base import CorpusConfig
     from fedn_lightning.models.checkpoints import read_checkpoint
+    from fedn_lightning.weights import shipped
 
+    quieten()
+    checkpoint = args.checkpoint or shipped()
     corpus = CorpusConfig(args.dataset, args.corpus, dict(parse_policy(text) for text in args.policy))
-    metadata = read_checkpoint(args.checkpoint).get("fedn")
+    metadata = read_checkpoint(checkpoint).get("fedn")
     out = Path(args.out)
     make_data = adaptation.data_of(metadata or {}, corpus, args.store or out / "store", args.jobs)
-    result = adaptation.adapt(args.checkpoint, make_data, out, adaptation.AdaptConfig(epochs=args.epochs))
+    result = adaptation.adapt(checkpoint, make_data, out, adaptation.AdaptConfig(epochs=args.epochs))
     print(result.summary())
     note(f"written: {out / 'adapt.json'}" + (f", {result.checkpoint}" if result.checkpoint else ""))
     return 0

@@ -14,6 +14,9 @@ from fedn_lightning.results.writing import write_csv
 from fedn_lightning.review.events import ReviewEvent
 from fedn_lightning.review.history import History
 
+PEOPLE = "people.csv"
+"""Who is in each video, as `fedn summary --covariates` reads it: a video without events does not say it otherwise."""
+
 TABLE_COLUMNS = (*COLUMNS, *OPTIONAL, "face", "confidence")
 
 
@@ -24,11 +27,13 @@ def accepted(history: History) -> list[ReviewEvent]:
 
 
 def write_corpus(folder: Path, histories: Iterable[History]) -> Path:
-    """Writes `annotations.csv` and links to the videos: a corpus of the finished videos.
+    """Writes `annotations.csv` and links to the videos: a corpus of the finished videos; and who is in each video.
 
     An unfinished video is left out: whoever trains on it would take what nobody has looked at for nothing.
     """
-    finished = sorted((h for h in histories if h.done), key=lambda h: (h.subject, h.video.name))
+    ordered = sorted(histories, key=lambda h: (h.subject, h.video.name))
+    write_csv(folder / PEOPLE, ("video", "person"), [(h.video.path.stem, h.subject) for h in ordered])
+    finished = [history for history in ordered if history.done]
     links = {folder / VIDEOS / h.subject / _file_name(h): h.video.path for h in finished}
     for link, video in links.items():
         _link(link, video)
@@ -74,10 +79,10 @@ def write_elan(path: Path, history: History, seconds: Sequence[float], coder: st
         seconds: when each frame is shown, and at the end when the last one ends.
         coder: whose decisions these are.
     """
-    return write_eaf(path, history.video.path, [_coded(event, seconds, coder) for event in accepted(history)])
+    return write_eaf(path, history.video.path, [_coded(event, seconds, coder, history) for event in accepted(history)])
 
 
-def _coded(e: ReviewEvent, seconds: Sequence[float], coder: str) -> CodedEvent:
+def _coded(e: ReviewEvent, seconds: Sequence[float], coder: str, history: History) -> CodedEvent:
     start, end = (round(1000 * seconds[frame]) for frame in (e.onset - 1, e.offset))
     texts = {
         "confidence": "" if e.confidence is None else f"{e.confidence:.6g}",
@@ -86,5 +91,6 @@ def _coded(e: ReviewEvent, seconds: Sequence[float], coder: str) -> CodedEvent:
         "emotion_self": e.emotion_self,
     }
     attributes = {name: text for name, text in texts.items() if text}
-    person = f"face {e.face}" if e.face > 1 else ""
+    named = history.subject if history.subject != history.video.name else ""
+    person = f"face {e.face}" if e.face > 1 else named
     return CodedEvent(start, max(end, start + 1), e.type, e.emotion, person, coder, attributes)

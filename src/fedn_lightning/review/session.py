@@ -113,10 +113,9 @@ class Session:
         """
         history = self.history(key)
         with self._lock:
-            if history.done:
-                self._stale = True
+            before = history.done, history.subject
             change(history)
-            self._stale = self._stale or history.done
+            self._stale = self._stale or history.done or before != (history.done, history.subject)
             return self.state(key)
 
     def export(self, key: str) -> None:
