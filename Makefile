@@ -76,18 +76,22 @@ study: data/.synthetic-seed8 runs/encoder_synthetic/result.json | $(READY) ## tr
 tutorial: $(READY) ## run every command of docs/tutorial.md
 	$(BIN)/python scripts/tutorial.py
 
-# The people that the weights in the package have seen, of both renderers. Resumable like the steps above.
-WEIGHTS_SEEDS := data/.synthetic-seed7 data/.synthetic21-seed21 data/.synthetic3d-seed31
+# The eighty people that the weights in the package have seen, of both renderers; the first ten are those of make fit.
+# Resumable like the steps above.
+WEIGHTS := synthetic34 synthetic36 synthetic_hard33 synthetic3d synthetic3d_43 synthetic3d_pose30 synthetic3d_pose15_hard
+synthetic34 := --seed 34
+synthetic36 := --seed 36
+synthetic_hard33 := --seed 33 --hard
+synthetic3d := --seed 31 --faces 3d
+synthetic3d_43 := --seed 43 --faces 3d --pose 15
+synthetic3d_pose30 := --seed 32 --faces 3d --pose 30
+synthetic3d_pose15_hard := --seed 35 --faces 3d --pose 15 --hard
 
-data/.synthetic21-seed21: | $(READY)
-	$(FEDN) data synth --preset standard --out data/synthetic21 --seed 21
+$(WEIGHTS:%=data/.weights-%): data/.weights-%: | $(READY)
+	$(FEDN) data synth --preset weights --out data/$* $($*)
 	touch $@
 
-data/.synthetic3d-seed31: | $(READY)
-	$(FEDN) data synth --preset weights --faces 3d --out data/synthetic3d --seed 31
-	touch $@
-
-runs/weights/result.json: $(WEIGHTS_SEEDS) experiments/weights.yaml | $(READY)
+runs/weights/result.json: data/.synthetic-seed7 $(WEIGHTS:%=data/.weights-%) experiments/weights.yaml | $(READY)
 	$(FEDN) fit --config experiments/weights.yaml
 
 weights: runs/weights/result.json ## train the weights that travel in the package, and put them there
