@@ -222,6 +222,25 @@ def test_the_command_refuses_what_it_cannot_use(tmp_path, films, capsys):
     assert all(word in said for word in ("There is no folder", "--coder", "--port 99999"))
 
 
+def test_files_that_a_person_edited_are_kept(films, out, capsys):
+    client = reviewing(films / "p", out)
+    key = keys(client)[1]
+    finish(client, key)
+    table, coded = out / "annotations.csv", out / "elan" / f"{key}.eaf"
+    before = table.read_text()
+    reviewing(films / "p", out)
+    assert not (out / "edited").exists(), "nobody has edited anything"
+    table.write_text(before.replace("positive", "contempt"))
+    coded.write_text(coded.read_text() + " ")
+    again = reviewing(films / "p", out)
+    assert "contempt" in (out / "edited" / "annotations-1.csv").read_text()
+    assert table.read_text() == before
+    assert (out / "edited" / f"{key}-1.eaf").is_file()
+    assert capsys.readouterr().err.count("was edited outside fedn review") == 2
+    again.post(f"api/videos/{key}/changes", json={"kind": "subject", "after": "berta"})
+    assert len(list((out / "edited").iterdir())) == 2
+
+
 def test_a_history_is_plain_text_with_coder_and_time(client, out):
     key = keys(client)[0]
     decide(client, key, client.get(f"api/videos/{key}").json()["events"][0], state="rejected")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+import itertools
+import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,47 @@ from fedn_lightning.errors import StoreError
 from fedn_lightning.results.writing import write_csv
 from fedn_lightning.review.events import ReviewEvent
 from fedn_lightning.review.history import History
+from fedn_lightning.utils.console import note
+from fedn_lightning.utils.files import checksum, digest_file, write_json
 
 PEOPLE = "people.csv"
 """Who is in each video, as `fedn summary --covariates` reads it: a video without events does not say it otherwise."""
 
 TABLE_COLUMNS = (*COLUMNS, *OPTIONAL, "face", "confidence")
+
+
+WRITTEN, EDITED = ".written.json", "edited"
+"""Checksums of the files as they were written, by name; and the folder of files that a person has edited since."""
+
+
+class Outputs:
+    """The files of a review. One that a person has edited since it was written is kept in another folder.
+
+    Args:
+        folder: of the review.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[str, list[str]] = {}
+        with contextlib.suppress(OSError, ValueError):  # without it every file counts as edited, and none is lost
+            self._known = json.loads((folder / WRITTEN).read_text(encoding="utf-8"))
+
+    def put(self, path: Path, write: Callable[[Path], object]) -> Path:
+        """Lets `write` write a file, and puts it in place."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".new-{path.name}")
+        write(fresh)
+        name, old, new = str(path.relative_to(self.folder)), checksum(path), digest_file(fresh)
+        if old is not None and old != new and old not in self._known.get(name, []):
+            numbered = (self.folder / EDITED / f"{path.stem}-{n}{path.suffix}" for n in itertools.count(1))
+            kept = next(place for place in numbered if not place.exists())
+            kept.parent.mkdir(exist_ok=True)
+            path.rename(kept)
+            note(f"{path} was edited outside fedn review; the edited file is now {kept}, and review does not read it.")
+        self._known[name] = [new] if old is None else [new, old]
+        write_json(self.folder / WRITTEN, self._known)  # first, so that a killed process knows its own file again
+        return fresh.replace(path)
 
 
 def accepted(history: History) -> list[ReviewEvent]:
@@ -26,13 +64,15 @@ def accepted(history: History) -> list[ReviewEvent]:
     return sorted(events, key=lambda e: (e.onset, e.offset, e.id))
 
 
-def write_corpus(folder: Path, histories: Iterable[History]) -> Path:
+def write_corpus(outputs: Outputs, histories: Iterable[History]) -> Path:
     """Writes `annotations.csv` and links to the videos: a corpus of the finished videos; and who is in each video.
 
     An unfinished video is left out: whoever trains on it would take what nobody has looked at for nothing.
     """
     ordered = sorted(histories, key=lambda h: (h.subject, h.video.name))
-    write_csv(folder / PEOPLE, ("video", "person"), [(h.video.path.stem, h.subject) for h in ordered])
+    people = [(h.video.path.stem, h.subject) for h in ordered]
+    folder = outputs.folder
+    outputs.put(folder / PEOPLE, lambda path: write_csv(path, ("video", "person"), people))
     finished = [history for history in ordered if history.done]
     links = {folder / VIDEOS / h.subject / _file_name(h): h.video.path for h in finished}
     for link, video in links.items():
@@ -43,7 +83,8 @@ def write_corpus(folder: Path, histories: Iterable[History]) -> Path:
             with contextlib.suppress(OSError):  # another video of this person stays
                 link.parent.rmdir()
     (folder / VIDEOS).mkdir(parents=True, exist_ok=True)
-    return write_csv(folder / TABLE, TABLE_COLUMNS, [_row(h, e) for h in finished for e in accepted(h)])
+    rows = [_row(h, e) for h in finished for e in accepted(h)]
+    return outputs.put(folder / TABLE, lambda path: write_csv(path, TABLE_COLUMNS, rows))
 
 
 def _file_name(history: History) -> str:

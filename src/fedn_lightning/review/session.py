@@ -14,7 +14,7 @@ from fedn_lightning.errors import AnnotationError, FednError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, FloatArray
 from fedn_lightning.results.names import FRAMES
 from fedn_lightning.review.events import ReviewVideo, uncertainty
-from fedn_lightning.review.export import write_corpus, write_elan
+from fedn_lightning.review.export import Outputs, write_corpus, write_elan
 from fedn_lightning.review.history import History
 from fedn_lightning.review.pictures import Pictures
 
@@ -56,14 +56,15 @@ class Session:
     """
 
     def __init__(self, videos: Sequence[ReviewVideo], folder: Path, coder: str) -> None:
-        self.folder, self.coder = folder, coder
+        self.coder = coder
         self.pictures = Pictures()
         self._histories = {v.id: History(folder / "history" / f"{v.id}.jsonl", v) for v in videos}
         self._lock, self._export = threading.RLock(), threading.Lock()
         self._stale = False
         self._timelines: dict[str, dict[str, Any]] = {}
         self._curves: dict[str, dict[str, FloatArray]] = {}
-        write_corpus(folder, self._histories.values())
+        self._outputs = Outputs(folder)
+        write_corpus(self._outputs, self._histories.values())
         for history in self._histories.values():
             if history.version and history.video.path.exists():
                 self._write_elan(history)
@@ -125,7 +126,7 @@ class Session:
             with self._lock:
                 stale, self._stale = self._stale, False
             if stale:
-                write_corpus(self.folder, self._histories.values())
+                write_corpus(self._outputs, self._histories.values())
             if history.video.path.exists():
                 self._write_elan(history)
 
@@ -164,7 +165,8 @@ class Session:
             return  # the page says what is wrong with the video; its history is stored all the same
         times = np.arange(line["n_frames"]) / line["fps"] if line["times"] is None else np.array(line["times"])
         seconds = line["start"] + np.append(times, times[-1] + 1 / line["fps"])
-        write_elan(self.folder / "elan" / f"{history.video.id}.eaf", history, seconds.tolist(), self.coder)
+        file = self._outputs.folder / "elan" / f"{history.video.id}.eaf"
+        self._outputs.put(file, lambda path: write_elan(path, history, seconds.tolist(), self.coder))
 
 
 def _summary(history: History) -> dict[str, Any]:
