@@ -117,6 +117,12 @@ def test_the_manifest_describes_the_checkpoint(home: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_files_tell_nothing_of_the_machine_that_wrote_them(home: Path) -> None:
+    for file in (home / "onnx").glob("*.onnx"):
+        assert str(Path(export.__file__).parent).encode() not in file.read_bytes()
+
+
+@pytest.mark.slow
 def test_a_file_that_says_something_else_is_refused(home: Path) -> None:
     config, encoder, network = load(home / "best.ckpt", None, torch.device("cpu"))
     _, detection = export.graphs_of(config, encoder, network)

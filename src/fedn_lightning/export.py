@@ -267,7 +267,11 @@ def translate(graph: Graph) -> bytes:
             verbose=False,
         )
     assert program is not None
-    content: bytes = program.model_proto.SerializeToString()
+    model = program.model_proto
+    for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
+        # Where each operation stands in the source: paths of this machine, and two thirds of the bytes.
+        del node.metadata_props[:]
+    content: bytes = model.SerializeToString()
     return content
 
 
