@@ -30,6 +30,7 @@ def problems() -> Iterator[str]:
     yield from (f"README.md: {why}" for why in other_numbers((ROOT / "README.md").read_text()))
     yield from (f"docs/README.md does not list {page}." for page in unlisted_pages())
     yield from release_problems()
+    yield from layer_problems()
 
 
 def broken_links(page: Path, text: str) -> list[str]:
@@ -114,6 +115,15 @@ def release_problems() -> Iterator[str]:
         yield "pyproject.toml allows lightning 2.6.2 or 2.6.3, which were malicious releases."
     if re.search(r"^torch==", (ROOT / "constraints.txt").read_text(), re.MULTILINE):
         yield "constraints.txt pins torch, whose build depends on the machine."
+
+
+def layer_problems() -> Iterator[str]:
+    """Where the layers told in docs/contribute.md differ from the contract."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = [sorted(re.split(r"\s*\|\s*", layer)) for layer in config["contracts"][0]["layers"]]
+    (told,) = re.findall(r"^```\n(cli\n.*?)\n```", (ROOT / "docs/contribute.md").read_text(), re.MULTILINE | re.DOTALL)
+    if [sorted(line.split(", ")) for line in told.splitlines()] != layers:
+        yield "docs/contribute.md tells other layers than the contract in pyproject.toml."
 
 
 if __name__ == "__main__":
