@@ -28,6 +28,7 @@ from fedn_lightning.metrics.functional.detection import FINE, detection_scores
 from fedn_lightning.models.encoder import FrameEncoder, encode_crops
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig, events_of_video, nms, propose
+from fedn_lightning.models.precision import Precision, hurry_products
 from fedn_lightning.video.alignment import box_transform, crop
 from fedn_lightning.video.pyav import PyAVSource
 from lookalikes.movies import write_movie
@@ -35,13 +36,13 @@ from metrics.random_events import realistic
 
 BASELINE = Path(__file__).parent / "baseline.json"
 FALL = 0.8
-WINDOW, STRIDE, WINDOWS = 128, 16, 16
+WINDOW, STRIDE, WINDOWS = 128, 16, 32
 Run = Callable[[], object]
 Pair = tuple[Run, Run]
 """Ours, and what it is compared with."""
 
 
-def detector(network: FEDN, steps: int, together: bool = True) -> Run:
+def detector(network: FEDN, steps: int, together: bool = True, precision: Precision = "fp32") -> Run:
     """FEDN over a video of `2 * steps` frames, as `fedn predict` runs it: windows, proposals, merging."""
     frames = 2 * steps
     features = torch.randn(frames, network.input_dim)
@@ -53,7 +54,7 @@ def detector(network: FEDN, steps: int, together: bool = True) -> Run:
         for part in rows.split(WINDOWS):
             first, zeros = int(part[0, 0]), torch.zeros(len(part), dtype=torch.float64)
             span = features[first : int(part[-1, -1]) + 1]
-            output = network.detect(span, part - first) if together else network(features[part])
+            output = network.detect(span, part - first, precision) if together else network(features[part])
             tables.append(propose(output, anchors, zeros, part[:, 0].double(), zeros + 1, 50))
         return events_of_video(torch.cat(tables).numpy(), frames, InferenceConfig(), WINDOW)
 
@@ -156,11 +157,14 @@ def network_pairs(network: FEDN, small: NetworkConfig) -> Iterator[tuple[str, st
     text = "FEDN against ActionFormer of its width, 2 304 steps"
     yield "short", text, 1, lambda: (detector(paper(), 2304), action_former(2304))
     yield "long", "the same, 9 216 steps", 1, lambda: (detector(paper(), 9216), action_former(9216))
-    text = "FEDN+ on the CPU's size against that ActionFormer, 2 304 steps"
-    yield "plus", text, 1, lambda: (detector(FEDN(1024, 3, small).eval(), 2304), action_former(2304))
+    text = "FEDN in bfloat16 against ActionFormer in float32"
+    yield "short_bf16", text, 1, lambda: (detector(paper(), 2304, precision="bf16"), action_former(2304))
+    yield "long_bf16", text, 1, lambda: (detector(paper(), 9216, precision="bf16"), action_former(9216))
+    text, plus = "FEDN+ on the CPU's size against that ActionFormer, 2 304 steps", FEDN(1024, 3, small).eval()
+    yield "plus", text, 1, lambda: (detector(plus, 2304), action_former(2304))
     text = "shared frames computed once against window by window"
     yield "shared", text, 1, lambda: (detector(network, 2304), detector(network, 2304, together=False))
-    text, plus = "a minute of a long video against a minute alone", FEDN(1024, 3, small).eval()
+    text = "a minute of a long video against a minute alone"
     yield "linear", text, 8, lambda: (detector(plus, 7200), detector(plus, 900))
     text = "a training step of 32 windows against products of as many operations"
     count = 3e9 * operations(network, torch.randn(32, WINDOW, 512))
@@ -186,6 +190,7 @@ def ratio(ours: Run, other: Run, factor: float, seconds: float = 20.0) -> tuple[
 
 def main() -> None:
     torch.set_num_threads(1)
+    hurry_products()
     cv2.setNumThreads(1)
     torch.manual_seed(0)
     wanted = [word for word in sys.argv[1:] if not word.startswith("--")]

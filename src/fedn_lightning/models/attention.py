@@ -62,6 +62,13 @@ def spread(weights: Tensor, stride: int) -> Tensor:
     return inside
 
 
+def convolve(conv: nn.Conv1d, x: Tensor) -> Tensor:
+    """`conv(x)` of `(B, C, T)`, in memory where the channels of a step lie together: faster on a CPU."""
+    steps = x.transpose(1, 2).contiguous().transpose(1, 2).unsqueeze(2)
+    out: Tensor = F.conv2d(steps, conv.weight.unsqueeze(2), conv.bias, (1, *conv.stride), (0, *conv.padding))
+    return out.squeeze(2)
+
+
 class SegmentAttention(nn.Module):
     """Attention over the frames of a segment, and their fusion into one vector.
 
@@ -130,19 +137,72 @@ class SegmentAttention(nn.Module):
         projected, scores, values = products
         count = values.shape[1]
         frames = segment_frames(count, self.length, self.stride).T.to(values.device)  # (length, S)
-        query, key, value = projected.view(*projected.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        logits = (query / math.sqrt(query.shape[-1])) @ key.transpose(2, 3)  # of all pairs of frames of the window
+        query, key, value = self._by_head(projected)
+        logits = query @ key.transpose(2, 3)  # of all pairs of frames of the window
         pairs = frames.unsqueeze(1) * count + frames
         logits = logits.flatten(2).index_select(2, pairs.flatten()).view(*logits.shape[:2], *pairs.shape)
         mean = logits.softmax(dim=3).mean(dim=2).transpose(2, 3)  # (B, heads, S, length): the mean over queries
-        overall = self.project((spread(mean, self.stride) @ value).transpose(1, 2).flatten(2))
-        scores = scores.squeeze(2)[:, frames]
-        if self.score_global is not None:
-            # The softmax of log sigmoid(s) is sigmoid(s) over its sum, and never divides 0 by 0.
-            scores = -F.softplus(-(scores + self.score_global(overall).transpose(1, 2)))
-        weights = scores.softmax(dim=1).transpose(1, 2)
+        overall = (spread(mean, self.stride) @ value).transpose(1, 2).flatten(2)
+        overall, shift = self._overall(overall)
+        weights = self._weights(scores.squeeze(2)[:, frames.T], shift)
         # The weights sum to one, so the global half of the value comes out of the sum.
-        return spread(weights, self.stride) @ values + self.value_global(overall), weights
+        return spread(weights, self.stride) @ values + overall, weights
+
+    def mix_shared(self, products: Sequence[Tensor], rows: Tensor, offset: Tensor | None) -> Tensor:
+        """The segments of :meth:`mix` for windows `table[rows] - offset`, of the products of the table.
+
+        A vector subtracted from all keys, or from all values, of a segment comes out of the attention; what is
+        subtracted from the queries adds a number to each key's logits.
+
+        Args:
+            products: of a table of `K` frames, `(K, ...)`; their dot products are computed for all pairs, so that `K`
+                should be some hundreds.
+            rows: `(B, T)` which frames each window shows.
+            offset: `(B, dim)` what is subtracted from all frames of a window; None for nothing.
+        """
+        projected, scores, values = products
+        frames = segment_frames(rows.shape[1], self.length, self.stride).to(rows.device)
+        shown = rows[:, frames]  # (B, S, length)
+        flat = shown.flatten(0, 1).T
+        query, key, value = (part[0] for part in self._by_head(projected.unsqueeze(0)))
+        logits = (query @ key.transpose(1, 2)).flatten(1)[:, flat.unsqueeze(1) * len(values) + flat]
+        seen = value.transpose(0, 1).flatten(1)[rows]
+        scores = scores[shown].squeeze(3)
+        moved: Tensor | float = 0.0
+        if offset is not None:
+            images = [F.linear(offset, linear.weight) for linear in self.maps]
+            less = self._by_head(images[0].unsqueeze(1))
+            to_keys = torch.einsum("bhd,hkd->hbk", less[0].squeeze(2), key)
+            window = torch.arange(len(rows), device=rows.device).repeat_interleave(len(frames))
+            logits = logits - to_keys[:, window, flat].unsqueeze(1)
+            scores = scores - images[1].unsqueeze(2)
+            seen = seen - less[2].transpose(1, 2).flatten(2)
+            moved = images[2].unsqueeze(1)
+        mean = logits.softmax(dim=2).mean(dim=1).view(self.heads, self.length, *shown.shape[:2]).permute(2, 0, 3, 1)
+        by_head = seen.view(*rows.shape, self.heads, -1).transpose(1, 2)
+        overall, shift = self._overall((spread(mean, self.stride) @ by_head).transpose(1, 2).flatten(2))
+        weights = self._weights(scores, shift)
+        return spread(weights, self.stride) @ values[rows] - moved + overall
+
+    def _by_head(self, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, over the root of their width, keys and values, `(B, heads, T, dim / heads)`."""
+        query, key, value = projected.view(*projected.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return query / math.sqrt(query.shape[-1]), key, value
+
+    def _overall(self, mixed: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What g, given before its projection, adds to values and to scores: maps one after another are one map."""
+        maps = [self.value_global.weight, *([] if self.score_global is None else [self.score_global.weight])]
+        joint = torch.cat(maps)
+        found = F.linear(mixed, joint @ self.project.weight, joint @ self.project.bias)
+        count = len(self.value_global.weight)
+        return found[..., :count], found[..., count:] if self.score_global is not None else None
+
+    def _weights(self, scores: Tensor, shift: Tensor | None) -> Tensor:
+        """The weights of the frames `(B, S, length)` of segments, of their scores and of what g adds to them."""
+        if shift is not None:
+            # The softmax of log sigmoid(s) is sigmoid(s) over its sum, and never divides 0 by 0.
+            scores = F.logsigmoid(scores + shift)
+        return scores.softmax(dim=2)
 
 
 class SegmentMean(nn.Module):
@@ -176,6 +236,11 @@ class SegmentMean(nn.Module):
         weights = products[0].new_full((len(products[0]), count, self.length), 1 / self.length)
         return spread(weights, self.stride) @ products[0], weights
 
+    def mix_shared(self, products: Sequence[Tensor], rows: Tensor, offset: Tensor | None) -> Tensor:
+        """As of :class:`SegmentAttention`."""
+        mixed = self.mix([products[0][rows]])[0]
+        return mixed if offset is None else mixed - F.linear(offset, self.value.weight).unsqueeze(1)
+
 
 Gate = Literal["softmax", "scaled_softmax", "none"]
 
@@ -208,5 +273,5 @@ class WindowAttention(nn.Module):
         """The gate `(B, dim, S)` itself."""
         if self.conv is None:
             return segments.new_ones(segments.shape)
-        gate: Tensor = self.conv(segments).softmax(dim=2)
+        gate = convolve(self.conv, segments).softmax(dim=2)
         return gate * segments.shape[2] if self.gate == "scaled_softmax" else gate

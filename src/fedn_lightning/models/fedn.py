@@ -16,6 +16,7 @@ from fedn_lightning.models.anchors import Anchors, make_anchors
 from fedn_lightning.models.attention import Gate, SegmentAttention, SegmentMean, SegmentScore, WindowAttention
 from fedn_lightning.models.encoder import MotionEncoder
 from fedn_lightning.models.head import DetectionHead, HeadOutput, TemporalPyramid
+from fedn_lightning.models.precision import Precision, autocast
 from fedn_lightning.motion.features import N_FEATURES
 
 EDGE = 8
@@ -129,11 +130,7 @@ class Trunk(nn.Module):
             rows: `(B, T)` which of them each window shows.
             offset: `(B, dim)` what is subtracted from all frames of a window; None for nothing.
         """
-        products = [part[rows] for part in self.segments.products(table)]
-        if offset is not None:  # a vector subtracted before a linear map is its image subtracted after it
-            images = (F.linear(offset, linear.weight) for linear in self.segments.maps)
-            products = [part - image.unsqueeze(1) for part, image in zip(products, images, strict=True)]
-        return self._from_segments(self.segments.mix(products)[0])
+        return self._from_segments(self.segments.mix_shared(self.segments.products(table), rows, offset))
 
     def _from_segments(self, segments: Tensor) -> list[Tensor]:
         levels: list[Tensor] = self.pyramid(self.window(self.dropout(segments).transpose(1, 2)))
@@ -216,7 +213,7 @@ class FEDN(Trunk):
         return output
 
     @torch.no_grad()
-    def detect(self, features: Tensor, rows: Tensor) -> HeadOutput:
+    def detect(self, features: Tensor, rows: Tensor, precision: Precision = "fp32") -> HeadOutput:
         """Detects in overlapping windows of one video as :meth:`forward` does in `features[rows]`, up to rounding.
 
         What depends on a frame alone is computed once, however many windows show the frame. Use it in evaluation mode.
@@ -224,7 +221,15 @@ class FEDN(Trunk):
         Args:
             features: `(K, input_dim)` features of consecutive frames.
             rows: `(B, T)` int64, the frames of each window.
+            precision: of the products; the head's last convolutions are in float32 in any case.
+
+        Raises:
+            ConfigError: if the device does not have the precision.
         """
+        with autocast(features.device, precision):
+            return self._detect(features, rows)
+
+    def _detect(self, features: Tensor, rows: Tensor) -> HeadOutput:
         shares = isinstance(self.segments, SegmentAttention | SegmentMean)
         if not shares or rows.shape[1] < 2 * EDGE or (rows.diff(dim=1) != 1).any():  # a short video repeats a frame
             whole: HeadOutput = self(features[rows])
@@ -280,6 +285,7 @@ class FEDN(Trunk):
         normed = self.norm(seen)
         if self.config.frame_norm != "centred":
             return self.reduce(normed), None
+        normed = normed - normed.mean(dim=0)  # the face itself is much larger than its expressions, and rounded first
         mean = normed[rows].mean(dim=1)
         return self.reduce(normed), F.linear(mean, self.reduce.weight) if isinstance(self.reduce, nn.Linear) else mean
 
@@ -312,8 +318,12 @@ class FEDN(Trunk):
         return make_anchors([window // s for s in strides], strides, self.config.ratios)
 
 
+TOGETHER = 32
+"""Most windows in a group: the dot products of all pairs of its frames are computed."""
+
+
 def overlapping(windows: Tensor, video: Tensor, start: Tensor) -> list[slice]:
-    """Groups of neighbouring windows of a batch that overlap and show the same frames where they do.
+    """Groups of at most :data:`TOGETHER` windows of a batch that overlap and show the same frames where they do.
 
     Windows whose frames are not consecutive, as of a part of a video that is shorter than a window, stand alone.
 
@@ -331,7 +341,8 @@ def overlapping(windows: Tensor, video: Tensor, start: Tensor) -> list[slice]:
     apart = [
         index + 1
         for index, shift in enumerate(shifts)
-        if not same[index]
+        if (index + 1) % TOGETHER == 0
+        or not same[index]
         or not 0 < shift < length
         or not torch.equal(windows[index, shift:], windows[index + 1, : length - shift])
     ]

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fedn_lightning.models.attention import convolve
 
 
 class ConvBlock(nn.Module):
@@ -25,10 +28,29 @@ class ConvBlock(nn.Module):
         self.conv = nn.Conv1d(inputs, outputs, kernel_size, stride, kernel_size // 2)
         self.norm = nn.GroupNorm(min(16, outputs), outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps `(B, inputs, T)` to `(B, outputs, T / stride)`."""
-        out: Tensor = torch.relu(self.norm(self.conv(x)))
-        return out
+    def forward(self, x: Tensor, lengths: Sequence[int] = ()) -> Tensor:
+        """Maps `(B, inputs, T)` to `(B, outputs, T / stride)`.
+
+        Args:
+            x: one sequence, or several behind each other that do not see each other; then the stride must be 1.
+            lengths: of those sequences.
+        """
+        if not lengths:
+            out: Tensor = torch.relu(self.norm(convolve(self.conv, x)))
+            return out
+        parts = torch.split(apart(self.conv, x, lengths), list(lengths), dim=2)
+        return torch.relu(torch.cat([self.norm(part) for part in parts], dim=2))
+
+
+def apart(conv: nn.Conv1d, x: Tensor, lengths: Sequence[int]) -> Tensor:
+    """A convolution of stride 1 over sequences behind each other, `(B, C, sum(lengths))`, as over each alone.
+
+    One call for all levels of a pyramid takes half the time of one call each: the coarsest have two steps.
+    """
+    gap = conv.kernel_size[0] // 2
+    spaced = torch.cat([F.pad(part, (0, gap)) for part in torch.split(x, list(lengths), dim=2)], dim=2)
+    found = torch.split(convolve(conv, spaced), [length + gap for length in lengths], dim=2)
+    return torch.cat([part[:, :, :length] for part, length in zip(found, lengths, strict=True)], dim=2)
 
 
 class TemporalPyramid(nn.Module):
@@ -98,13 +120,17 @@ class Branch(nn.Module):
         widths = [channels] + [hidden] * convolutions
         self.convolutions = nn.Sequential(*(ConvBlock(widths[i], hidden) for i in range(convolutions)))
 
-    def forward(self, level: Tensor) -> Tensor:
-        """Maps `(B, channels, T)` to `(B, hidden, T)`."""
+    def forward(self, levels: Tensor, lengths: Sequence[int] = ()) -> Tensor:
+        """Maps `(B, channels, T)`, one level or several of those lengths behind each other, to `(B, hidden, T)`."""
         if self.attention is not None and self.norm is not None:
-            steps = self.norm(level.transpose(1, 2))
-            level = level + self.attention(steps, steps, steps, need_weights=False)[0].transpose(1, 2)
-        refined: Tensor = self.convolutions(level)
-        return refined
+            steps = self.norm(levels.transpose(1, 2))
+            own = torch.tensor([i for i, length in enumerate(lengths) for _ in range(length)], device=levels.device)
+            others = own.unsqueeze(1) != own if len(lengths) > 1 else None
+            mixed = self.attention(steps, steps, steps, need_weights=False, attn_mask=others)[0]
+            levels = levels + mixed.transpose(1, 2)
+        for block in self.convolutions:
+            levels = block(levels, lengths)
+        return levels
 
 
 class DetectionHead(nn.Module):
@@ -160,14 +186,19 @@ class DetectionHead(nn.Module):
             levels: `(B, channels, T_l)` each.
             naming: levels of the same shapes for the branch of e, where it has a pyramid of its own.
         """
-        parts: dict[str, list[Tensor]] = {name: [] for name in self.outputs}
-        for index, (level, named) in enumerate(zip(levels, naming or levels, strict=True)):
-            refined = {name: branch(named if name == "emotion" else level) for name, branch in self.branches.items()}
-            for name, output in self.outputs.items():
-                value = output(refined[name if name in refined else "shared"])
-                batch, _, steps = value.shape
-                value = value.transpose(1, 2).reshape(batch, steps * self.kinds, -1)
-                parts[name].append(value * self.scale[index] if name == "interval" else value)
-        merged = {name: torch.cat(values, dim=1) for name, values in parts.items()}
+        lengths = [level.shape[2] for level in levels]
+        joined = torch.cat(levels, dim=2)
+        named = joined if naming is None else torch.cat(naming, dim=2)
+        refined = {
+            name: branch(named if name == "emotion" else joined, lengths) for name, branch in self.branches.items()
+        }
+        merged = {}
+        for name, output in self.outputs.items():
+            assert isinstance(output, nn.Conv1d)
+            with torch.autocast(joined.device.type, enabled=False):  # scores of bfloat16 would be equal by the hundred
+                value = apart(output, refined[name if name in refined else "shared"].float(), lengths)
+            if name == "interval":
+                value = value * torch.cat([scale.expand(n) for scale, n in zip(self.scale, lengths, strict=True)])
+            merged[name] = value.transpose(1, 2).unflatten(2, (self.kinds, -1)).flatten(1, 2)
         nothing = merged["interval"].new_zeros((*merged["interval"].shape[:2], 0))
         return HeadOutput(merged["interval"], merged["confidence"], merged.get("emotion", nothing))

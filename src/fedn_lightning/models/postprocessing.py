@@ -13,6 +13,7 @@ from fedn_lightning.errors import CheckpointError
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
 from fedn_lightning.models.anchors import Anchors, decode
 from fedn_lightning.models.head import HeadOutput
+from fedn_lightning.models.precision import Precision
 from fedn_lightning.video.timing import Timing
 
 
@@ -116,6 +117,8 @@ class InferenceConfig:
         vote: the emotion of an expression is the one for which most overlapping proposals stand, each by its confidence
             times its score for that emotion, instead of the one of the highest-scoring proposal (O).
         false_positives_per_minute: limit for each type on the validation videos when thresholds are chosen (O).
+        precision: in which the detector computes outside training, `fp32` or `bf16`, which is faster where the CPU or
+            GPU has it and moves scores by some thousandths; see `docs/speed.md` (O).
     """
 
     per_window: int = 50
@@ -124,6 +127,7 @@ class InferenceConfig:
     agreement: float = 0.0
     vote: bool = False
     false_positives_per_minute: float = 3.0
+    precision: Precision = "fp32"
 
 
 def propose(

@@ -27,6 +27,7 @@ from fedn_lightning.metrics.classes import DetectionMeanAP, SpottingF1
 from fedn_lightning.models.checkpoints import describe_mismatches
 from fedn_lightning.models.encoder import Encoder, EncoderConfig
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS
+from fedn_lightning.models.precision import hurry_products
 
 CURVES = ("map@0.5", "overall_f1", "macro_f1", "micro_f1")
 """Scores of :func:`detection_metrics` that are logged each epoch."""
@@ -188,6 +189,7 @@ class VideoTask(lightning.LightningModule):
         Raises:
             ConfigError: if they differ.
         """
+        hurry_products()
         self.data.features = self.frame_features
         scheme = self.data.corpus_config.emotion_scheme
         if scheme != self.emotion_scheme:

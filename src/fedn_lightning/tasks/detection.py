@@ -105,7 +105,7 @@ class DetectionTask(CorpusTask):
         found = []
         for part in overlapping(batch[name], batch["video"], batch["start"]):
             shown, rows = join(batch[name][part], batch["start"][part])
-            found.append(self.network.detect(self._features(shown.unsqueeze(0))[0], rows))
+            found.append(self.network.detect(self._features(shown.unsqueeze(0))[0], rows, self.inference.precision))
         return HeadOutput.concatenate(found)
 
     def _features(self, windows: Tensor) -> Tensor:
