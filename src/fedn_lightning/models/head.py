@@ -124,7 +124,7 @@ class Branch(nn.Module):
         """Maps `(B, channels, T)`, one level or several of those lengths behind each other, to `(B, hidden, T)`."""
         if self.attention is not None and self.norm is not None:
             steps = self.norm(levels.transpose(1, 2))
-            own = torch.tensor([i for i, length in enumerate(lengths) for _ in range(length)], device=levels.device)
+            own = torch.cat([torch.full((n,), i, device=levels.device) for i, n in enumerate(lengths or [0])])
             others = own.unsqueeze(1) != own if len(lengths) > 1 else None
             mixed = self.attention(steps, steps, steps, need_weights=False, attn_mask=others)[0]
             levels = levels + mixed.transpose(1, 2)
@@ -196,9 +196,10 @@ class DetectionHead(nn.Module):
         for name, output in self.outputs.items():
             assert isinstance(output, nn.Conv1d)
             with torch.autocast(joined.device.type, enabled=False):  # scores of bfloat16 would be equal by the hundred
-                value = apart(output, refined[name if name in refined else "shared"].float(), lengths)
+                value = apart(output, refined[name if name in refined else "shared"].to(output.weight.dtype), lengths)
             if name == "interval":
                 value = value * torch.cat([scale.expand(n) for scale, n in zip(self.scale, lengths, strict=True)])
-            merged[name] = value.transpose(1, 2).unflatten(2, (self.kinds, -1)).flatten(1, 2)
+            steps = value.transpose(1, 2)
+            merged[name] = steps.reshape(steps.shape[0], sum(lengths) * self.kinds, -1)
         nothing = merged["interval"].new_zeros((*merged["interval"].shape[:2], 0))
         return HeadOutput(merged["interval"], merged["confidence"], merged.get("emotion", nothing))
