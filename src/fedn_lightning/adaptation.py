@@ -35,6 +35,7 @@ from fedn_lightning.tasks.base import OptimiserConfig
 from fedn_lightning.tasks.detection import DetectionTask
 from fedn_lightning.utils.console import note
 from fedn_lightning.utils.files import write_atomically, write_json
+from fedn_lightning.video.landmarks import LANDMARKER
 
 MIN_PEOPLE, MIN_EVENTS = 5, 30
 """With fewer people or expressions nothing can be said about other people, and nothing is trained."""
@@ -111,7 +112,8 @@ def data_of(
 
     def make(test: list[str], val: list[str]) -> DetectionDataModule:
         aligned = metadata.get("alignment") or {}
-        finder = "mesh" if aligned.get("finder") == "mesh" else "cascade"
+        found_by = str(aligned.get("finder", "cascade"))
+        finder = found_by if found_by == "mesh" or found_by.startswith(LANDMARKER) else "cascade"
         size, fps, align = metadata["crop_size"], metadata["fps"], aligned.get("align", "video")
         return DetectionDataModule(
             replace(corpus, emotion_scheme=metadata["model"]["emotion_scheme"]),

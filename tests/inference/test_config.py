@@ -52,6 +52,19 @@ def test_another_alignment_and_another_finder_are_told(changed):
     ]
 
 
+def test_the_landmarkers_model_is_needed_again_or_another_given(changed, trained, tmp_path):
+    model = tmp_path / "face_landmarker.task"
+    path = changed(lambda content: content["fedn"]["alignment"].update(finder=f"landmarker:{model}"))
+    with pytest.raises(CheckpointError, match=r"face_landmarker\.task is not there; give it by --landmarker FILE"):
+        load(path, None, CPU)
+    model.write_text("")
+    config = load(path, None, CPU)[0]
+    assert (config.crop.finder, config.notes) == (f"landmarker:{model}", ())
+    config = load(trained.path, None, CPU, str(model))[0]
+    assert config.crop.finder == f"landmarker:{model}"
+    assert config.notes == ("Faces are placed by MediaPipe's landmarks; in training they were placed by cascade.",)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

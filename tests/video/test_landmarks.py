@@ -1,5 +1,7 @@
+import os
 import sys
 import types
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,7 +11,8 @@ from fedn_lightning.errors import ConfigError, FaceNotFoundError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.video import landmarks as mesh
 from fedn_lightning.video.alignment import canonical_eyes
-from fedn_lightning.video.faces import find_face
+from fedn_lightning.video.faces import EYES as SAMPLE_EYES
+from fedn_lightning.video.faces import find_face, find_faces, sample_face
 from fedn_lightning.video.landmarks import EYES, read_eyes, table_of
 from fedn_lightning.video.media import probe
 from fedn_lightning.video.prepare import prepare
@@ -86,7 +89,7 @@ def test_a_changed_table_makes_the_store_stale(toy, tmp_path):
 
 def test_unknown_finders_are_refused(toy, tmp_path):
     for finder in ("dlib", "openface:", "openface:/nowhere"):
-        with pytest.raises(ConfigError, match=r"finder is .*; it must be cascade, mesh, or openface:FOLDER"):
+        with pytest.raises(ConfigError, match=r"finder is .*; it must be cascade, mesh, landmarker:FILE"):
             prepare(toy, tmp_path / "store", finder=finder, jobs=0)
 
 
@@ -143,3 +146,93 @@ def test_the_cascade_is_not_biased_to_one_side(still_face):
     face, mirrored = find_face(grey), find_face(np.ascontiguousarray(grey[:, ::-1]))
     middle = (face.left[0] + face.right[0] + mirrored.left[0] + mirrored.right[0]) / 4
     assert middle == pytest.approx((grey.shape[1] - 1) / 2, abs=1.5)
+
+
+def test_the_landmarker_finds_the_eyes_of_a_face():
+    """MediaPipe itself, where it is installed; tests/support/face_task.py makes a model."""
+    pytest.importorskip("mediapipe", minversion="1")
+    if "FEDN_FACE_LANDMARKER" not in os.environ:
+        pytest.skip("FEDN_FACE_LANDMARKER does not name a face_landmarker.task")
+    finder = f"landmarker:{os.environ['FEDN_FACE_LANDMARKER']}"
+    grey = cv2.cvtColor(sample_face(), cv2.COLOR_RGB2GRAY)
+    (face,) = find_faces(np.concatenate([grey, np.full_like(grey, 90)], axis=1), finder)
+    assert np.hypot(*(np.array([face.left, face.right]) - SAMPLE_EYES).T).max() < 5
+    assert find_faces(np.full_like(grey, 90), finder) == []
+
+
+@pytest.fixture
+def fake_mediapipe(monkeypatch):
+    """A stand-in for the Tasks API: a file that says `model` is one, and shows two faces."""
+
+    def landmarks(x, width):
+        points = [types.SimpleNamespace(x=x, y=0.5) for _ in range(478)]
+        for point, dx, y in ((33, 0.2, 0.4), (133, 0.4, 0.4), (362, 0.6, 0.4), (263, 0.8, 0.4), (152, 1.0, 0.9)):
+            points[point] = types.SimpleNamespace(x=x + dx * width, y=y)
+        return points
+
+    class FaceLandmarker:
+        @staticmethod
+        def create_from_options(options):
+            if Path(options.base.path).read_text() != "model":
+                raise RuntimeError("Unable to open zip archive.")
+            return FaceLandmarker()
+
+        def detect(self, image):
+            assert image.data.shape == (100, 200, 3)
+            return types.SimpleNamespace(face_landmarks=[landmarks(0.1, 0.2), landmarks(0.5, 0.4)])
+
+        def close(self):
+            pass
+
+    package, tasks, vision = (types.ModuleType(name) for name in ("mediapipe", "tasks", "vision"))
+    package.__version__ = "1.2.3"
+    package.Image = lambda image_format, data: types.SimpleNamespace(data=data)
+    package.ImageFormat = types.SimpleNamespace(SRGB=1)
+    tasks.BaseOptions = lambda model_asset_path: types.SimpleNamespace(path=model_asset_path)
+    vision.FaceLandmarkerOptions = lambda base, num_faces: types.SimpleNamespace(base=base)
+    vision.FaceLandmarker = FaceLandmarker
+    names = {"mediapipe": package, "mediapipe.tasks.python": tasks, "mediapipe.tasks.python.vision": vision}
+    for name, module in names.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    mesh._landmarker.cache_clear()
+    yield
+    mesh._landmarker.cache_clear()
+
+
+def test_the_largest_face_of_the_landmarker_comes_first(fake_mediapipe, tmp_path):
+    (tmp_path / "a.task").write_text("model")
+    large, small = find_faces(np.zeros((100, 200), np.uint8), f"landmarker:{tmp_path / 'a.task'}")
+    assert large.box[2] == pytest.approx(0.4 * 200)
+    assert small.box[2] == pytest.approx(0.2 * 200)
+    assert large.left == pytest.approx(((0.5 + 0.3 * 0.4) * 200 - 0.5, 0.4 * 100 - 0.5))
+    assert large.right == pytest.approx(((0.5 + 0.7 * 0.4) * 200 - 0.5, 0.4 * 100 - 0.5))
+
+
+def test_a_wrong_model_is_refused_before_any_video(fake_mediapipe, toy, tmp_path):
+    (tmp_path / "a.task").write_text("no model")
+    with pytest.raises(ConfigError, match=r"a\.task is no model of MediaPipe's face landmarker \(Unable to open zip"):
+        prepare(toy, tmp_path / "store", jobs=0, finder=f"landmarker:{tmp_path / 'a.task'}")
+    with pytest.raises(
+        ConfigError, match=r"finder is 'landmarker:none\.task'; it must be cascade, mesh, landmarker:FILE"
+    ):
+        prepare(toy, tmp_path / "store", jobs=0, finder="landmarker:none.task")
+
+
+def test_a_wrong_model_is_refused_by_mediapipe_itself(tmp_path):
+    pytest.importorskip("mediapipe", minversion="1")
+    (tmp_path / "a.task").write_text("no model")
+    with pytest.raises(ConfigError, match=r"a\.task is no model of MediaPipe's face landmarker"):
+        find_faces(np.zeros((100, 200), np.uint8), f"landmarker:{tmp_path / 'a.task'}")
+
+
+def test_the_landmarker_says_what_it_needs(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    mesh._landmarker.cache_clear()
+    with pytest.raises(ConfigError, match=r"finder: landmarker needs mediapipe.*pip install 'fedn-lightning\[faces\]'"):
+        find_faces(np.zeros((100, 200), np.uint8), f"landmarker:{tmp_path / 'a.task'}")
+
+
+def test_an_old_mediapipe_is_told(fake_mediapipe, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys.modules["mediapipe"], "__version__", "0.10.21")
+    with pytest.raises(ConfigError, match=r"needs mediapipe 1 or later; 0\.10\.21 is installed"):
+        find_faces(np.zeros((100, 200), np.uint8), f"landmarker:{tmp_path / 'a.task'}")

@@ -210,7 +210,7 @@ def prepare_parser() -> CommandParser:
     made.add_argument("--align", choices=("video", "track", "none"), help="how the face is followed (default: video)")
     made.add_argument("--gaps", choices=("repeat", "split", "error"), help="missing frames (default: repeat)")
     made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")
-    made.add_argument("--finder", help="what finds the face: cascade, mesh (mediapipe) or openface:FOLDER")
+    made.add_argument("--finder", help="cascade, landmarker:FILE, mesh or openface:FOLDER (default: cascade)")
     made.add_argument("--frames", choices=("store", "video"), help="write crops, or decode them later (default: store)")
     return made
 

@@ -42,6 +42,7 @@ def parser() -> CommandParser:
     )
     p.add_argument("--threshold", nargs=2, type=float, metavar=("MACRO", "MICRO"), help="instead of the checkpoint's")
     p.add_argument("--align", choices=("video", "track", "none"), help="instead of how the checkpoint was trained")
+    p.add_argument("--landmarker", metavar="FILE", help="MediaPipe's face_landmarker.task, to place the faces by")
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the network runs (auto)")
     p.add_argument("--manifest", metavar="FILE", help="also the videos that this file names, one a line or as a table")
     p.add_argument(
@@ -91,6 +92,7 @@ def main(argv: Sequence[str]) -> int:
         threshold,
         args.face_embedding,
         args.baseline,
+        args.landmarker,
     )
     outcomes = list(_outcomes(args, DetectorChoice(args.ckpt, args.device, settings), videos))
     place = {video: number for number, video in enumerate(videos)}

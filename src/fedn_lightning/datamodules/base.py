@@ -62,7 +62,7 @@ class CropConfig:
         gaps: what replaces missing numbers of a frame folder: `repeat` the frame before, `split` (no window crosses
             a gap), or `error`.
         boxes: table of face boxes given by hand, see :func:`fedn_lightning.video.landmarks.read_boxes`; empty for none.
-        finder: what finds the face: `cascade`, `mesh` or `openface:FOLDER`, see
+        finder: what finds the face: `cascade`, `landmarker:FILE`, `mesh` or `openface:FOLDER`, see
             :func:`fedn_lightning.video.prepare.prepare`.
         frames: `store` (every crop is written once, then read without decoding) or `video` (windows are decoded from
             verified videos: needs no disk space, and reads some hundred frames per second and process).

@@ -123,9 +123,12 @@ def _given(
 
 
 def _quietest(found: Detections, position: int, reliable: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """Frames `[start, end)` of the reliable stretch with the least mean movement."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], reliable.astype(int), [0]]))).reshape(-1, 2)
-    longest = int((edges[:, 1] - edges[:, 0]).max(initial=0))
+    """Frames `[start, end)` of the stretch with the least mean movement, without an expression if there is one."""
+    free = reliable.copy()
+    for e in (e for e in found if e.face == found.faces[position].number):
+        free[max(0, int(e.start)) : int(np.ceil(e.end))] = False
+    reliable = free if _longest(free) >= MIN_AUTO_SECONDS * found.fps else reliable
+    longest = _longest(reliable)
     if longest < MIN_AUTO_SECONDS * found.fps:
         raise VideoError(
             f"{found.video}: face {found.faces[position].number} is reliably seen for {longest / found.fps:.1f} s at a "
@@ -138,3 +141,13 @@ def _quietest(found: Detections, position: int, reliable: npt.NDArray[np.bool_])
     cost = np.where(bad[width:] > bad[:-width], np.inf, total[width:] - total[:-width])
     start = int(np.argmin(cost))
     return start, start + width
+
+
+def _longest(flag: npt.NDArray[np.bool_]) -> int:
+    """The length of the longest run of true values.
+
+    >>> _longest(np.array([True, False, True, True]))
+    2
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flag.astype(int), [0]]))).reshape(-1, 2)
+    return int((edges[:, 1] - edges[:, 0]).max(initial=0))

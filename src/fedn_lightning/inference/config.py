@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -17,6 +18,7 @@ from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.utils.text import check_choice
+from fedn_lightning.video.landmarks import LANDMARKER
 from fedn_lightning.video.prepare import Align
 from fedn_lightning.video.store import CropSpec
 
@@ -86,7 +88,7 @@ class DetectorConfig:
 
 
 def load(
-    path: str | os.PathLike[str], align: Align | None, device: torch.device
+    path: str | os.PathLike[str], align: Align | None, device: torch.device, landmarker: str | None = None
 ) -> tuple[DetectorConfig, Encoder, FEDN]:
     """Reads a checkpoint and builds what it holds.
 
@@ -94,6 +96,7 @@ def load(
         path: a `.ckpt` file that `fedn fit` wrote.
         align: how faces are aligned; None aligns them as in training.
         device: where the networks are to run.
+        landmarker: model of MediaPipe's face landmarker, which then places the faces.
 
     Raises:
         CheckpointError: if it cannot be read, is of another task, or is incomplete.
@@ -110,7 +113,7 @@ def load(
         what = f"{task}, {OTHER_TASKS[task]}" if task in OTHER_TASKS else task
         raise CheckpointError(f"{path} is no detector of {TASK}, but a checkpoint of {what}.")
     try:
-        config = _read_config(metadata, weights["threshold"], align)
+        config = _read_config(metadata, weights["threshold"], align, landmarker)
         return config, *config.build(weights, device)
     except (KeyError, TypeError, RuntimeError) as error:
         why = str(error).strip().splitlines()[0]
@@ -118,9 +121,11 @@ def load(
         raise CheckpointError(msg) from error
 
 
-def _read_config(metadata: Mapping[str, Any], threshold: Tensor, align: Align | None) -> DetectorConfig:
+def _read_config(
+    metadata: Mapping[str, Any], threshold: Tensor, align: Align | None, landmarker: str | None
+) -> DetectorConfig:
     model, windows = metadata["model"], metadata["windows"]
-    crop, notes = _crop(metadata, align)
+    crop, notes = _crop(metadata, align, landmarker)
     macro, micro = threshold.tolist()
     return DetectorConfig(
         encoder=EncoderConfig(**model["encoder"]),
@@ -138,7 +143,7 @@ def _read_config(metadata: Mapping[str, Any], threshold: Tensor, align: Align | 
     )
 
 
-def _crop(metadata: Mapping[str, Any], align: Align | None) -> tuple[CropSpec, tuple[str, ...]]:
+def _crop(metadata: Mapping[str, Any], align: Align | None, landmarker: str | None) -> tuple[CropSpec, tuple[str, ...]]:
     """The crop, and what is assumed of it."""
     spec = CropSpec(metadata["crop_size"], metadata["fps"])
     trained = metadata.get("alignment")
@@ -155,7 +160,16 @@ def _crop(metadata: Mapping[str, Any], align: Align | None) -> tuple[CropSpec, t
         notes.append(
             f"Faces are aligned by {align}; the checkpoint was trained on faces aligned by {trained['align']}."
         )
-    if trained["finder"] == "openface":
+    if trained["finder"] == "openface" and landmarker is None:
         notes.append("The checkpoint was trained on faces placed by OpenFace's landmarks; here the cascade finds them.")
-    finder = "mesh" if trained["finder"] == "mesh" else "cascade"
+    kind, _, file = trained["finder"].partition(":")
+    if landmarker is not None and kind != LANDMARKER:
+        notes.append(f"Faces are placed by MediaPipe's landmarks; in training they were placed by {kind}.")
+    model = landmarker or (file if kind == LANDMARKER else None)
+    if model is not None and not Path(model).is_file():
+        raise CheckpointError(
+            f"Faces are placed by MediaPipe's face landmarker, whose model {model} is not there; give it by "
+            "--landmarker FILE."
+        )
+    finder = f"{LANDMARKER}:{Path(model).resolve()}" if model else "mesh" if kind == "mesh" else "cascade"
     return replace(spec, align=align or trained["align"], finder=finder), tuple(notes)

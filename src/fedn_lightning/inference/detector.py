@@ -64,6 +64,7 @@ class Detector:
         device: Device = "auto",
         align: Align | None = None,
         threshold: tuple[float, float] | None = None,
+        landmarker: str | None = None,
     ) -> Self:
         """Reads a checkpoint, e.g. `runs/synthetic/checkpoints/best.ckpt`.
 
@@ -73,6 +74,7 @@ class Detector:
             align: how faces are aligned, `video`, `track` or `none`; as in training by default.
             threshold: scores from which a macro- and a micro-expression counts; by default those in the checkpoint,
                 which were chosen on validation subjects of its corpus.
+            landmarker: model of MediaPipe's face landmarker, which then places the faces.
 
         Raises:
             CheckpointError: if the checkpoint cannot be read or holds no detector.
@@ -81,7 +83,7 @@ class Detector:
         if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
             raise ConfigError(f"device is {device!r}; it must be auto, cpu, or cuda where there is a GPU.")
         name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        config, encoder, network = load(path, align, torch.device(name))
+        config, encoder, network = load(path, align, torch.device(name), landmarker)
         if threshold is not None:
             config = replace(config, threshold=threshold)
         return cls(config, Networks(config, encoder, network, torch.device(name)), str(path))

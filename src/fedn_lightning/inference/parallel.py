@@ -51,8 +51,13 @@ def build(choice: DetectorChoice, threads: int) -> Detector:
 
     torch.set_num_threads(threads)
     settings = choice.settings
-    align = settings.align
-    return Detector.from_checkpoint(choice.checkpoint, choice.device, align, settings.threshold)  # type: ignore[arg-type]
+    return Detector.from_checkpoint(
+        choice.checkpoint,
+        choice.device,
+        settings.align,  # type: ignore[arg-type]
+        settings.threshold,
+        settings.landmarker,
+    )
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Settings:
         threshold: scores from which expressions count, if given.
         embedding: network that tells people apart after a cut, if given.
         baseline: neutral stretch, `auto` or `START-END`, if given.
+        landmarker: model of MediaPipe's face landmarker, if given.
     """
 
     checkpoint: str
@@ -45,6 +46,7 @@ class Settings:
     threshold: tuple[float, float] | None = None
     embedding: str | None = None
     baseline: str | None = None
+    landmarker: str | None = None
 
 
 def write_outputs(

@@ -28,6 +28,7 @@ from fedn_lightning.models.checkpoints import describe_mismatches
 from fedn_lightning.models.encoder import Encoder, EncoderConfig
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS
 from fedn_lightning.models.precision import hurry_products
+from fedn_lightning.video.landmarks import kind_of
 
 CURVES = ("map@0.5", "overall_f1", "macro_f1", "micro_f1")
 """Scores of :func:`detection_metrics` that are logged each epoch."""
@@ -217,7 +218,7 @@ class VideoTask(lightning.LightningModule):
             "crop_size": data.crops.size,
             "fps": data.crops.fps,
             # The folder of landmarks is left out: it exists on this machine only.
-            "alignment": {"align": data.crops.align, "finder": data.crops.finder.partition(":")[0]},
+            "alignment": {"align": data.crops.align, "finder": kind_of(data.crops.finder)},
             "emotions": list(self.emotions),
             "dataset": data.corpus_config.dataset,
             "generated": is_generated(data.corpus_config.root),

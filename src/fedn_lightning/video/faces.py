@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import ConfigError, FaceNotFoundError
 from fedn_lightning.video.alignment import Box, Face, eye_transform
-from fedn_lightning.video.landmarks import find_face_mesh
+from fedn_lightning.video.landmarks import LANDMARKER, find_face_mesh, find_faces_landmarker
 
 Grey = npt.NDArray[np.uint8]
 
@@ -47,7 +47,8 @@ def find_face(grey: Grey, finder: str = "cascade", near: Box | None = None) -> F
 
     Args:
         grey: `(H, W)` uint8.
-        finder: `cascade`, or `mesh` for mediapipe's face mesh (see :mod:`fedn_lightning.video.landmarks`).
+        finder: `cascade`, `landmarker:FILE` for MediaPipe's face landmarker, or `mesh` for its older face mesh (see
+            :mod:`fedn_lightning.video.landmarks`).
         near: box of the person meant, where there are several; a face is theirs if its centre lies in that box.
 
     Returns:
@@ -69,6 +70,9 @@ def find_faces(grey: Grey, finder: str = "cascade", most: int | None = None) -> 
     Returns:
         Faces in the picture's own pixels.
     """
+    kind, _, model = finder.partition(":")
+    if kind == LANDMARKER:
+        return find_faces_landmarker(grey, model)[:most]
     if finder == "mesh":
         face = find_face_mesh(grey)
         return [] if face is None else [face]
@@ -234,7 +238,7 @@ def check_cascades(finder: str) -> None:
     if broken:
         raise ConfigError(
             f"The OpenCV that is installed ({cv2.__version__}) has no face cascades, so no face can be found in any "
-            "video. Run: pip install 'opencv-python-headless<5', or set finder: mesh."
+            "video. Run: pip install 'opencv-python-headless<5', or set finder: landmarker:FILE."
         )
 
 

@@ -1,4 +1,7 @@
-"""Finds faces by mediapipe's face mesh: steadier and faster than the cascades, but an optional extra.
+"""Finds faces by mediapipe's landmarks: steadier and faster than the cascades, but an optional extra.
+
+Of a current mediapipe it takes the face landmarker (extra `faces`), whose model is given by path. The older face mesh
+needs no file.
 
 mediapipe 0.10.21 is the last version whose package holds its models. It declares versions of numpy and protobuf that
 the rest of this project has left behind; with protobuf 6.33 it still works:
@@ -9,7 +12,8 @@ the rest of this project has left behind; with protobuf 6.33 it still works:
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -41,23 +45,95 @@ def find_face_mesh(grey: npt.NDArray[np.uint8]) -> Face | None:
         ConfigError: if mediapipe is not installed or cannot run.
     """
     found = _mesh().process(np.repeat(grey[..., None], 3, axis=2)).multi_face_landmarks
-    if not found:
-        return None
-    height, width = grey.shape
+    return _face(found[0].landmark, grey.shape) if found else None
+
+
+LANDMARKER = "landmarker"
+"""Kind of the finder `landmarker:FILE`."""
+
+MOST_FACES = 8
+"""Faces that the landmarker looks for in a picture."""
+
+
+def kind_of(finder: str) -> str:
+    """What a checkpoint says of a finder: its kind, and of the landmarker the file, which is needed again.
+
+    >>> kind_of("openface:tables"), kind_of("landmarker:face_landmarker.task")
+    ('openface', 'landmarker:face_landmarker.task')
+    """
+    kind = finder.partition(":")[0]
+    return finder if kind == LANDMARKER else kind
+
+
+def find_faces_landmarker(grey: npt.NDArray[np.uint8], path: str) -> list[Face]:
+    """The faces of a picture by MediaPipe's face landmarker, the largest first.
+
+    Args:
+        grey: `(H, W)` uint8.
+        path: the model, a `.task` file such as `face_landmarker.task`.
+
+    Returns:
+        Faces in the picture's own pixels, as of :func:`find_face_mesh`.
+
+    Raises:
+        ConfigError: if mediapipe is not installed, or the file is no such model.
+    """
+    found = _landmarker(path)(np.repeat(grey[..., None], 3, axis=2))
+    return sorted((_face(landmarks, grey.shape) for landmarks in found), key=lambda face: -face.box[2])
+
+
+@cache
+def _landmarker(path: str) -> Callable[[npt.NDArray[np.uint8]], list[Any]]:
+    """Gives the landmarks of each face of an RGB picture; the model is loaded once in each process."""
+    try:
+        # By name, so that type checkers need not know an optional package.
+        mediapipe, tasks = import_module("mediapipe"), import_module("mediapipe.tasks.python")
+        vision = import_module("mediapipe.tasks.python.vision")
+    except (ImportError, OSError) as error:
+        raise ConfigError(
+            f"finder: {LANDMARKER} needs mediapipe, which cannot run here ({error}). "
+            "Install it by: pip install 'fedn-lightning[faces]'"
+        ) from None
+    if mediapipe.__version__.startswith("0."):
+        raise ConfigError(
+            f"finder: {LANDMARKER} needs mediapipe 1 or later; {mediapipe.__version__} is installed. "
+            "Install it by: pip install 'fedn-lightning[faces]'"
+        )
+    options = vision.FaceLandmarkerOptions(tasks.BaseOptions(model_asset_path=path), num_faces=MOST_FACES)
+    try:
+        landmarker = vision.FaceLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ConfigError(f"{path} is no model of MediaPipe's face landmarker ({reason}).") from None
+    # mediapipe 1 closes by a thread, and atexit comes after Python has stopped all threads: both print an error.
+    threading._register_atexit(landmarker.close)  # type: ignore[attr-defined]
+
+    def detect(picture: npt.NDArray[np.uint8]) -> list[Any]:
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=picture)
+        found: list[Any] = landmarker.detect(image).face_landmarks
+        return found
+
+    return detect
+
+
+def _face(landmarks: Sequence[Any], shape: tuple[int, ...]) -> Face:
+    """The face of some landmarks, whose coordinates are shares of the picture's width and height."""
+    height, width = shape
     # Relative coordinates count from the picture's edge, pixels from their centres.
-    points = np.array([(p.x * width - 0.5, p.y * height - 0.5) for p in found[0].landmark])
+    points = np.array([(p.x * width - 0.5, p.y * height - 0.5) for p in landmarks])
     left, right = (points[list(corners)].mean(axis=0) for corners in EYE_CORNERS)
     low, high = points.min(axis=0), points.max(axis=0)
     return Face((*low, *(high - low)), tuple(left), tuple(right), eyes_seen=True)
 
 
-def check_installed() -> None:
-    """Refuses to start without mediapipe.
+def check_installed(finder: str) -> None:
+    """Refuses to start without mediapipe, or without the landmarker's model.
 
     Raises:
-        ConfigError: saying how to install it.
+        ConfigError: saying what is missing.
     """
-    _mesh()
+    kind, _, model = finder.partition(":")
+    _landmarker(model) if kind == LANDMARKER else _mesh()
 
 
 @cache

@@ -21,7 +21,7 @@ from fedn_lightning.utils.text import check_choice
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import CropJob, crop_video
 from fedn_lightning.video.faces import check_cascades
-from fedn_lightning.video.landmarks import check_installed, table_of
+from fedn_lightning.video.landmarks import LANDMARKER, check_installed, table_of
 from fedn_lightning.video.readers import Gaps
 from fedn_lightning.video.store import CropSpec, StoredVideo, file_name, fingerprint, is_current, read_record
 from fedn_lightning.video.verify import verify
@@ -84,7 +84,7 @@ def prepare(
             follows the head's sway and turns; `none` takes whole pictures, for releases that are already cropped.
         gaps: what replaces missing numbers of a frame folder, see :class:`~fedn_lightning.video.store.CropSpec`.
         boxes: face boxes `x, y, width, height` in source pixels by video key, where no face is found.
-        finder: what finds the face: `cascade` (OpenCV), `mesh` (mediapipe, an optional extra, see
+        finder: what finds the face: `cascade` (OpenCV), `landmarker:FILE` or `mesh` (mediapipe, an optional extra, see
             :mod:`fedn_lightning.video.landmarks`), or `openface:FOLDER` with OpenFace's `<video>.csv` of each video.
         frames: `store` writes every crop; `video` writes where they lie, after each file was verified (see
             :mod:`fedn_lightning.video.verify`), and windows are decoded from the videos: slower, but without the room.
@@ -210,11 +210,14 @@ def _spec(crop_size: int, fps: float, align: str, gaps: str, finder: str) -> Cro
     if crop_size < 16 or not fps > 0:
         raise ConfigError(f"crop_size must be at least 16 and fps above 0, got {crop_size} and {fps}.")
     kind, _, folder = finder.partition(":")
-    if finder not in ("cascade", "mesh") and not (kind == "openface" and folder and Path(folder).is_dir()):
-        msg = f"finder is {finder!r}; it must be cascade, mesh, or openface:FOLDER with a folder that is there."
-        raise ConfigError(msg)
-    if finder == "mesh":
-        check_installed()  # reported once, not for every video
+    there = (kind == "openface" and Path(folder).is_dir()) or (kind == LANDMARKER and Path(folder).is_file())
+    if finder not in ("cascade", "mesh") and not (folder and there):
+        raise ConfigError(
+            f"finder is {finder!r}; it must be cascade, mesh, landmarker:FILE with MediaPipe's model, or "
+            "openface:FOLDER. File and folder must be there."
+        )
+    if finder == "mesh" or kind == LANDMARKER:
+        check_installed(finder)  # reported once, not for every video
     return CropSpec(crop_size, float(fps), align, gaps, finder)
 
 

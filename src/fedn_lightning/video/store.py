@@ -49,7 +49,8 @@ class CropSpec:
     # what replaces missing numbers of a frame folder: `repeat` the frame before, `split` likewise but no window
     # contains it, or `error`
     gaps: str = "repeat"
-    finder: str = "cascade"  # what finds the face: `cascade`, `mesh`, or `openface:` and the digest of its table
+    # what finds the face: `cascade`, `mesh`, `landmarker:FILE`, or `openface:` and the digest of its table
+    finder: str = "cascade"
     # the face's `x, y, width, height` in source pixels if it was given by hand
     box: tuple[float, float, float, float] | None = None
     # `store` holds the crops; `video` holds where they lie, and they are decoded when they are read
