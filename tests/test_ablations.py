@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
-from fedn_lightning.cli.config import layers
 from fedn_lightning.datamodules.base import CorpusConfig
 from fedn_lightning.datamodules.detection import WindowConfig
 from fedn_lightning.models.encoder import EncoderConfig
@@ -19,6 +17,7 @@ from fedn_lightning.models.losses import DetectionLoss
 from fedn_lightning.study.plan import read_plan
 from fedn_lightning.study.rows import read_row, row_path
 from fedn_lightning.study.statistics import plain_scores
+from support.experiment_files import read_layers
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "ablations"
 RESULTS = FOLDER.parent / "results" / "ablations"
@@ -43,24 +42,9 @@ BASELINES = {"recogniser", "flow"}
 """Those of the folder above, on the corpus of the study."""
 
 
-def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """The values of nested keys by their path, without class paths."""
-    if not isinstance(value, dict):
-        return {path.removeprefix("."): value}
-    found: dict[str, Any] = {}
-    for key, child in value.items():
-        if key != "class_path":
-            found |= leaves(child, path if key == "init_args" else f"{path}.{key}")
-    return found
-
-
 def read(name: str) -> list[dict[str, Any]]:
-    """The layers of a file, base first."""
-    base, *texts = layers(FOLDER / f"{name}.yaml")
-    return [
-        leaves(yaml.safe_load(base if "\n" in base else Path(base).read_text())),
-        *(leaves(json.loads(text)) for text in texts),
-    ]
+    """The layers of a row's file, base first."""
+    return read_layers(FOLDER / f"{name}.yaml")
 
 
 def test_every_row_learns_from_the_corpus_of_the_study() -> None:

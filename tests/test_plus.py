@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from fedn_lightning.cli.config import layers
 from fedn_lightning.study.plan import read_plan
+from support.experiment_files import read_layers
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "plus"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -28,24 +26,9 @@ CHANGES: dict[str, dict[str, Any]] = {
 CORPUS = {"data.corpus.root": "data/synthetic_study", "data.crops.store": "data/store/synthetic_study"}
 
 
-def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """The values of nested keys by their path, without class paths."""
-    if not isinstance(value, dict):
-        return {path.removeprefix("."): value}
-    found: dict[str, Any] = {}
-    for key, child in value.items():
-        if key != "class_path":
-            found |= leaves(child, path if key == "init_args" else f"{path}.{key}")
-    return found
-
-
 def read(name: str) -> list[dict[str, Any]]:
-    """The layers of a file, base first."""
-    base, *texts = layers(FOLDER / f"{name}.yaml")
-    return [
-        leaves(yaml.safe_load(base if "\n" in base else Path(base).read_text())),
-        *(leaves(json.loads(text)) for text in texts),
-    ]
+    """The layers of a row's file, base first."""
+    return read_layers(FOLDER / f"{name}.yaml")
 
 
 def below(name: str) -> dict[str, Any]:

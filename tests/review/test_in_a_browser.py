@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from browser import PROGRAM
-from reviewing import CONTRAST, FOUND, review, serving, write_prediction
+from reviewing import CONTRAST, review, serving, write_prediction
 
 from lookalikes.movies import numbered, write_movie
 
@@ -44,19 +44,6 @@ def chromium() -> Iterator[sync_api.Browser]:
         browser = playwright.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("films")
-    write_prediction(folder / "p" / "anna", folder / "anna.mp4")
-    write_prediction(folder / "p" / "ben", folder / "ben.mp4", FOUND[:1])
-    return folder
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
 
 
 @pytest.fixture

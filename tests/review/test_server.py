@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import pytest
-from reviewing import FOUND, write_prediction
 
 from fedn_lightning.cli.main import main
 from fedn_lightning.datasets import read
@@ -24,19 +23,6 @@ pytest.importorskip("starlette", reason="the extra review is not installed")
 from starlette.testclient import TestClient
 
 from fedn_lightning.review.server import application
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("films")
-    write_prediction(folder / "p" / "anna", folder / "anna.mp4")
-    write_prediction(folder / "p" / "ben", folder / "ben.mp4", FOUND[:1])
-    return folder
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "review"
 
 
 @pytest.fixture
