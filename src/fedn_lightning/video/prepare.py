@@ -104,11 +104,7 @@ def prepare(
     if not all(map(_is_done, jobs_of)):
         if align != "none":
             check_cascades(finder)
-        root.mkdir(parents=True, exist_ok=True)
-        with locked(root / LOCK):
-            # Another process may have done it while this one waited.
-            todo = [job for job in jobs_of if not _is_done(job)]
-            _make(todo, report, _Workers(jobs, stall_seconds, cluster), show=progress)
+        _make_missing(jobs_of, root, report, _Workers(jobs, stall_seconds, cluster), show=progress)
     report.reused = [job.video.key for job in jobs_of if job.video.key not in {*report.prepared, *report.failed}]
     report.seconds = time.monotonic() - started
     _read_records(report, [job for job in jobs_of if job.video.key not in report.failed])
@@ -133,6 +129,13 @@ class _Workers(NamedTuple):
     jobs: int | None
     stall_seconds: float
     cluster: Cluster | None
+
+
+def _make_missing(jobs: list[CropJob], root: Path, report: PrepareReport, workers: _Workers, *, show: bool) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    with locked(root / LOCK):
+        # Another process may have done it while this one waited.
+        _make([job for job in jobs if not _is_done(job)], report, workers, show=show)
 
 
 def _make(todo: list[CropJob], report: PrepareReport, workers: _Workers, *, show: bool) -> None:
