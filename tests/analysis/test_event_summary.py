@@ -44,6 +44,13 @@ def test_each_face_is_a_person_with_time_of_its_own():
     assert (everyone.people, everyone.videos, everyone.minutes) == (2, 1, 1.5)
 
 
+def test_a_video_that_one_coder_coded_twice_is_refused():
+    with pytest.raises(PredictionFileError, match=r"a\.eaf and a\.eaf both hold the video a of a, .* count twice"):
+        observe([video("a", [JOY]), video("a", [JOY, FEAR])])
+    anna, ben = (video("a", [CodedEvent(0, 900, "macro", person=who)], (who,)) for who in ("anna", "ben"))
+    assert len(observe([anna, ben])) == 2
+
+
 def test_groups_by_person_and_condition(tmp_path):
     table = tmp_path / "covariates.csv"
     table.write_text("video,person,condition\na.mp4,P1,calm\nb,P1,stress\nc,P2,stress\n")

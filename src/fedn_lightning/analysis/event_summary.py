@@ -105,7 +105,8 @@ def observe(videos: Sequence[CodedVideo], covariates: Covariates | None = None) 
 
     A person's name is that of the covariates, else of the coding, else that of the video (with the face's number).
     """
-    found = []
+    found: list[Observation] = []
+    sources: dict[tuple[str, ...], Path] = {}
     for video in videos:
         for who in video.persons:
             face = who if _FACE.fullmatch(who) else ""
@@ -127,6 +128,14 @@ def observe(videos: Sequence[CodedVideo], covariates: Covariates | None = None) 
                 "video": video.name,
                 "coder": video.coder,
             }
+            key = video.name, person, video.coder
+            if key in sources:
+                coder = f"the coder {video.coder!r}" if video.coder else "a coder without a name"
+                raise PredictionFileError(
+                    f"{sources[key]} and {video.source} both hold the video {video.name} of {person}, by {coder}; it "
+                    "would count twice. Leave one of them, or name the people or coders in the tiers."
+                )
+            sources[key] = video.source
             found.append(Observation(labels, kept, length - lost, lost, len(mine) - len(kept)))
     return found
 
