@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,11 @@ def test_one_table_holds_all_videos(one_at_a_time):
     counts = [sum(row["folder"] == name and row["type"] == "micro" for row in events) for name in ("fifty", "thirty")]
     assert counts == [int(videos[name]["micro"]) for name in ("fifty", "thirty")]
     assert sum(counts) > 0
+
+
+def test_the_process_that_hands_out_videos_loads_no_torch():
+    code = "import sys, fedn_lightning.inference.parallel; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_what_was_written_can_be_reviewed(one_at_a_time, recordings):

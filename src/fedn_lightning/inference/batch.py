@@ -11,14 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fedn_lightning.errors import FednError, VideoError
 from fedn_lightning.inference.baseline import parse_reference
-from fedn_lightning.inference.detector import Detector
 from fedn_lightning.inference.writers import ANNOTATED, RECORD, Settings, belongs_to_another, finished, write_outputs
 from fedn_lightning.utils.text import open_table, read_rows
 from fedn_lightning.video.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+
+if TYPE_CHECKING:
+    from fedn_lightning.inference.detector import Detector
 
 
 def find_videos(words: Sequence[str], out: str | Path) -> list[Path]:

@@ -18,7 +18,6 @@ from fedn_lightning.events import Video as RecordedVideo
 from fedn_lightning.inference.movement import Baseline, FrameMeasures
 from fedn_lightning.inference.reliability import FaceQuality, UnreliableSpan
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.models.postprocessing import find_same_movements
 from fedn_lightning.results.writing import whole_frames
 from fedn_lightning.utils.text import timecode
 from fedn_lightning.video.alignment import Box
@@ -277,6 +276,9 @@ class Detections:
         return figure
 
     def _expressions(self, face: FaceTrack, measures: FrameMeasures | None) -> Iterator[DetectedExpression]:
+        # Here, so that the process that hands out videos to others does not load torch.
+        from fedn_lightning.models.postprocessing import find_same_movements
+
         table = at_threshold(face.proposals, self.threshold)
         begins, ends = self.seconds_at(table.start).tolist(), self.seconds_at(table.end).tolist()
         kept_by = find_same_movements(table, self.threshold)
