@@ -61,25 +61,26 @@ function drawLanes() {
   for (const name of Object.keys(S.curves)) groups[name.split("_")[0]]?.push(name);
   for (const [group, names] of Object.entries(groups)) if (names.length) {
     const canvas = make("canvas");
-    lanes.push(lane("curve", group, canvas));
+    const legend = names.map((name, k) => make("span", { textContent: name.slice(group.length + 1), style: `color:var(${COLOURS[k % COLOURS.length]})` }));
+    lanes.push(lane("curve", group, canvas, make("div", { className: "legend" }, ...legend)));
     requestAnimationFrame(() => curve(canvas, names));
   }
   $("#lanes").replaceChildren(...lanes);
   $("#lanes").querySelectorAll(".track").forEach((track) => track.append(make("div", { className: "head" })));
   head();
 }
-function curve(canvas, all) {
-  const names = all.filter((name) => S.curves[name]);
-  if (!names.length) return;
+const COLOURS = ["--macro", "--micro", "--good", "--warn", "--accent", "--bad", "--soft"];
+function curve(canvas, names) {
+  if (names.some((name) => !S.curves[name])) return; // another video's by now
   const box = canvas.getBoundingClientRect(), scale = devicePixelRatio || 1, style = getComputedStyle(document.body);
   canvas.width = box.width * scale; canvas.height = box.height * scale;
-  const pen = canvas.getContext("2d"), colours = ["--macro", "--micro", "--good", "--warn", "--accent", "--bad", "--soft"];
+  const pen = canvas.getContext("2d");
   const motion = names[0].startsWith("motion");
   const top = Math.max(1e-9, ...names.flatMap((name) => S.curves[name].values), motion ? 0 : Math.max(...Object.values(S.state.threshold), 0));
   const at = (n) => (n - S.view[0]) / (S.view[1] - S.view[0]) * canvas.width, y = (v) => canvas.height * (1 - .94 * v / top);
   names.forEach((name, k) => {
     const { first, step, values } = S.curves[name];
-    pen.strokeStyle = style.getPropertyValue(colours[k % colours.length]); pen.lineWidth = 1.3 * scale;
+    pen.strokeStyle = style.getPropertyValue(COLOURS[k % COLOURS.length]); pen.lineWidth = 1.3 * scale;
     pen.setLineDash([]); pen.beginPath();
     values.forEach((value, i) => pen.lineTo(at(first + i * step + step / 2), y(value)));
     pen.stroke();
