@@ -6,8 +6,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedn_lightning.datamodules.dataset import WindowDataset, WindowSource, collate, interpolate, shift_at_random
-from fedn_lightning.datamodules.windows import TrainingWindows, WindowDraw, truths_in_window, window_starts
+from fedn_lightning.datamodules.windows import (
+    TrainingWindows,
+    WindowDataset,
+    WindowDraw,
+    WindowSource,
+    collate,
+    interpolate,
+    shift_at_random,
+    truths_in_window,
+    window_starts,
+)
 from fedn_lightning.events import EventTable
 from fedn_lightning.motion.features import N_FEATURES, N_TRACKS, without
 

@@ -13,8 +13,7 @@ from fedn_lightning.errors import VideoError
 from fedn_lightning.events import EventTable
 from fedn_lightning.inference.baseline import with_baseline
 from fedn_lightning.inference.detections import Detections, FaceTrack
-from fedn_lightning.inference.movement import FrameMeasures
-from fedn_lightning.inference.reliability import UnreliableSpan
+from fedn_lightning.inference.measures import FrameMeasures, UnreliableSpan
 from fedn_lightning.motion.features import AREAS, N_TRACKS
 
 N, FPS = 1800, 30.0

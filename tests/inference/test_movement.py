@@ -10,12 +10,11 @@ from heads import needs_anny
 
 from fedn_lightning.cli.main import main
 from fedn_lightning.events import EventTable
-from fedn_lightning.inference import frame_table, movement
+from fedn_lightning.inference import frame_table, measures
 from fedn_lightning.inference.detections import FaceTrack
 from fedn_lightning.inference.detector import Detector
 from fedn_lightning.inference.frame_table import columns, crop_places, emotion_curves, write_frames
-from fedn_lightning.inference.movement import MovementWatch
-from fedn_lightning.inference.reliability import BLINK, CropWatch, UnreliableSpan
+from fedn_lightning.inference.measures import BLINK, CropWatch, MovementWatch, UnreliableSpan
 from fedn_lightning.motion.features import AREAS, FILTERS, N_TRACKS, excursions
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.video.alignment import crop, eye_transform
@@ -29,7 +28,7 @@ def test_blocks_give_what_the_whole_gives(monkeypatch):
     rng = np.random.default_rng(0)
     fps, n = 5.0, 1500
     moved = rng.normal(0, 0.01, (n, N_TRACKS, 2)).cumsum(axis=0).astype(np.float32)
-    monkeypatch.setattr(movement, "BLOCK", 128)
+    monkeypatch.setattr(measures, "BLOCK", 128)
     watch = MovementWatch(n, fps, MotionConfig())
     for part in np.array_split(moved, 7):
         watch.take(part)

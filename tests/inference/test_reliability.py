@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fedn_lightning.events import EventTable
-from fedn_lightning.inference.reliability import CropWatch, FaceQuality, UnreliableSpan, find_spans, without_unreliable
+from fedn_lightning.inference.measures import CropWatch, FaceQuality, UnreliableSpan, find_spans, without_unreliable
 from fedn_lightning.video.alignment import crop, eye_transform
 from fedn_lightning.video.faces import find_face, judge_pose
 from fedn_synth.face.identity import Identity

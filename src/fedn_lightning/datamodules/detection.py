@@ -10,9 +10,18 @@ import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
 from fedn_lightning.datamodules.base import CorpusConfig, CorpusDataModule, CropConfig, LabelledClip
-from fedn_lightning.datamodules.dataset import Sample, WindowDataset, WindowSource, collate, shift_at_random
 from fedn_lightning.datamodules.transforms import AugmentConfig, ClipAugmenter, MotionAugmentConfig
-from fedn_lightning.datamodules.windows import TrainingWindows, WindowDraw, truths_in_window, window_starts
+from fedn_lightning.datamodules.windows import (
+    Sample,
+    TrainingWindows,
+    WindowDataset,
+    WindowDraw,
+    WindowSource,
+    collate,
+    shift_at_random,
+    truths_in_window,
+    window_starts,
+)
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EventTable
 from fedn_lightning.motion.flow import MotionConfig

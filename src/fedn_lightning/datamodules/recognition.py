@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fedn_lightning.datamodules.base import CorpusConfig, CorpusDataModule, CropConfig, LabelledClip
-from fedn_lightning.datamodules.dataset import Sample, interpolate
 from fedn_lightning.datamodules.transforms import AugmentConfig
+from fedn_lightning.datamodules.windows import Sample, interpolate
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import NO_EMOTION, EventTable, IntArray
 from fedn_lightning.motion.flow import MotionConfig

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import ConfigError, VideoError
 from fedn_lightning.inference.detections import Detections
-from fedn_lightning.inference.movement import Baseline, relative
+from fedn_lightning.inference.measures import Baseline, relative
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.utils.text import timecode
 

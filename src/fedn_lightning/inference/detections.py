@@ -15,8 +15,7 @@ import numpy.typing as npt
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import EXPRESSION_TYPES, NO_EMOTION, DetectionRecord, EventTable, ExpressionType, FloatArray
 from fedn_lightning.events import Video as RecordedVideo
-from fedn_lightning.inference.movement import Baseline, FrameMeasures
-from fedn_lightning.inference.reliability import FaceQuality, UnreliableSpan
+from fedn_lightning.inference.measures import Baseline, FaceQuality, FrameMeasures, UnreliableSpan
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.results.writing import whole_frames
 from fedn_lightning.utils.text import timecode

@@ -17,11 +17,11 @@ from fedn_lightning.inference.baseline import Reference, with_baseline
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.inference.decoding import CropRequest, CropStream, FaceChoice, MiscountedError, Scene
 from fedn_lightning.inference.detections import Detections, FaceTrack
-from fedn_lightning.inference.movement import MovementWatch
-from fedn_lightning.inference.reliability import (
+from fedn_lightning.inference.measures import (
     ABSENT,
     CropWatch,
     FaceQuality,
+    MovementWatch,
     UnreliableSpan,
     find_spans,
     without_unreliable,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.detections import Detections, FaceTrack
-from fedn_lightning.inference.movement import BLOCK
+from fedn_lightning.inference.measures import BLOCK
 from fedn_lightning.motion.features import AREAS
 from fedn_lightning.utils.files import write_atomically
 

@@ -12,7 +12,7 @@ import torch
 from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig
-from fedn_lightning.inference.movement import MovementWatch
+from fedn_lightning.inference.measures import MovementWatch
 from fedn_lightning.models.encoder import Encoder, encode_crops
 from fedn_lightning.models.fedn import FEDN, join, overlapping
 from fedn_lightning.models.head import HeadOutput

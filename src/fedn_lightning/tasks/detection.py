@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedn_lightning.datamodules.dataset import truths_of
 from fedn_lightning.datamodules.detection import DetectionDataModule
 from fedn_lightning.datamodules.labels import EmotionScheme
+from fedn_lightning.datamodules.windows import truths_of
 from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.events import DetectionRecord
 from fedn_lightning.metrics.functional.threshold import OperatingPoint, choose_thresholds
