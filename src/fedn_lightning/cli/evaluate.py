@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from fedn_lightning.cli.options import CommandParser, at_least
 from fedn_lightning.cli.summary import is_coded, print_agreement
 from fedn_lightning.errors import ConfigError, PredictionFileError
-from fedn_lightning.results.names import RESULT
 from fedn_lightning.utils.console import note
 
 if TYPE_CHECKING:
@@ -104,6 +103,7 @@ def main(argv: list[str]) -> int:
 
 def _warn_of_given_intervals(predictions: Path) -> None:
     """Warns if the predictions are those of a run whose intervals were given to a recogniser."""
+    from fedn_lightning.results.names import RESULT
     from fedn_lightning.results.report import GIVEN
 
     try:

@@ -9,17 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedn_lightning.cli.options import CommandParser
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.metrics.functional.agreement import Differences
-from fedn_lightning.metrics.functional.spotting import SpottingScores, show
-from fedn_lightning.reports.console import lines
-from fedn_lightning.results.agreement import IOUS, Agreement
-from fedn_lightning.results.coded import CodedVideo
 from fedn_lightning.utils.console import note
 
 if TYPE_CHECKING:
@@ -113,7 +107,7 @@ def print_agreement(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
-        from fedn_lightning.cli.summary import agreement_text
+        from fedn_lightning.reports.console import agreement_text
 
         print(agreement_text(result, truths, predictions))
     _tell_doubts(result)
@@ -134,44 +128,3 @@ def _tell_doubts(result: Agreement) -> None:
         note(f"{len(result.left_out)} videos are coded by one of them alone and are left out: {names}")
     if not result.lengths_known:
         note("a video is not where its .eaf file says, so its length is unknown: frames end with the last event")
-
-
-def agreement_text(result: Agreement, first: Sequence[CodedVideo], second: Sequence[CodedVideo]) -> str:
-    """F1 at several overlaps, kappa per frame, and differences of boundaries."""
-    head = [
-        ("truth", _who(first)),
-        ("predictions", _who(second)),
-        ("videos", f"{len(result.videos)} that both coded, {result.minutes:.2f} minutes, {result.n_frames} frames"),
-    ]
-    parts = ["\n".join(f"{name:<12}{value}" for name, value in head)]
-    parts.append("\n".join(lines("events of one type at an overlap (IoU) of at least", list(_f1_rows(result)))))
-    kappas = [("kappa", *result.kappas), ("", *(show(value) for value in result.kappas.values()))]
-    parts.append("\n".join(lines("frames, agreement beyond chance", kappas)))
-    boundaries = [
-        ("boundary", "pairs", "mean", "mean size", "SD"),
-        *(_boundary(name, getattr(result, name)) for name in ("onset", "offset")),
-    ]
-    parts.append("\n".join(lines(f"predictions minus truth in ms, pairs at IoU {IOUS[1]:g}", boundaries)))
-    same, of = result.same_emotion
-    if of:
-        parts.append(f"emotions of these pairs: the same in {same} of {of}, kappa {show(result.emotion_kappa)}")
-    return "\n\n".join(parts)
-
-
-def _who(videos: Sequence[CodedVideo]) -> str:
-    coders = ", ".join(sorted({video.coder for video in videos if video.coder}))
-    count = sum(len(video.events) for video in videos)
-    more = f" and {len(videos) - 1} more" if len(videos) > 1 else ""
-    return f"{videos[0].source}{more} ({coders + ': ' if coders else ''}{count} events)"
-
-
-def _f1_rows(result: Agreement) -> Iterator[tuple[str, ...]]:
-    yield ("type", *(f"F1@{iou:g}" for iou in IOUS), f"both@{IOUS[1]:g}", "truth alone", "predictions alone")
-    for group in SpottingScores.groups():
-        counts = getattr(result.spotting[IOUS[1]], group)
-        scores = [show(getattr(result.spotting[iou], group).f1) for iou in IOUS]
-        yield (group.replace("_", "-"), *scores, str(counts.tp), str(counts.fn), str(counts.fp))
-
-
-def _boundary(name: str, found: Differences) -> tuple[str, ...]:
-    return name, str(found.pairs), *(f"{value:+.0f}" if k == 0 else f"{value:.0f}" for k, value in enumerate(found[1:]))

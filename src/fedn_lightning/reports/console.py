@@ -1,10 +1,10 @@
-"""Results as text: the card that ends a run, and the report of `fedn evaluate`."""
+"""Results as text: the card that ends a run, the report of `fedn evaluate`, the agreement of two coders."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
@@ -26,6 +26,11 @@ from fedn_lightning.results.report import (
     scores_to_dict,
     subject_table,
 )
+
+if TYPE_CHECKING:
+    from fedn_lightning.metrics.functional.agreement import Differences
+    from fedn_lightning.results.agreement import Agreement
+    from fedn_lightning.results.coded import CodedVideo
 
 ROWS_SHOWN = 5
 """How many rows that were set aside are quoted."""
@@ -217,3 +222,46 @@ def print_card(
 ) -> None:
     """Prints the card on stdout; it is the command's result."""
     (console or Console()).print(render_card(result, folder, files, next_command))
+
+
+def agreement_text(result: Agreement, first: Sequence[CodedVideo], second: Sequence[CodedVideo]) -> str:
+    """F1 at several overlaps, kappa per frame, and differences of boundaries."""
+    head = [
+        ("truth", _who(first)),
+        ("predictions", _who(second)),
+        ("videos", f"{len(result.videos)} that both coded, {result.minutes:.2f} minutes, {result.n_frames} frames"),
+    ]
+    parts = ["\n".join(f"{name:<12}{value}" for name, value in head)]
+    parts.append("\n".join(lines("events of one type at an overlap (IoU) of at least", list(_f1_rows(result)))))
+    kappas = [("kappa", *result.kappas), ("", *(show(value) for value in result.kappas.values()))]
+    parts.append("\n".join(lines("frames, agreement beyond chance", kappas)))
+    _, middle, _ = result.spotting
+    boundaries = [
+        ("boundary", "pairs", "mean", "mean size", "SD"),
+        *(_boundary(name, getattr(result, name)) for name in ("onset", "offset")),
+    ]
+    parts.append("\n".join(lines(f"predictions minus truth in ms, pairs at IoU {middle:g}", boundaries)))
+    same, of = result.same_emotion
+    if of:
+        parts.append(f"emotions of these pairs: the same in {same} of {of}, kappa {show(result.emotion_kappa)}")
+    return "\n\n".join(parts)
+
+
+def _who(videos: Sequence[CodedVideo]) -> str:
+    coders = ", ".join(sorted({video.coder for video in videos if video.coder}))
+    count = sum(len(video.events) for video in videos)
+    more = f" and {len(videos) - 1} more" if len(videos) > 1 else ""
+    return f"{videos[0].source}{more} ({coders + ': ' if coders else ''}{count} events)"
+
+
+def _f1_rows(result: Agreement) -> Iterator[tuple[str, ...]]:
+    _, middle, _ = result.spotting
+    yield ("type", *(f"F1@{iou:g}" for iou in result.spotting), f"both@{middle:g}", "truth alone", "predictions alone")
+    for group in SpottingScores.groups():
+        counts = getattr(result.spotting[middle], group)
+        scores = [show(getattr(at, group).f1) for at in result.spotting.values()]
+        yield (group.replace("_", "-"), *scores, str(counts.tp), str(counts.fn), str(counts.fp))
+
+
+def _boundary(name: str, found: Differences) -> tuple[str, ...]:
+    return name, str(found.pairs), *(f"{value:+.0f}" if k == 0 else f"{value:.0f}" for k, value in enumerate(found[1:]))
