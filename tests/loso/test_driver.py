@@ -19,6 +19,7 @@ from rich.console import Console
 from studies import fake_fold, make_experiment
 
 from fedn_lightning.errors import ConfigError, FoldError
+from fedn_lightning.loso import launchers
 from fedn_lightning.loso.experiment import Experiment, Fold, make_folds
 from fedn_lightning.loso.launchers import LocalLaunch, share
 from fedn_lightning.loso.pool import pool
@@ -27,6 +28,7 @@ from fedn_lightning.loso.status import Status, mark_finished, problem, read_stat
 from fedn_lightning.loso.summary import pooled_json
 from fedn_lightning.loso.worker import Outcome, Resources, run_fold
 from fedn_lightning.results.names import TABLES
+from fedn_lightning.utils import TRAINING_MEMORY
 
 
 @pytest.fixture
@@ -175,6 +177,14 @@ def test_each_fold_gets_its_device_and_its_threads(study) -> None:
 def test_jobs_and_devices_are_shared_out(study, jobs, devices, gpus, there, expected) -> None:
     experiment = replace(study[0], gpus=gpus, device_count=there)
     assert share(jobs, devices, experiment, 3) == expected
+
+
+def test_memory_limits_the_folds_that_run_at_once(study, monkeypatch) -> None:
+    monkeypatch.setattr(launchers, "available_cores", lambda: 64)
+    monkeypatch.setattr(launchers, "available_memory", lambda: int(2.5 * TRAINING_MEMORY))
+    experiment = replace(study[0], gpus=0, device_count=0)
+    assert share(None, [], experiment, 20)[0] == 2
+    assert share(5, [], experiment, 20)[0] == 5  # as asked for
 
 
 def test_too_few_devices_are_an_error(study) -> None:

@@ -14,6 +14,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
@@ -22,6 +23,8 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from fedn_lightning.loggers.wandb import log_config
 from fedn_lightning.results.names import CONFIG, ENVIRONMENT
+from fedn_lightning.utils import available_cores, available_memory
+from fedn_lightning.utils.console import note
 from fedn_lightning.utils.files import write_text
 
 PACKAGES = (
@@ -55,6 +58,7 @@ class SaveRunConfig(SaveConfigCallback):
         """Called once, on the first process alone."""
         write_text(self.folder / CONFIG, self.parser.dump(self.config, skip_none=False))
         write_text(self.folder / ENVIRONMENT, describe_environment())
+        note(", ".join(f"{name}: {value}" for name, value in describe_machine().items()))
         log_config(trainer.loggers, plain_config(self.parser, self.config))
 
 
@@ -73,11 +77,23 @@ def describe_environment() -> str:
         "folder": str(Path.cwd()),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "cores": str(os.cpu_count()),
+        **describe_machine(),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
         **{name: _version(name) for name in PACKAGES},
     }
     return "".join(f"{key}: {value}\n" for key, value in lines.items())
+
+
+def describe_machine() -> dict[str, str]:
+    """The cores, threads, memory and device that a run begins with."""
+    memory, cuda = available_memory(), torch.cuda.is_available()
+    return {
+        "cores": f"{available_cores()} of {os.cpu_count()}",
+        "threads": str(torch.get_num_threads()),
+        "free memory": "unknown" if memory is None else f"{memory / 1e9:.1f} GB",
+        "accelerator": ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count() if cuda else 0))
+        or "none",
+    }
 
 
 def _version(package: str) -> str:

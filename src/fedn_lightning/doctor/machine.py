@@ -21,15 +21,12 @@ import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
 from fedn_lightning.doctor.findings import Finding, Section
-from fedn_lightning.utils import available_cores
+from fedn_lightning.utils import TRAINING_MEMORY, available_cores, available_memory
 
 GB = 1e9
 
 MIN_DISK = 3.0
 """GB: generated corpus, stills, crops and runs of `make fit` take some 2 GB."""
-
-MIN_MEMORY = 2.0
-"""GB: `make fit` takes 1.4."""
 
 
 def check_machine(paths: bool = False) -> Section:
@@ -88,24 +85,16 @@ def disk(free: float) -> Finding:
 
 def _memory() -> Finding:
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
-    available = _available()
+    available = available_memory()
     if available is None:
         return Finding("memory", f"{total / GB:.1f} GB" if total else "unknown")
     problem = ""
-    if available < MIN_MEMORY * GB:
+    if available < TRAINING_MEMORY:
         problem = (
-            f"{available / GB:.1f} GB of memory are free; training needs about {MIN_MEMORY:g}. End other programs."
+            f"{available / GB:.1f} GB of memory are free; training needs about {TRAINING_MEMORY / GB:g}. "
+            "End other programs."
         )
     return Finding("memory", f"{available / GB:.1f} of {total / GB:.1f} GB free", problem)
-
-
-def _available() -> int | None:
-    """Available memory in bytes; None on systems without `/proc/meminfo`."""
-    info = Path("/proc/meminfo")
-    if not info.is_file():
-        return None
-    fields = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-    return int(fields["MemAvailable"].split()[0]) * 1024
 
 
 def _setting(name: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.worker import GRACE, Outcome, Resources, Start, run_fold, start_process
-from fedn_lightning.utils import available_cores
+from fedn_lightning.utils import TRAINING_MEMORY, available_cores, available_memory
 from fedn_lightning.utils.on_ray import connect
 
 MAX_JOBS = 8
@@ -113,7 +113,8 @@ def share(jobs: int | None, devices: Sequence[str], experiment: Experiment, fold
     """How many folds run at a time, and on which devices.
 
     Args:
-        jobs: as asked for; None for one per device, or one per core (at most :data:`MAX_JOBS`) without devices.
+        jobs: as asked for; None for one per device, or one per core without devices, at most :data:`MAX_JOBS` and
+            what the free memory holds.
         devices: as asked for; none for all accelerators of this machine.
         experiment: says how many devices this machine has and a fold wants.
         folds: there are no more jobs than folds.
@@ -126,7 +127,9 @@ def share(jobs: int | None, devices: Sequence[str], experiment: Experiment, fold
         raise ConfigError(f"trainer.devices asks for {experiment.gpus} devices a fold, and there are {len(names)}.")
     size = max(experiment.gpus, 1)
     slots = [",".join(names[i : i + size]) for i in range(0, len(names) - size + 1, size)]
-    wanted = jobs or (len(slots) if slots else min(max(available_cores() // experiment.cpus, 1), MAX_JOBS))
+    memory = available_memory()
+    room = MAX_JOBS if memory is None else int(memory // TRAINING_MEMORY)
+    wanted = jobs or (len(slots) if slots else min(available_cores() // experiment.cpus, MAX_JOBS, room))
     return max(1, min(wanted, folds)), slots
 
 

@@ -35,7 +35,7 @@ class ConvBlock(nn.Module):
             x: one sequence, or several behind each other that do not see each other; then the stride must be 1.
             lengths: of those sequences.
         """
-        if not lengths:
+        if len(lengths) < 2:
             out: Tensor = torch.relu(self.norm(convolve(self.conv, x)))
             return out
         parts = torch.split(apart(self.conv, x, lengths), list(lengths), dim=2)
@@ -47,6 +47,8 @@ def apart(conv: nn.Conv1d, x: Tensor, lengths: Sequence[int]) -> Tensor:
 
     One call for all levels of a pyramid takes half the time of one call each: the coarsest have two steps.
     """
+    if len(lengths) < 2:
+        return convolve(conv, x)
     gap = conv.kernel_size[0] // 2
     spaced = torch.cat([F.pad(part, (0, gap)) for part in torch.split(x, list(lengths), dim=2)], dim=2)
     found = torch.split(convolve(conv, spaced), [length + gap for length in lengths], dim=2)
@@ -124,8 +126,10 @@ class Branch(nn.Module):
         """Maps `(B, channels, T)`, one level or several of those lengths behind each other, to `(B, hidden, T)`."""
         if self.attention is not None and self.norm is not None:
             steps = self.norm(levels.transpose(1, 2))
-            own = torch.cat([torch.full((n,), i, device=levels.device) for i, n in enumerate(lengths or [0])])
-            others = own.unsqueeze(1) != own if len(lengths) > 1 else None
+            others = None
+            if len(lengths) > 1:
+                own = torch.cat([torch.full((n,), i, device=levels.device) for i, n in enumerate(lengths)])
+                others = own.unsqueeze(1) != own
             mixed = self.attention(steps, steps, steps, need_weights=False, attn_mask=others)[0]
             levels = levels + mixed.transpose(1, 2)
         for block in self.convolutions:
@@ -186,20 +190,30 @@ class DetectionHead(nn.Module):
             levels: `(B, channels, T_l)` each.
             naming: levels of the same shapes for the branch of e, where it has a pyramid of its own.
         """
+        named = levels if naming is None else naming
+        # Levels behind each other take fewer calls, but on a CPU their backward pass takes longer than that of each.
+        apiece = self.training and levels[0].device.type == "cpu"
+        groups = [[index] for index in range(len(levels))] if apiece else [list(range(len(levels)))]
+        parts = [self._predict([levels[i] for i in group], [named[i] for i in group], group) for group in groups]
+        merged = {name: torch.cat([part[name] for part in parts], dim=1) for name in self.outputs}
+        nothing = merged["interval"].new_zeros((*merged["interval"].shape[:2], 0))
+        return HeadOutput(merged["interval"], merged["confidence"], merged.get("emotion", nothing))
+
+    def _predict(self, levels: list[Tensor], naming: list[Tensor], indices: list[int]) -> dict[str, Tensor]:
+        """The predictions of some levels, by task."""
         lengths = [level.shape[2] for level in levels]
-        joined = torch.cat(levels, dim=2)
-        named = joined if naming is None else torch.cat(naming, dim=2)
+        joined, named = torch.cat(levels, dim=2), torch.cat(naming, dim=2)
         refined = {
             name: branch(named if name == "emotion" else joined, lengths) for name, branch in self.branches.items()
         }
-        merged = {}
+        found = {}
         for name, output in self.outputs.items():
             assert isinstance(output, nn.Conv1d)
+            shown = refined[name if name in refined else "shared"]
             with torch.autocast(joined.device.type, enabled=False):  # scores of bfloat16 would be equal by the hundred
-                value = apart(output, refined[name if name in refined else "shared"].to(output.weight.dtype), lengths)
+                value = apart(output, shown.to(output.weight.dtype), lengths)
             if name == "interval":
-                value = value * torch.cat([scale.expand(n) for scale, n in zip(self.scale, lengths, strict=True)])
+                value = value * torch.cat([self.scale[i].expand(n) for i, n in zip(indices, lengths, strict=True)])
             steps = value.transpose(1, 2)
-            merged[name] = steps.reshape(steps.shape[0], sum(lengths) * self.kinds, -1)
-        nothing = merged["interval"].new_zeros((*merged["interval"].shape[:2], 0))
-        return HeadOutput(merged["interval"], merged["confidence"], merged.get("emotion", nothing))
+            found[name] = steps.reshape(steps.shape[0], sum(lengths) * self.kinds, -1)
+        return found
