@@ -11,6 +11,8 @@ import pytest
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import ConfigError, StoreError
 from fedn_lightning.events import Corpus, Video
+from fedn_lightning.motion.features import MotionCache
+from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.video import prepare as module
 from fedn_lightning.video.alignment import canonical_eyes
 from fedn_lightning.video.media import probe
@@ -130,8 +132,9 @@ def test_ray_writes_the_same_store_and_is_resumed(tmp_path, ray_address):
     (tmp_path / "videos" / "s1" / "broken.mp4").write_bytes((tmp_path / "videos" / "s1" / "a.mp4").read_bytes()[:900])
     (tmp_path / "annotations.csv").write_text("subject,video,onset,offset\n")
     whole(toy, tmp_path / "here")
+    MotionCache(tmp_path / "here" / "motion", MotionConfig()).build(list(ClipStore(tmp_path / "here")), jobs=0)
     words = ["data", "prepare", tmp_path, "--dataset", "csv", "--store", tmp_path / "store", "--align", "none"]
-    words += ["--size", SIDE, "--launcher", "ray", "--address", ray_address]
+    words += ["--size", SIDE, "--motion", "--launcher", "ray", "--address", ray_address]
     assert main([*map(str, words)]) == 1, "one video is broken"
     assert contents(tmp_path / "store") == contents(tmp_path / "here")
     first = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").glob("*.npy")}
@@ -143,7 +146,7 @@ def test_ray_writes_the_same_store_and_is_resumed(tmp_path, ray_address):
 
 
 def contents(store):
-    return {path.name: path.read_bytes() for path in store.iterdir() if path.suffix in (".npy", ".json")}
+    return {path.name: path.read_bytes() for path in store.rglob("*") if path.suffix in (".npy", ".json")}
 
 
 def test_a_source_that_broke_does_not_leave_its_old_crops(tmp_path):

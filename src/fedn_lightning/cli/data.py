@@ -18,6 +18,7 @@ from fedn_lightning.errors import ConfigError
 if TYPE_CHECKING:
     from fedn_lightning.datamodules.labels import EmotionScheme, LabelSource
     from fedn_lightning.events import Corpus
+    from fedn_lightning.utils.on_ray import Cluster
     from fedn_lightning.video.verify import Verification
 
 POLICY_FORM = "NAME=VALUE"
@@ -28,12 +29,13 @@ class CorpusTarget:
     """A corpus and how it is to be read."""
 
     dataset: str  # name of the reader
-    root: str  # folder of the release
+    root: str | list[str]  # folder of the release, or those of several
     policies: dict[str, str] = field(default_factory=dict)  # the reader's policies
     # the experiment's crop settings (`store`, `size`, ...); empty for a folder
     crops: dict[str, Any] = field(default_factory=dict)
     emotion_scheme: EmotionScheme = "3"  # the experiment's classes
     label_source: LabelSource = "expert"  # the experiment's labels
+    motion: dict[str, Any] = field(default_factory=dict)  # how the experiment measures optical flow
 
 
 def add_target(parser: CommandParser) -> None:
@@ -60,11 +62,12 @@ def target_of(args: argparse.Namespace) -> CorpusTarget:
         raise ConfigError(f"{args.target} names no corpus: data.init_args.corpus needs the keys dataset and root.")
     return CorpusTarget(
         args.dataset or str(corpus["dataset"]),
-        str(corpus["root"]),
+        corpus["root"] if isinstance(corpus["root"], list) else str(corpus["root"]),
         {**{name: str(value) for name, value in (corpus.get("policies") or {}).items()}, **policies},
         dict(settings.get("crops") or {}),
         corpus.get("emotion_scheme", "3"),
         corpus.get("label_source", "expert"),
+        dict(settings.get("motion") or {}),
     )
 
 
@@ -125,7 +128,8 @@ def check(argv: Sequence[str]) -> int:
 
     corpus = _read(target)
     problems = find_problems(corpus, target.emotion_scheme, target.label_source)
-    report = DatasetReport(corpus, published_counts(target.dataset, target.root), tuple(problems))
+    published = published_counts(target.dataset, target.root) if isinstance(target.root, str) else None
+    report = DatasetReport(corpus, published, tuple(problems))
     decoded = _decode(report.corpus, args.cache, args.jobs) if args.decode else {}
     broken = {key: result for key, result in decoded.items() if result.reader == "none"}
     ready = report.ready and not broken
@@ -144,10 +148,10 @@ def check(argv: Sequence[str]) -> int:
 
 
 def _read(target: CorpusTarget) -> Corpus:
-    """Reads the corpus; what cannot be used is listed instead of stopping the check."""
-    from fedn_lightning.datasets import read
+    """Reads the corpus; what cannot be used is listed instead of stopping the command."""
+    from fedn_lightning.datasets import read_all
 
-    return read(target.dataset, target.root, **{**target.policies, "unusable_rows": "drop"})
+    return read_all(target.dataset, target.root, {**target.policies, "unusable_rows": "drop"})
 
 
 def _decode(corpus: Corpus, cache: str | None, jobs: int | None) -> dict[str, Verification]:
@@ -211,6 +215,7 @@ def prepare_parser() -> CommandParser:
     made.add_argument("--gaps", choices=("repeat", "split", "error"), help="missing frames (default: repeat)")
     made.add_argument("--boxes", metavar="CSV", help="face boxes by hand: columns video, x, y, width, height (px)")
     made.add_argument("--finder", help="cascade, landmarker:FILE, mesh or openface:FOLDER (default: cascade)")
+    made.add_argument("--motion", action="store_true", help="also measure the optical flow that FEDN+ reads")
     made.add_argument("--frames", choices=("store", "video"), help="write crops, or decode them later (default: store)")
     return made
 
@@ -219,7 +224,6 @@ def prepare(argv: Sequence[str]) -> int:
     """Runs the command; returns 1 if a video or a row was skipped."""
     args = prepare_parser().parse_args(argv)
     target = target_of(args)
-    from fedn_lightning.datasets import read
     from fedn_lightning.datasets.base import UNUSABLE
     from fedn_lightning.utils.on_ray import Cluster
     from fedn_lightning.video.landmarks import read_boxes
@@ -229,7 +233,7 @@ def prepare(argv: Sequence[str]) -> int:
     settings.update({key: value for key in KEYS if (value := getattr(args, key)) is not None})
     if "store" not in settings:
         raise ConfigError("--store is missing: say in which folder the clip store is to be written.")
-    corpus = read(target.dataset, target.root, **{**target.policies, "unusable_rows": "drop"})
+    corpus, cluster = _read(target), Cluster(args.address) if args.launcher == "ray" else None
     boxes = settings["boxes"]
     report = prepare(
         corpus,
@@ -243,8 +247,10 @@ def prepare(argv: Sequence[str]) -> int:
         finder=settings["finder"],
         frames=settings["frames"],
         progress=True,
-        cluster=Cluster(args.address) if args.launcher == "ray" else None,
+        cluster=cluster,
     )
+    if args.motion:
+        _measure_motion(target, Path(settings["store"]), settings["jobs"], cluster)
     faults = [r for r in corpus.repairs if r.rule.startswith(UNUSABLE)]
     for repair in faults:
         row = f", row {repair.row}" if repair.row else ""
@@ -257,3 +263,12 @@ def prepare(argv: Sequence[str]) -> int:
         f"{len(report.failed)} set aside ({report.frames} frames in {report.seconds:.1f} s{rate})."
     )
     return 1 if report.failed or faults else 0
+
+
+def _measure_motion(target: CorpusTarget, store: Path, jobs: int | None, cluster: Cluster | None) -> None:
+    """Measures what is missing of the motion of all videos in a store, where a training looks for it."""
+    from fedn_lightning.motion.features import MotionCache
+    from fedn_lightning.motion.flow import MotionConfig
+    from fedn_lightning.video.store import ClipStore
+
+    MotionCache(store / "motion", MotionConfig(**target.motion)).build(list(ClipStore(store)), jobs, cluster)

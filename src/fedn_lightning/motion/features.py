@@ -28,6 +28,7 @@ from fedn_lightning.motion.flow import FlowStream, MotionConfig, measure
 from fedn_lightning.motion.regions import CELLS, EYES_APART, REGIONS, Region, head_motion, region_centres, region_means
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_atomically
+from fedn_lightning.utils.on_ray import Cluster
 from fedn_lightning.video.store import StoredVideo, content
 from fedn_lightning.video.workers import Tick, run
 
@@ -303,12 +304,13 @@ class MotionCache:
         """The motion features `(T, N_FEATURES)` of a video."""
         return motion_features(tracks(self.load(video)), video.fps)
 
-    def build(self, videos: Sequence[StoredVideo], jobs: int | None) -> None:
+    def build(self, videos: Sequence[StoredVideo], jobs: int | None, cluster: Cluster | None = None) -> None:
         """Measures what is missing, with a progress bar in frames.
 
         Args:
             videos: of the clip store.
             jobs: processes, one per core if None; 0 measures in this one.
+            cluster: measures by tasks of Ray.
 
         Raises:
             StoreError: naming the first video that could not be measured.
@@ -317,7 +319,11 @@ class MotionCache:
         if not missing:
             return
         with ProgressBar("optical flow", sum(video.n_frames for video, _, _ in missing)) as bar:
-            for index, error in run(measure_video, missing, jobs, tick=lambda _, done: bar.advance(done)):
+
+            def tick(index: int, frames: int) -> None:
+                bar.advance(frames)
+
+            for index, error in run(measure_video, missing, jobs, tick=tick, cluster=cluster):
                 if isinstance(error, Exception):
                     msg = f"The motion of {missing[index][0].key} could not be measured: {error}."
                     raise StoreError(msg) from error
