@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,6 +42,9 @@ LANES: dict[str, tuple[str, ...]] = {
     "motion_mouth": ("mouth", "lip", "chin"),
 }
 """Curves that are drawn, and the words by which the columns of parts of the face belong to one."""
+
+READ_TOGETHER = 500
+"""Rows of the table of measures that are read at once."""
 
 MAX_POINTS = 1500
 """Points of a curve that are sent for one view."""
@@ -192,26 +196,29 @@ def read_curves(path: Path) -> dict[str, FloatArray]:
     """
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(encoding="utf-8") as file:
         header = next(csv.reader(file), [])
-    places = {name: [header.index(each) for each in columns_of(name, header)] for name in LANES}
-    places = {name: found for name, found in places.items() if found}
-    wanted = sorted({place for found in places.values() for place in found})
-    try:
-        frames = np.loadtxt(
-            path, np.int64, delimiter=",", skiprows=1, usecols=header.index("frame"), quotechar='"', ndmin=1
-        )
-        table = np.loadtxt(path, np.float64, delimiter=",", skiprows=1, usecols=wanted, quotechar='"', ndmin=2)
-        curves = {name: np.zeros(int(frames.max(initial=0))) for name in places}
-        for name, found in places.items():
-            values = table[:, np.searchsorted(wanted, found)]
-            if name.startswith("motion"):
-                values = np.hypot(values[:, ::2], values[:, 1::2])
-            np.maximum.at(curves[name], frames - 1, values.max(axis=1))
-    except (ValueError, IndexError):
-        raise AnnotationError(
-            f"{path} holds a row whose values are no numbers; run fedn predict on the video again with --overwrite."
-        ) from None
+        places = {name: [header.index(each) for each in columns_of(name, header)] for name in LANES}
+        places = {name: found for name, found in places.items() if found}
+        wanted = [header.index("frame"), *sorted({place for found in places.values() for place in found})]
+        parts = []
+        try:
+            # In blocks, because numpy lets no other request run while it reads.
+            while line := file.readline():
+                lines = [line, *itertools.islice(file, READ_TOGETHER - 1)]
+                parts.append(np.loadtxt(lines, delimiter=",", usecols=wanted, quotechar='"', ndmin=2))
+        except ValueError:
+            raise AnnotationError(
+                f"{path} holds a row whose values are no numbers; run fedn predict on the video again with --overwrite."
+            ) from None
+    table = np.concatenate(parts) if parts else np.empty((0, len(wanted)))
+    frames = table[:, 0].astype(np.int64)
+    curves = {name: np.zeros(int(frames.max(initial=0))) for name in places}
+    for name, found in places.items():
+        values = table[:, [wanted.index(place) for place in found]]
+        if name.startswith("motion"):
+            values = np.hypot(values[:, ::2], values[:, 1::2])
+        np.maximum.at(curves[name], frames - 1, values.max(axis=1))
     return curves
 
 
