@@ -217,7 +217,7 @@ def _draw_score(axes: Any, score: str, baseline: str, lines: Sequence[Line]) -> 
         axes.plot([found.value], [place], "o", color=colour, markersize=5.5)
         if line.row.name == baseline:
             axes.axvline(found.value, color=INK, linewidth=0.8, linestyle=":", zorder=0)
-    axes.set_title(SCORE_NAMES[score], fontsize=10, loc="left", color=INK, weight="bold", pad=8)
+    axes.set_title(SCORE_NAMES[score].replace(", ", "\n"), fontsize=10, loc="left", color=INK, weight="bold", pad=8)
     axes.set_xlim(*_span(shown))
     axes.locator_params(axis="x", nbins=4)
     axes.grid(axis="x", color="#eceef0", linewidth=0.8)
