@@ -77,7 +77,11 @@ class ProgressBar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._console.is_terminal:  # rich before 14.3 ends a bar that it does not show with an empty line
+            self._bar.stop()
 
     def restart(self, text: str, total: int | None = None) -> None:
         """Begins the next piece of work."""
@@ -97,7 +101,7 @@ class ProgressBar:
     @contextlib.contextmanager
     def hidden(self) -> Iterator[None]:
         """Takes the bar off the terminal while something else is printed."""
-        self._bar.stop()
+        self._stop()
         yield
         self._bar.start()
 
