@@ -8,6 +8,7 @@ Frame conventions meet here and nowhere else. Releases count frames inclusively 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Self, get_args
 
 import numpy as np
@@ -141,15 +142,21 @@ class Corpus:
     expressions: tuple[Expression, ...]
     repairs: tuple[Repair, ...] = ()
 
-    @property
+    @cached_property
     def subjects(self) -> tuple[str, ...]:
         """All subjects that have a video, sorted."""
         return tuple(sorted({video.subject for video in self.videos}))
 
     def expressions_of(self, video: Video) -> tuple[Expression, ...]:
         """The expressions of one video, by start."""
-        found = [e for e in self.expressions if e.subject == video.subject and e.video == video.name]
-        return tuple(sorted(found, key=lambda e: (e.start, e.end)))
+        return tuple(self._by_video.get((video.subject, video.name), ()))
+
+    @cached_property
+    def _by_video(self) -> dict[tuple[str, str], list[Expression]]:
+        found: dict[tuple[str, str], list[Expression]] = {}
+        for expression in sorted(self.expressions, key=lambda e: (e.start, e.end)):
+            found.setdefault((expression.subject, expression.video), []).append(expression)
+        return found
 
 
 FloatArray = npt.NDArray[np.float64]
