@@ -22,8 +22,9 @@ from fedn_lightning.errors import ConfigError, ExportError
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.models.anchors import decode
-from fedn_lightning.models.encoder import Encoder
+from fedn_lightning.models.encoder import Encoder, FrameEncoder
 from fedn_lightning.models.fedn import FEDN
+from fedn_lightning.models.landmark_encoder import LandmarkEncoder
 from fedn_lightning.models.onnx_encoder import OnnxEncoder
 from fedn_lightning.motion.features import N_FEATURES, MotionStream
 from fedn_lightning.utils.files import digest_file, write_atomically, write_json
@@ -92,18 +93,17 @@ def _features(config: DetectorConfig, network: FEDN) -> dict[str, Any]:
 
 def _outside(config: DetectorConfig, encoder: Encoder) -> dict[str, Any]:
     """Which file is the encoder, where it is not among those that are written."""
-    if not isinstance(encoder, OnnxEncoder):
+    if isinstance(encoder, FrameEncoder):
         return {}
-    about = {
+    about: dict[str, Any] = {
         "outside": True,
-        "file": Path(config.encoder.onnx or "").name,
+        "kind": "onnx" if isinstance(encoder, OnnxEncoder) else "MediaPipe's face landmarker",
+        "file": Path(config.encoder.outside or "").name,
         "sha256": hashlib.sha256(encoder.program.numpy().tobytes()).hexdigest(),
-        "input": encoder.input,
-        "output": encoder.output,
-        "size": encoder.side,
-        "channels": encoder.channels,
-        "grid": encoder.grid,
     }
+    if isinstance(encoder, OnnxEncoder):
+        about |= {"input": encoder.input, "output": encoder.output, "size": encoder.side}
+        about |= {"channels": encoder.channels, "grid": encoder.grid}
     return {"encoder": about}
 
 
@@ -114,9 +114,12 @@ def _crop(config: DetectorConfig, encoder: Encoder) -> dict[str, Any]:
     if spec.align != "none":
         left, right = canonical_eyes(spec.crop_size).round(3).tolist()
         eyes = {"eye_centres": {"left_in_picture": left, "right_in_picture": right}}
-    outside = isinstance(encoder, OnnxEncoder)
-    mean, std = ((value.flatten() / (1 if outside else 255)).tolist() for value in (encoder.mean, encoder.std))
-    where = "before the encoder, on pixels in 0..1" if outside else "inside encoder.onnx"
+    normalisation: dict[str, Any] = {"where": "inside the landmarker"}
+    if not isinstance(encoder, LandmarkEncoder):
+        outside = isinstance(encoder, OnnxEncoder)
+        mean, std = ((value.flatten() / (1 if outside else 255)).tolist() for value in (encoder.mean, encoder.std))
+        where = "before the encoder, on pixels in 0..1" if outside else "inside encoder.onnx"
+        normalisation = {"where": where, "mean": _rounded(mean), "std": _rounded(std)}
     return {
         "size": spec.crop_size,
         "fps": spec.fps,
@@ -124,7 +127,7 @@ def _crop(config: DetectorConfig, encoder: Encoder) -> dict[str, Any]:
         "alignment": spec.align,
         "alignment_means": ALIGNMENT[spec.align],
         **eyes,
-        "normalisation": {"where": where, "mean": _rounded(mean), "std": _rounded(std)},
+        "normalisation": normalisation,
     }
 
 
@@ -193,7 +196,7 @@ def check_packages() -> None:
 def export(checkpoint: str | Path, folder: str | Path, align: Align | None = None) -> Exported:
     """Writes `encoder.onnx`, `detector.onnx` and `fedn.json`.
 
-    An encoder that is somebody else's ONNX network stays outside; `fedn.json` says which file it is.
+    An encoder that is somebody else's network stays outside; `fedn.json` says which file it is.
 
     The number of crops and of windows is free; so is the length of a window, in multiples of the coarsest level's
     stride, though a checkpoint knows only the length it was trained with. The crop's size is fixed. All is float32:
@@ -208,7 +211,7 @@ def export(checkpoint: str | Path, folder: str | Path, align: Align | None = Non
     check_packages()
     config, encoder, network = load(checkpoint, align, torch.device("cpu"))
     encoding, detection = graphs_of(config, encoder, network)
-    graphs = (detection,) if isinstance(encoder, OnnxEncoder) else (encoding, detection)
+    graphs = (encoding, detection) if isinstance(encoder, FrameEncoder) else (detection,)
     programs = {graph.name: translate(graph) for graph in graphs}
     face = moving_face(config.crop.crop_size, config.window)
     with torch.inference_mode():

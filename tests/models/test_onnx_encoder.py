@@ -102,7 +102,7 @@ def test_loaded_weights_replace_the_network_that_ran_before(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"onnx": "none.onnx"}, r"none.onnx \(model.encoder.onnx\) cannot be read: No such file"),
+        ({"onnx": "none.onnx"}, r"none.onnx \(model.encoder\) cannot be read: No such file"),
         ({"onnx": "text.onnx"}, "text.onnx cannot be read as an ONNX network"),
         ({"frozen": False}, "set model.encoder.frozen to true"),
         ({"weights": "x.ckpt"}, "model.encoder.weights to null"),

@@ -1,19 +1,22 @@
+import copy
 import os
 import sys
 import types
-from pathlib import Path
+import zipfile
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from fedn_lightning.errors import ConfigError, FaceNotFoundError
+from fedn_lightning.errors import CheckpointError, ConfigError, FaceNotFoundError
 from fedn_lightning.events import Corpus, Video
+from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.video import landmarks as mesh
 from fedn_lightning.video.alignment import canonical_eyes
 from fedn_lightning.video.faces import EYES as SAMPLE_EYES
-from fedn_lightning.video.faces import find_face, find_faces, sample_face
-from fedn_lightning.video.landmarks import EYES, read_eyes, table_of
+from fedn_lightning.video.faces import find_face, find_faces, moving_face, sample_face
+from fedn_lightning.video.landmarks import EYE_CORNERS, EYES, read_eyes, table_of
 from fedn_lightning.video.media import probe
 from fedn_lightning.video.prepare import prepare
 from fedn_lightning.video.store import ClipStore
@@ -160,6 +163,23 @@ def test_the_landmarker_finds_the_eyes_of_a_face():
     assert find_faces(np.full_like(grey, 90), finder) == []
 
 
+def test_the_landmarks_of_crops_are_features():
+    """MediaPipe itself, as the frame encoder of a network."""
+    pytest.importorskip("mediapipe", minversion="1")
+    if "FEDN_FACE_LANDMARKER" not in os.environ:
+        pytest.skip("FEDN_FACE_LANDMARKER does not name a face_landmarker.task")
+    encoder = EncoderConfig(landmarker=os.environ["FEDN_FACE_LANDMARKER"]).build()
+    crops = torch.from_numpy(np.stack([*moving_face(128, 3), np.full((128, 128, 3), 90, np.uint8)])).permute(0, 3, 1, 2)
+    features = encoder(crops)
+    assert features.shape == (4, encoder.feature_dim)
+    points = features[:, :956].reshape(4, 478, 2)
+    eyes = torch.stack([points[:, list(corners)].mean(dim=1) for corners in EYE_CORNERS], dim=1)
+    expected = torch.from_numpy(canonical_eyes(1) - 0.5).float()
+    assert (eyes[0] - expected).abs().max() < 0.04  # sides of the crop
+    assert not features[3].any()
+    assert torch.equal(copy.deepcopy(encoder)(crops), features)
+
+
 @pytest.fixture
 def fake_mediapipe(monkeypatch):
     """A stand-in for the Tasks API: a file that says `model` is one, and shows two faces."""
@@ -173,13 +193,15 @@ def fake_mediapipe(monkeypatch):
     class FaceLandmarker:
         @staticmethod
         def create_from_options(options):
-            if Path(options.base.path).read_text() != "model":
+            if not options.base.content.startswith(b"model") and b"face_detector" not in options.base.content:
                 raise RuntimeError("Unable to open zip archive.")
             return FaceLandmarker()
 
         def detect(self, image):
             assert image.data.shape == (100, 200, 3)
-            return types.SimpleNamespace(face_landmarks=[landmarks(0.1, 0.2), landmarks(0.5, 0.4)])
+            shapes = [types.SimpleNamespace(score=k / 52) for k in range(52)]
+            found = [landmarks(0.1, 0.2), landmarks(0.5, 0.4)]
+            return types.SimpleNamespace(face_landmarks=found, face_blendshapes=[shapes, shapes])
 
         def close(self):
             pass
@@ -188,8 +210,8 @@ def fake_mediapipe(monkeypatch):
     package.__version__ = "1.2.3"
     package.Image = lambda image_format, data: types.SimpleNamespace(data=data)
     package.ImageFormat = types.SimpleNamespace(SRGB=1)
-    tasks.BaseOptions = lambda model_asset_path: types.SimpleNamespace(path=model_asset_path)
-    vision.FaceLandmarkerOptions = lambda base, num_faces: types.SimpleNamespace(base=base)
+    tasks.BaseOptions = lambda model_asset_buffer: types.SimpleNamespace(content=model_asset_buffer)
+    vision.FaceLandmarkerOptions = lambda base, num_faces, output_face_blendshapes: types.SimpleNamespace(base=base)
     vision.FaceLandmarker = FaceLandmarker
     names = {"mediapipe": package, "mediapipe.tasks.python": tasks, "mediapipe.tasks.python.vision": vision}
     for name, module in names.items():
@@ -228,11 +250,30 @@ def test_a_wrong_model_is_refused_by_mediapipe_itself(tmp_path):
 def test_the_landmarker_says_what_it_needs(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     mesh._landmarker.cache_clear()
-    with pytest.raises(ConfigError, match=r"finder: landmarker needs mediapipe.*pip install 'fedn-lightning\[faces\]'"):
+    (tmp_path / "a.task").write_text("model")
+    with pytest.raises(ConfigError, match=r"a\.task needs mediapipe.*pip install 'fedn-lightning\[faces\]'"):
         find_faces(np.zeros((100, 200), np.uint8), f"landmarker:{tmp_path / 'a.task'}")
 
 
 def test_an_old_mediapipe_is_told(fake_mediapipe, monkeypatch, tmp_path):
     monkeypatch.setattr(sys.modules["mediapipe"], "__version__", "0.10.21")
+    (tmp_path / "a.task").write_text("model")
     with pytest.raises(ConfigError, match=r"needs mediapipe 1 or later; 0\.10\.21 is installed"):
         find_faces(np.zeros((100, 200), np.uint8), f"landmarker:{tmp_path / 'a.task'}")
+
+
+def test_a_model_with_blendshapes_gives_them_too(fake_mediapipe, tmp_path):
+    path = tmp_path / "face_landmarker.task"
+    for name in ("face_detector.tflite", "face_blendshapes.tflite"):
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(name, "")
+    encoder = EncoderConfig(landmarker=str(path)).build()
+    features = encoder(torch.zeros(1, 3, 100, 200, dtype=torch.uint8))
+    assert features.shape == (1, encoder.feature_dim) == (1, 956 + 52)
+    assert features[0, 2 * 33 : 2 * 33 + 2].tolist() == pytest.approx([0.1 + 0.2 * 0.2 - 0.5, 0.4 - 0.5])
+    assert features[0, 956:].tolist() == pytest.approx([k / 52 for k in range(52)])
+    (tmp_path / "text.task").write_text("no model")
+    with pytest.raises(CheckpointError, match=r"text\.task \(model\.encoder\.landmarker\) is no face_landmarker\.task"):
+        EncoderConfig(landmarker=str(tmp_path / "text.task")).build()
+    with pytest.raises(ConfigError, match=r"set model\.encoder\.frozen to true"):
+        EncoderConfig(landmarker=str(path), frozen=False).build()

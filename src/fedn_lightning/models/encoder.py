@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.checkpoints import load_encoder
+from fedn_lightning.models.landmark_encoder import LandmarkEncoder
 from fedn_lightning.models.onnx_encoder import OnnxEncoder, read_program
 from fedn_lightning.motion.features import N_FEATURES
 
@@ -113,7 +114,7 @@ class FrameEncoder(nn.Module):
         return nn.functional.adaptive_avg_pool2d(x, self.grid).flatten(1)
 
 
-Encoder = FrameEncoder | OnnxEncoder
+Encoder = FrameEncoder | OnnxEncoder | LandmarkEncoder
 """What turns crops `(N, 3, H, W)` into features `(N, feature_dim)`."""
 
 
@@ -128,6 +129,7 @@ class EncoderConfig:
         weights: checkpoint of pre-trained weights; null starts from random ones.
         frozen: leaves the encoder as it is, so that its frame features can be cached.
         chunk: frames encoded at once when training from pixels; the knob for memory.
+        landmarker: model of MediaPipe's face landmarker, whose landmarks are the features instead (docs/encoders.md).
         onnx: file of another network, which is the encoder instead (docs/encoders.md); it stays frozen.
         output: name of its tensor that is the feature; null for its only output.
         size: side in pixels of the picture that it takes; null where the file tells it.
@@ -141,17 +143,23 @@ class EncoderConfig:
     weights: str | None = None
     frozen: bool = True
     chunk: int = 256
+    landmarker: str | None = None
     onnx: str | None = None
     output: str | None = None
     size: int | None = None
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
+    @property
+    def outside(self) -> str | None:
+        """The file of a network that this project did not make; None for its own encoder."""
+        return self.onnx or self.landmarker
+
     def build(self, program: Tensor | None = None) -> Encoder:
         """Makes the encoder and loads its weights.
 
         Args:
-            program: content of the ONNX file, where it is known already.
+            program: content of the file of `onnx` or `landmarker`, where it is known already.
 
         Raises:
             CheckpointError: if the weights cannot be read or do not fit.
@@ -161,13 +169,16 @@ class EncoderConfig:
         if self.weights == "None":
             msg = 'model.encoder.weights is the word "None"; write `weights: null` in a file and add it by --config.'
             raise ConfigError(msg)
-        if self.onnx is not None:
-            if not self.frozen or self.weights is not None:
+        file = self.outside
+        if file is not None:
+            if not self.frozen or self.weights is not None or (self.onnx and self.landmarker):
                 raise ConfigError(
-                    "model.encoder.onnx names a network that is used as it is: set model.encoder.frozen to true and "
-                    "model.encoder.weights to null."
+                    "model.encoder.onnx or .landmarker names one network that is used as it is: set "
+                    "model.encoder.frozen to true and model.encoder.weights to null."
                 )
-            content = read_program(self.onnx) if program is None else program
+            content = read_program(file) if program is None else program
+            if self.onnx is None:
+                return LandmarkEncoder(content, file)
             return OnnxEncoder(content, self.onnx, self.output, self.size, self.mean, self.std, self.grid)
         encoder = FrameEncoder(self.depth, self.width, self.grid)
         if self.weights is not None:

@@ -135,7 +135,7 @@ class OnnxEncoder(nn.Module):
 
 
 def read_program(path: str) -> Tensor:
-    """The content of an ONNX file, `(N,)` uint8.
+    """The content of a network's file, `(N,)` uint8.
 
     Raises:
         CheckpointError: if it is not there.
@@ -143,7 +143,7 @@ def read_program(path: str) -> Tensor:
     try:
         return torch.from_numpy(np.fromfile(path, np.uint8))
     except OSError as error:
-        raise CheckpointError(f"{path} (model.encoder.onnx) cannot be read: {error.strerror}.") from None
+        raise CheckpointError(f"{path} (model.encoder) cannot be read: {error.strerror}.") from None
 
 
 def _open(program: Tensor, source: str) -> Session:

@@ -40,10 +40,8 @@ class EncoderTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.optimiser_config, self.affect_weight, self.label_smoothing = optimiser, affect_weight, label_smoothing
-        if encoder.onnx is not None:
-            raise ConfigError(
-                "model.encoder.onnx names a network that is used as it is; there is nothing to pre-train."
-            )
+        if encoder.outside is not None:
+            raise ConfigError(f"{encoder.outside} (model.encoder) is used as it is; there is nothing to pre-train.")
         self.encoder = encoder.build().requires_grad_()
         self.expression = nn.Linear(self.encoder.feature_dim, len(EXPRESSIONS))
         self.affect = nn.Linear(self.encoder.feature_dim, 2)

@@ -51,7 +51,7 @@ def find_face_mesh(grey: npt.NDArray[np.uint8]) -> Face | None:
 LANDMARKER = "landmarker"
 """Kind of the finder `landmarker:FILE`."""
 
-MOST_FACES = 8
+MAX_FACES = 8
 """Faces that the landmarker looks for in a picture."""
 
 
@@ -78,40 +78,63 @@ def find_faces_landmarker(grey: npt.NDArray[np.uint8], path: str) -> list[Face]:
     Raises:
         ConfigError: if mediapipe is not installed, or the file is no such model.
     """
-    found = _landmarker(path)(np.repeat(grey[..., None], 3, axis=2))
+    found = _landmarker(path)(np.repeat(grey[..., None], 3, axis=2)).face_landmarks
     return sorted((_face(landmarks, grey.shape) for landmarks in found), key=lambda face: -face.box[2])
 
 
 @cache
-def _landmarker(path: str) -> Callable[[npt.NDArray[np.uint8]], list[Any]]:
-    """Gives the landmarks of each face of an RGB picture; the model is loaded once in each process."""
+def _landmarker(path: str) -> Callable[[npt.NDArray[np.uint8]], Any]:
+    """The landmarker of a file, loaded once in each process."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    return open_landmarker(content, path, MAX_FACES)
+
+
+def open_landmarker(
+    content: bytes, source: str, faces: int, blendshapes: bool = False
+) -> Callable[[npt.NDArray[np.uint8]], Any]:
+    """Loads MediaPipe's face landmarker.
+
+    Args:
+        content: of the model file.
+        source: its name, for messages.
+        faces: how many it looks for.
+        blendshapes: whether it gives blendshapes too; the model must have them.
+
+    Returns:
+        A function of an RGB picture `(H, W, 3)` uint8, which gives MediaPipe's `FaceLandmarkerResult`.
+
+    Raises:
+        ConfigError: if mediapipe is not installed, or the content is no such model.
+    """
     try:
         # By name, so that type checkers need not know an optional package.
         mediapipe, tasks = import_module("mediapipe"), import_module("mediapipe.tasks.python")
         vision = import_module("mediapipe.tasks.python.vision")
     except (ImportError, OSError) as error:
         raise ConfigError(
-            f"finder: {LANDMARKER} needs mediapipe, which cannot run here ({error}). "
+            f"{source} needs mediapipe, which cannot run here ({error}). "
             "Install it by: pip install 'fedn-lightning[faces]'"
         ) from None
     if mediapipe.__version__.startswith("0."):
         raise ConfigError(
-            f"finder: {LANDMARKER} needs mediapipe 1 or later; {mediapipe.__version__} is installed. "
+            f"{source} needs mediapipe 1 or later; {mediapipe.__version__} is installed. "
             "Install it by: pip install 'fedn-lightning[faces]'"
         )
-    options = vision.FaceLandmarkerOptions(tasks.BaseOptions(model_asset_path=path), num_faces=MOST_FACES)
+    base = tasks.BaseOptions(model_asset_buffer=content)
+    options = vision.FaceLandmarkerOptions(base, num_faces=faces, output_face_blendshapes=blendshapes)
     try:
         landmarker = vision.FaceLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ConfigError(f"{path} is no model of MediaPipe's face landmarker ({reason}).") from None
+        raise ConfigError(f"{source} is no model of MediaPipe's face landmarker ({reason}).") from None
     # mediapipe 1 closes by a thread, and atexit comes after Python has stopped all threads: both print an error.
     threading._register_atexit(landmarker.close)  # type: ignore[attr-defined]
 
-    def detect(picture: npt.NDArray[np.uint8]) -> list[Any]:
-        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=picture)
-        found: list[Any] = landmarker.detect(image).face_landmarks
-        return found
+    def detect(picture: npt.NDArray[np.uint8]) -> Any:
+        return landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=picture))
 
     return detect
 
