@@ -111,7 +111,7 @@ class Detector:
         embedding: str | None = None,
         baseline: Reference | None = None,
     ) -> Detections:
-        """Finds the expressions of a video. Memory does not grow with its length.
+        """Finds the expressions of a video. A few hundred bytes are kept of each frame, and no picture.
 
         A file is decoded once; under `align: track` twice, since where a head rests is known at its end. A child
         process decodes, so that a damaged file can neither hang nor end this one.
