@@ -124,8 +124,9 @@ def _outcomes(args: argparse.Namespace, choice: DetectorChoice, videos: list[Pat
     from fedn_lightning.inference.parallel import build, predict_parallel
     from fedn_lightning.utils import available_cores
 
-    with _Progress("", transient=True) as bar:
-        if args.jobs > 1 or args.launcher == "ray":
+    several = args.jobs > 1 or args.launcher == "ray"
+    with _Progress("", transient=True, unit="videos" if several else "frames") as bar:
+        if several:
             bar.restart(f"{len(videos)} videos, {args.jobs} at a time", len(videos))
             ended = predict_parallel(choice, videos, args.out, args.jobs, args.launcher, args.address, args.overwrite)
         else:  # a core is left to the process that decodes
@@ -133,7 +134,7 @@ def _outcomes(args: argparse.Namespace, choice: DetectorChoice, videos: list[Pat
             ended = predict_all(lambda: build(choice, threads), videos, args.out, choice.settings, bar, args.overwrite)
         for outcome in ended:
             bar.log(outcome)
-            if args.jobs > 1 or args.launcher == "ray":
+            if several:
                 bar.advance(1)
             yield outcome
 
