@@ -107,14 +107,15 @@ def film(path: Path, source: str, condition: Condition) -> None:
         out.mux(stream.encode())
 
 
-def found(detector: Detector, video: Video, index: int, condition: Condition) -> list[list[float]]:
-    """The events of a changed video, rows of :class:`EventTable` in frames of the video as it was."""
+def found(detector: Detector, video: Video, index: int, condition: Condition) -> tuple[list[list[float]], float]:
+    """The events of a changed video, rows of :class:`EventTable` in frames of the video as it was, and its seconds."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "changed.mp4"
         film(path, str(video.path), condition)
-        events = list(detector.detect(path))
-    times = [(e, e.start_seconds * video.fps, e.end_seconds * video.fps) for e in events]
-    return [[0, index, start, end, EXPRESSION_TYPES.index(e.type), -1, e.confidence] for e, start, end in times]
+        detections = detector.detect(path)
+    times = [(e, e.start_seconds * video.fps, e.end_seconds * video.fps) for e in detections]
+    rows = [[0, index, start, end, EXPRESSION_TYPES.index(e.type), -1, e.confidence] for e, start, end in times]
+    return rows, detections.duration
 
 
 def truth_rows(corpus: Corpus, video: Video, index: int) -> list[list[float]]:
@@ -164,11 +165,9 @@ def main() -> None:
     for name, condition in CONDITIONS.items():
         if name in conditions:
             continue
-        frames, rows = 0, []
-        for index, video in enumerate(videos):
-            rows += found(detector, video, index, condition)
-            frames += sum(1 for _ in changed(str(video.path), Condition()))
-        conditions[name] = score(EventTable.from_rows(rows), truths, frames / videos[0].fps / 60)
+        results = [found(detector, video, index, condition) for index, video in enumerate(videos)]
+        events = EventTable.from_rows([row for rows, _ in results for row in rows])
+        conditions[name] = score(events, truths, sum(seconds for _, seconds in results) / 60)
         write_json(options.result, content)
         print(name, {key: round(value, 3) for key, value in conditions[name].items()}, flush=True)
 
