@@ -1,5 +1,7 @@
 """How matrix products are computed."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -12,7 +14,9 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def settings():
-    found = torch.backends.mkldnn.matmul
+    found = getattr(torch.backends.mkldnn, "matmul", None)
+    if found is None:
+        pytest.skip("this version of PyTorch has no such setting")
     before, found.fp32_precision = found.fp32_precision, "none"
     yield found
     found.fp32_precision = before
@@ -34,6 +38,11 @@ def test_a_setting_of_the_user_is_kept(settings):
     settings.fp32_precision = "ieee"
     assert not precision.hurry_products()
     assert settings.fp32_precision == "ieee"
+
+
+def test_a_torch_without_the_setting_is_left_as_it_is(monkeypatch):
+    monkeypatch.setattr(torch.backends, "mkldnn", SimpleNamespace(is_available=lambda: True))
+    assert not precision.hurry_products()
 
 
 def test_bf16_is_refused_where_it_is_not(monkeypatch):

@@ -36,10 +36,13 @@ def hurry_products() -> bool:
     PyTorch gives them to MKL, which leaves half of an AMD processor's AVX-512 unused. It gives them to oneDNN where
     bfloat16 would be allowed too; with AMX, oneDNN would then use it, so a product shows first which of the two it is.
     """
-    settings: Any = torch.backends.mkldnn
-    if settings.is_available() and settings.matmul.fp32_precision == "none":
-        settings.matmul.fp32_precision = "bf16"
+    backend: Any = torch.backends.mkldnn
+    matmul = getattr(backend, "matmul", None)  # torch 2.6 has none
+    if matmul is None or not backend.is_available():
+        return False
+    if matmul.fp32_precision == "none":
+        matmul.fp32_precision = "bf16"
         fine = torch.full((128, 128), 1 + 2.0**-12)  # is 1 in bfloat16
         if not torch.equal(fine @ torch.eye(128), fine):
-            settings.matmul.fp32_precision = "none"
-    return bool(settings.is_available() and settings.matmul.fp32_precision == "bf16")
+            matmul.fp32_precision = "none"
+    return bool(matmul.fp32_precision == "bf16")
