@@ -56,7 +56,7 @@ def trained(pulses, tmp_path_factory):
     """A trained and tested recogniser, its data, and its checkpoint."""
     path = tmp_path_factory.mktemp("trained")
     model, module = task(), data_on(pulses)
-    run = trainer(path, epochs=6)
+    run = trainer(path, epochs=12)
     run.fit(model, module)
     run.save_checkpoint(path / "run.ckpt")
     run.test(model, module, verbose=False)
