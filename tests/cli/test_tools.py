@@ -67,6 +67,7 @@ def test_a_key_is_found_and_never_shown(
 
 
 def test_a_workspace_is_written_without_a_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("wandb_workspaces", reason="the extra dashboard is not installed")
     file = tmp_path / "workspace.json"
     assert main(["dashboard", "--project", "faces", "--group", "g", "--json", str(file), "--dry-run"]) == 0
     assert json.loads(file.read_text())["project"] == "faces"
@@ -79,6 +80,7 @@ def test_a_workspace_is_written_without_a_network(tmp_path: Path, capsys: pytest
 def test_creating_one_without_a_network_ends_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("wandb_workspaces", reason="the extra dashboard is not installed")
     from fedn_lightning.loggers import workspace
 
     def refuse(base: str) -> None:
