@@ -32,7 +32,7 @@ MOVED: Final = {
     "tasks.encoding": "models.encoder",
     "tasks.flow": "baselines.flow.task",
     "tracking": "loggers",
-    "tracking.csv_log": "loggers.csv_log",
+    "tracking.csv_log": "callbacks.run_config",
     "tracking.wandb": "loggers.wandb",
 }
 """Old and new names, both below `fedn_lightning`."""

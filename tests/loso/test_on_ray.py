@@ -59,9 +59,10 @@ def test_a_stopped_cluster_leaves_folds_that_can_be_resumed(copied, same_files) 
     launch.stop()
     outcomes = {outcome.fold.name: outcome for outcome in launch.outcomes()}
     assert not launch.running()
-    assert outcomes["p0"].state == outcomes["p1"].state == "stopped"
+    assert outcomes["p0"].state in ("stopped", "finished")  # on a busy machine it may have ended before the stop
+    assert outcomes["p1"].state == "stopped"
     for name in ("p0", "p1"):
-        assert copied.run(name).state == "finished"
+        assert copied.run(name).state in ("finished", "already finished")
     assert same_files(copied)
 
 

@@ -182,3 +182,6 @@ def preload() -> None:
         "fedn_lightning.reports.timeline",
     ):  # fmt: skip
         importlib.import_module(name)
+    import cv2
+
+    cv2.setNumThreads(1)  # a fork would wait for ever for the threads of this process

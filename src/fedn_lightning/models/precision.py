@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -18,8 +19,8 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """The context in which a network computes with a precision.
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    """The context in which a network computes with a precision. `fp32` leaves it to the trainer's own `precision`.
 
     Raises:
         ConfigError: if the device has no bfloat16.
@@ -27,7 +28,7 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     if precision == "bf16" and not has_bf16(device):
         msg = f"model.inference.precision is bf16, which {device.type} here does not have; set it to fp32."
         raise ConfigError(msg)
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def hurry_products() -> bool:
