@@ -28,7 +28,7 @@ from fedn_lightning.metrics.functional.detection import FINE, detection_scores
 from fedn_lightning.models.encoder import FrameEncoder, encode_crops
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig, events_of_video, nms, propose
-from fedn_lightning.models.precision import Precision, hurry_products
+from fedn_lightning.models.precision import OneDnnProducts, Precision
 from fedn_lightning.video.alignment import box_transform, crop
 from fedn_lightning.video.pyav import PyAVSource
 from lookalikes.movies import write_movie
@@ -190,13 +190,12 @@ def ratio(ours: Run, other: Run, factor: float, seconds: float = 20.0) -> tuple[
 
 def main() -> None:
     torch.set_num_threads(1)
-    hurry_products()
     cv2.setNumThreads(1)
     torch.manual_seed(0)
     wanted = [word for word in sys.argv[1:] if not word.startswith("--")]
     baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     measured, fallen = {}, []
-    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad(), OneDnnProducts(torch.device("cpu")):
         for name, meaning, factor, make in pairs(Path(folder)):
             if wanted and name not in wanted:
                 continue

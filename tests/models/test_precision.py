@@ -13,36 +13,45 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def settings():
+def setting():
     found = getattr(torch.backends.mkldnn, "matmul", None)
     if found is None:
         pytest.skip("this version of PyTorch has no such setting")
     before, found.fp32_precision = found.fp32_precision, "none"
+    precision._keeps_float32.cache_clear()
     yield found
     found.fp32_precision = before
+    precision._keeps_float32.cache_clear()
 
 
-def test_products_stay_in_float32(settings):
-    precision.hurry_products()
+def test_products_stay_in_float32_and_the_process_is_left_as_it_was(setting):
     a, b = torch.randn(200, 300), torch.randn(300, 200)
-    assert (a @ b - (a.double() @ b.double())).abs().max() < 1e-4
+    with precision.OneDnnProducts(CPU) as products:
+        assert products.active == (setting.fp32_precision == "bf16")
+        assert (a @ b - (a.double() @ b.double())).abs().max() < 1e-4
+    assert setting.fp32_precision == "none"
+    assert torch.get_float32_matmul_precision() == "highest"  # raises while the setting holds
 
 
-def test_a_machine_that_would_round_is_left_as_it_is(settings, monkeypatch):
+def test_a_machine_that_would_round_is_left_as_it_is(setting, monkeypatch):
     monkeypatch.setattr(torch, "equal", lambda a, b: False)
-    assert not precision.hurry_products()
-    assert settings.fp32_precision == "none"
+    with precision.OneDnnProducts(CPU) as products:
+        assert not products.active
+        assert setting.fp32_precision == "none"
 
 
-def test_a_setting_of_the_user_is_kept(settings):
-    settings.fp32_precision = "ieee"
-    assert not precision.hurry_products()
-    assert settings.fp32_precision == "ieee"
+@pytest.mark.parametrize(("device", "users"), [("cpu", "ieee"), ("cuda", "none")])
+def test_a_setting_of_the_user_and_other_devices_are_left_alone(setting, device, users):
+    setting.fp32_precision = users
+    with precision.OneDnnProducts(torch.device(device)):
+        assert setting.fp32_precision == users
+    assert setting.fp32_precision == users
 
 
 def test_a_torch_without_the_setting_is_left_as_it_is(monkeypatch):
     monkeypatch.setattr(torch.backends, "mkldnn", SimpleNamespace(is_available=lambda: True))
-    assert not precision.hurry_products()
+    with precision.OneDnnProducts(CPU) as products:
+        assert not products.active
 
 
 def test_bf16_is_refused_where_it_is_not(monkeypatch):

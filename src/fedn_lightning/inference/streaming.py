@@ -17,7 +17,7 @@ from fedn_lightning.models.encoder import Encoder, encode_crops
 from fedn_lightning.models.fedn import FEDN, join, overlapping
 from fedn_lightning.models.head import HeadOutput
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, propose
-from fedn_lightning.models.precision import hurry_products
+from fedn_lightning.models.precision import OneDnnProducts
 from fedn_lightning.motion.features import MotionStream
 
 Features = npt.NDArray[np.floating]
@@ -77,11 +77,11 @@ class Networks:
     """Encoder and network on their device, and the seconds spent in each."""
 
     def __init__(self, config: DetectorConfig, encoder: Encoder, network: FEDN, device: torch.device) -> None:
-        hurry_products()
         self.config, self.encoder, self.network, self.device = config, encoder, network, device
         self.anchors = network.anchors(config.window).to(device)
         self.feature_dim = encoder.feature_dim
         self.seconds = {"encode": 0.0, "motion": 0.0, "network": 0.0}
+        self._products = OneDnnProducts(device)
 
     def encode(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating]:
         """Features `(T, D)` of crops `(T, S, S, 3)`, in the precision that the network was trained with."""
@@ -97,9 +97,9 @@ class Networks:
         batch, start = torch.from_numpy(np.stack(windows)).to(self.device), torch.tensor(starts, device=self.device)
         parts = overlapping(batch, torch.zeros_like(start), start)
         precision = self.config.inference.precision
-        output = HeadOutput.concatenate(
-            [self.network.detect(*join(batch[part], start[part]), precision) for part in parts]
-        )
+        with self._products:
+            found = [self.network.detect(*join(batch[part], start[part]), precision) for part in parts]
+        output = HeadOutput.concatenate(found)
         zeros = torch.zeros(len(windows), dtype=torch.float64, device=self.device)
         per_window = self.config.inference.per_window
         rows = propose(output, self.anchors, zeros, zeros, torch.ones_like(zeros), per_window)

@@ -27,7 +27,7 @@ from fedn_lightning.metrics.classes import DetectionMeanAP, SpottingF1
 from fedn_lightning.models.checkpoints import describe_mismatches
 from fedn_lightning.models.encoder import Encoder, EncoderConfig
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS
-from fedn_lightning.models.precision import hurry_products
+from fedn_lightning.models.precision import OneDnnProducts
 from fedn_lightning.video.landmarks import kind_of
 
 CURVES = ("map@0.5", "overall_f1", "macro_f1", "micro_f1")
@@ -190,7 +190,6 @@ class VideoTask(lightning.LightningModule):
         Raises:
             ConfigError: if they differ.
         """
-        hurry_products()
         self.data.features = self.frame_features
         scheme = self.data.corpus_config.emotion_scheme
         if scheme != self.emotion_scheme:
@@ -198,6 +197,12 @@ class VideoTask(lightning.LightningModule):
                 f"model.emotion_scheme is {self.emotion_scheme!r} but data.corpus.emotion_scheme is {scheme!r}; "
                 f"the network must recognise the classes of the data."
             )
+        self._products = OneDnnProducts(self.trainer.strategy.root_device)
+        self._products.__enter__()
+
+    def teardown(self, stage: str) -> None:
+        """Undoes what :meth:`setup` set for the whole process."""
+        self._products.__exit__()
 
     @property
     def data(self) -> CorpusDataModule:
