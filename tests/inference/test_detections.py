@@ -201,6 +201,16 @@ def test_a_long_video_is_a_bounded_picture(found):
     assert any(re.fullmatch(r"01:\d\d:\d\d", tick) for tick in ticks)
 
 
+@pytest.mark.parametrize("seconds", [1, 3, 7, 20, 50, 100, 600])
+def test_a_mark_on_the_time_axis_tells_its_very_place(found, seconds):
+    n = 30 * seconds
+    figure = draw(replace(found, n_frames=n, faces=(replace(found.faces[0], curve=np.zeros((n, 2))),)))
+    axis = figure.axes[-1].xaxis
+    for place in axis.get_majorticklocs():
+        minutes, second = axis.get_major_formatter()(place, 0).split(":")
+        assert place < 0 or 60 * int(minutes) + float(second) == pytest.approx(place, abs=1e-6)
+
+
 def test_a_detector_of_generated_faces_says_so_everywhere(found, tmp_path):
     from pympi.Elan import Eaf
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.detections import GENERATED_ONLY, DetectedExpression, Detections, FaceTrack
@@ -19,6 +20,9 @@ MAX_ROWS = 12
 
 MAX_POINTS = 4000
 """Points of a confidence curve in a row; each shows the maximum of its frames."""
+
+WHOLE = 10.0
+"""Seconds in a row from which its axis tells whole seconds."""
 
 HEADER, ROW = 0.85, 1.9
 """Inches above the first row, and of a row."""
@@ -53,6 +57,8 @@ def draw(detections: Detections) -> Figure:
             lanes.set_xlim(*span)
             lanes.tick_params(labelbottom=False)
             curve.set_ylim(0, 1.02 * top)
+            # Steps of 2.5 would be told as 2 and 3.
+            curve.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=shown >= WHOLE))
             curve.xaxis.set_major_formatter(lambda seconds, _: _mark(seconds, shown))
     _draw_title(figure, detections)
     return figure
@@ -87,7 +93,7 @@ def _draw_curve(axis: Any, detections: Detections, face: FaceTrack, span: tuple[
 def _mark(seconds: float, shown: float) -> str:
     """A time on the axis, as exact as a row of `shown` seconds needs it."""
     text = timecode(max(seconds, 0.0))
-    return (text if seconds >= 3600 else text[3:])[: -2 if shown < 10 else -4]
+    return (text if seconds >= 3600 else text[3:])[: -4 if shown >= WHOLE else -2 if shown >= 2 else -1]
 
 
 def thinned(seconds: Any, values: Any, most: int = MAX_POINTS) -> tuple[Any, Any]:
