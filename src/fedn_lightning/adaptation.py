@@ -86,8 +86,8 @@ class Adaptation:
         before, thresholds, after = (scores[SCORE] for scores in self.comparison.scores)
         change = self.comparison.differences[1][SCORE]
         meaning = {
-            "better": "Fine-tuning helped on people that it had not seen.",
-            "worse": "Fine-tuning did harm on people that it had not seen; no checkpoint is written.",
+            "better": "Fine-tuning and new thresholds together helped on people that it had not seen.",
+            "worse": "Fine-tuning and new thresholds together did harm on unseen people; no checkpoint is written.",
             "undecided": "Whether fine-tuning helps on other people cannot be told from this material.",
         }
         return (
