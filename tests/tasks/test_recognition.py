@@ -28,7 +28,7 @@ CORPUS = CorpusConfig("pulses", "nowhere")
 def pulses(tmp_path_factory):
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     store = tmp_path_factory.mktemp("pulses")
-    return store, write_pulses(store, subjects=5)
+    return store, write_pulses(store, subjects=9)
 
 
 def data_on(pulses, **changes) -> RecognitionDataModule:
@@ -43,7 +43,7 @@ def data_on(pulses, **changes) -> RecognitionDataModule:
 def task(**changes) -> RecognitionTask:
     torch.manual_seed(0)
     values = {"network": RecogniserConfig(16, 16, dropout=0.0), "optimiser": OptimiserConfig(lr=5e-3)} | changes
-    return RecognitionTask(**({"encoder": EncoderConfig(10, 8)} | values))
+    return RecognitionTask(**({"encoder": EncoderConfig(10, 16)} | values))
 
 
 def trainer(path, epochs: int = 1, **changes) -> lightning.Trainer:
@@ -68,7 +68,7 @@ def test_it_learns_the_emotions_of_a_subject_it_never_saw(trained):
     assert model.scores["overall_uar"] == 1
     assert {video.subject for video in model.record.videos} == {"p4"}
     seen = {video.subject for stage in ("train", "val") for video in module.videos(stage)}
-    assert seen == {"p0", "p1", "p2", "p3"}
+    assert seen == {f"p{number}" for number in range(9)} - {"p4"}
 
 
 def test_its_record_holds_the_labelled_intervals_and_only_recognition_is_scored(trained):
@@ -85,7 +85,11 @@ def test_its_checkpoint_tells_what_running_it_needs(trained):
     content = torch.load(trained[2], weights_only=True)
     metadata = content["fedn"]
     assert (metadata["task"], metadata["dataset"], metadata["crop_size"]) == ("RecognitionTask", "pulses", SIZE)
-    assert metadata["subjects"] == {"train": ("p0", "p1", "p2"), "val": ("p3",), "test": ("p4",)}
+    assert metadata["subjects"] == {
+        "train": ("p0", "p1", "p2", "p5", "p6", "p7", "p8"),
+        "val": ("p3",),
+        "test": ("p4",),
+    }
     assert IntervalConfig(**metadata["intervals"]) == trained[1].intervals
 
 
