@@ -109,5 +109,5 @@ def test_the_stored_error_analysis_is_of_the_rows_that_it_names() -> None:
     study = json.loads((RESULTS / "study.json").read_text())["rows"]
     seeds = json.loads((RESULTS.parent / "joint_or_two_step.json").read_text())["seeds"]
     for name, row in {"joint": "fedn", "two_step": "two_step", "others_as_none": "others_as_none"}.items():
-        found = {seed: runs[name]["worth_of_names"]["both"] for seed, runs in seeds.items()}
+        found = {seed: runs[name]["emotion_effect"]["both"] for seed, runs in seeds.items()}
         assert found == pytest.approx(study[row]["scores"]["detection.map@0.5"]["by_seed"], abs=1e-5)

@@ -44,7 +44,7 @@ def name(code):
 
 @settings(max_examples=200, deadline=None)
 @given(events(), events(truth=True), LABELS)
-def test_false_alarms_equal_the_definitions_read_off_one_by_one(predictions, truths, label):
+def test_false_positives_equal_the_definitions_read_off_one_by_one(predictions, truths, label):
     found = sort_errors(table(predictions), table(truths), label)
     assert [name(code) for code in found.kind] == reference_kinds(predictions, truths, label)
 
@@ -78,7 +78,7 @@ def test_spotting_kinds_add_up_to_the_evaluators_counts_in_each_type(predictions
 
 @settings(max_examples=80, deadline=None)
 @given(events(), events(truth=True), LABELS)
-def test_every_covered_truth_has_a_false_alarm_that_points_to_it(predictions, truths, label):
+def test_every_covered_truth_has_a_false_positive_that_points_to_it(predictions, truths, label):
     errors = sort_errors(table(predictions), table(truths), label)
     for j, (code, i) in enumerate(zip(errors.truth_kind, errors.prediction, strict=True)):
         if name(code) in ("missed", "not judged"):
@@ -86,7 +86,7 @@ def test_every_covered_truth_has_a_false_alarm_that_points_to_it(predictions, tr
         else:
             assert errors.kind[i] == code
             assert errors.truth[i] == j
-    for kind in ("classification", "localisation"):  # and no false alarm points to a truth that counts as missed
+    for kind in ("classification", "localisation"):  # and no false positive points to a truth that counts as missed
         pointed = errors.truth[errors.kind == KINDS.index(kind)]
         assert KINDS.index("missed") not in errors.truth_kind[pointed]
 
@@ -137,7 +137,7 @@ def test_the_best_overlapped_truth_explains_and_the_highest_scoring_false_positi
     expected = ["hit", "classification", "localisation", "classification", "localisation", "duplicate"]
     assert [name(code) for code in errors.kind] == expected
     assert errors.truth.tolist() == [0, 1, 2, 2, 2, 0]
-    # The third truth is near two false alarms of its class, but one of the other class overlaps it by half.
+    # The third truth is near two false positives of its class, but one of the other class overlaps it by half.
     assert [name(code) for code in errors.truth_kind] == ["hit", "classification", "classification"]
     assert errors.prediction.tolist() == [0, 1, 3]
     covered = sort_errors(found[np.array([2, 4])], truths)

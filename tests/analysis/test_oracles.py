@@ -44,7 +44,7 @@ def test_what_f1_lacks_of_one_is_shared_out_among_the_kinds(predictions, truths)
 
 
 def one_of_each():
-    """Five truths and a false alarm of every kind but `both`, beside one hit."""
+    """Five truths and a false positive of every kind but `both`, beside one hit."""
     truths = [[0, 0, 0, 40, 0, 0, 1], [0, 0, 100, 140, 0, 1, 1], [0, 0, 200, 240, 0, 0, 1], [0, 0, 300, 340, 1, 1, 1]]
     found = [
         [0, 0, 0, 40, 0, 0, 0.9],
@@ -67,8 +67,8 @@ def one_of_each():
         ("both", (1, 5, 3)),
         ("background", (1, 4, 3)),
         ("missed", (1, 5, 2)),
-        ("all false alarms", (1, 0, 3)),
-        ("all misses", (1, 5, 0)),
+        ("all false positives", (1, 0, 3)),
+        ("all false negatives", (1, 5, 0)),
     ],
 )
 def test_each_oracle_mends_its_kind_alone(oracle, counts):
@@ -89,7 +89,7 @@ def test_a_corrected_emotion_counts_for_the_class_of_its_truth():
     assert oracle_map(errors, found, truths, "missed") == pytest.approx((0.5 + 0) / 2)
 
 
-def test_a_false_alarm_on_an_expression_without_a_class_is_taken_away_not_counted():
+def test_a_false_positive_on_an_expression_without_a_class_is_taken_away_not_counted():
     truths = EventTable.from_rows([[0, 0, 0, 40, 0, -1, 1], [0, 0, 100, 140, 0, 0, 1]])
     found = EventTable.from_rows([[0, 0, 0, 40, 0, 0, 0.9], [0, 0, 100, 140, 0, 0, 0.5]])
     errors = sort_errors(found, truths, "emotion")

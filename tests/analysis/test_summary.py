@@ -59,8 +59,8 @@ def test_every_error_is_listed_once(home, run):
     for errors in (run.spotting, run.detection):
         listed = Counter((row[1], row[2]) for row in body if row[0] == errors.label)
         for kind in KINDS:
-            assert listed["false alarm", kind] == errors.false_positives()[kind]
-            assert listed["miss", kind] == errors.false_negatives()[kind]
+            assert listed["false positive", kind] == errors.false_positives()[kind]
+            assert listed["false negative", kind] == errors.false_negatives()[kind]
 
 
 def test_a_row_describes_its_event(home, run):
@@ -69,7 +69,7 @@ def test_a_row_describes_its_event(home, run):
     read_videos(home / "one" / "videos.csv", names)
     truths = read_events(home / "one" / "truth.csv", names, truth=True).events
     spans = {(*run.videos[v], s + 1, e) for v, s, e in zip(truths.video, truths.start, truths.end, strict=True)}
-    explained = [row for row in error_rows(run, run.spotting) if row[1] == "false alarm" and row[2] != "background"]
+    explained = [row for row in error_rows(run, run.spotting) if row[1] == "false positive" and row[2] != "background"]
     assert explained
     for row in explained:
         cell = dict(zip(COLUMNS, row, strict=True))

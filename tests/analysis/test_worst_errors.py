@@ -56,7 +56,7 @@ def test_mistakes_add_up_to_the_counts_of_the_protocol() -> None:
     assert len(false_negatives(predicted, record.truths, record.predictions)) == counts.fn > 0
 
 
-def test_no_predictions_are_no_false_alarms() -> None:
+def test_no_predictions_are_no_false_positives() -> None:
     truths = make_record().truths
     assert false_positives(EventTable(), truths) == []
     assert [mistake.other for mistake in false_negatives(EventTable(), truths, EventTable())] == [UNMATCHED] * len(

@@ -35,7 +35,7 @@ def test_one_run_gives_tables_and_pictures(home, capsys):
         assert picture is not None, name
         assert picture.std() > 5, name
     content = json.loads((home / "out" / "errors.json").read_text())
-    assert content["kinds"]["spotting"]["background"]["false_alarms"] > 0
+    assert content["kinds"]["spotting"]["background"]["false_positives"] > 0
     assert "# Errors of one" in (home / "out" / "errors.md").read_text()
     assert main(["errors", str(home / "one"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == content

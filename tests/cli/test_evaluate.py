@@ -137,10 +137,10 @@ def test_a_subject_with_nothing_to_find_and_nothing_found_has_no_score(files, ca
     assert total == got["spotting"]["overall"]["tp"]
 
 
-def test_false_alarms_are_counted_over_all_videos(files, capsys):
+def test_false_positives_are_counted_over_all_videos(files, capsys):
     got = as_json(files, capsys, "--videos", str(files / "V.csv"))
     assert got["froc"]["minutes"] == 26
-    assert len(got["froc"]["recall"]["macro"]) == len(got["froc"]["false_alarms_per_minute"])
+    assert len(got["froc"]["recall"]["macro"]) == len(got["froc"]["false_positives_per_minute"])
     assert got["files"]["n_videos"] == 13
     assert "froc" not in as_json(files, capsys)
 

@@ -40,7 +40,7 @@ def test_the_aggregate_run_shows_scores_tables_and_pictures(pooled: Pooled) -> N
     assert [row[0] for row in table(stored, "pooled/subjects", summary)["data"]][:3] == ["a", "b", "c"]
     events = table(stored, "pooled/events", summary)
     assert {row[0] for row in events["data"]} == {"a", "b", "c"}
-    assert [row[2] for row in events["data"]].count("hit") == pooled.strict.evaluation.spotting.overall.tp
+    assert [row[2] for row in events["data"]].count("true positive") == pooled.strict.evaluation.spotting.overall.tp
     assert summary["pooled/timeline_02"]["caption"] == "b_v"
 
 

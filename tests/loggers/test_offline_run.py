@@ -70,11 +70,13 @@ def test_the_table_of_events_holds_every_prediction_and_every_truth(home: Path, 
     events = [dict(zip(OUTCOME_COLUMNS, row, strict=True)) for row in logged["data"]]
     predicted, truths = rows(home / "predictions.csv"), rows(home / "truth.csv")
     kinds = [event["kind"] for event in events]
-    assert kinds.count("hit") + kinds.count("false alarm") == len(predicted)
-    assert kinds.count("hit") + kinds.count("miss") == len(truths)
-    assert kinds.count("hit") == summary["test/spotting/overall/tp"]
-    assert sorted(e["onset"] for e in events if e["kind"] != "miss") == sorted(float(c["onset"]) for c in predicted)
-    assert all(event["iou"] >= 0.5 for event in events if event["kind"] == "hit")
+    assert kinds.count("true positive") + kinds.count("false positive") == len(predicted)
+    assert kinds.count("true positive") + kinds.count("false negative") == len(truths)
+    assert kinds.count("true positive") == summary["test/spotting/overall/tp"]
+    assert sorted(e["onset"] for e in events if e["kind"] != "false negative") == sorted(
+        float(c["onset"]) for c in predicted
+    )
+    assert all(event["iou"] >= 0.5 for event in events if event["kind"] == "true positive")
 
 
 def test_the_confusion_matrix_counts_the_hits(home: Path, summary: dict[str, Any]) -> None:

@@ -8,13 +8,13 @@ from fedn_lightning.loggers.media import OUTCOME_COLUMNS, outcome_rows, outcomes
 from fedn_lightning.metrics.functional.threshold import at_threshold
 
 
-def test_every_event_is_a_hit_a_miss_or_a_false_alarm() -> None:
+def test_every_event_is_a_true_positive_a_false_positive_or_a_false_negative() -> None:
     record = make_record()
     predicted = at_threshold(record.predictions, record.threshold)
     found = outcomes(predicted, record.truths)
-    assert [outcome.kind for outcome in found] == ["hit", "hit", "false alarm", "miss"]
-    assert sorted(o.prediction for o in found if o.kind != "miss") == [0, 1, 2]
-    assert sorted(o.truth for o in found if o.kind != "false alarm") == [0, 1, 2]
+    assert [outcome.kind for outcome in found] == ["true positive", "true positive", "false positive", "false negative"]
+    assert sorted(o.prediction for o in found if o.kind != "false negative") == [0, 1, 2]
+    assert sorted(o.truth for o in found if o.kind != "false positive") == [0, 1, 2]
     assert found[0].iou == pytest.approx(38 / 40)
     assert found[-1].iou is None
 

@@ -32,7 +32,7 @@ def test_bars_lie_in_their_lane_at_their_time() -> None:
     assert len(drawn["micro truth"]) == len(drawn["micro found"]) == 1
 
 
-def test_a_false_alarm_is_hatched_and_a_hit_is_not() -> None:
+def test_a_false_positive_is_hatched_and_a_hit_is_not() -> None:
     hatched = {round(p.get_x(), 4) for p in draw_timeline(make_record(), 0).axes[0].patches if p.get_hatch()}
     assert hatched == {5.0}
 

@@ -50,10 +50,10 @@ def test_a_sample_is_the_bootstrap_of_its_predictions() -> None:
         assert found[path] == pytest.approx(expected[path], nan_ok=True)
 
 
-def test_false_alarms_are_counted_over_the_drawn_minutes() -> None:
+def test_false_positives_are_counted_over_the_drawn_minutes() -> None:
     alarms = int(result(1).tally.subjects.counts[:, 2, 1].sum())
-    assert plain_scores(result(1))["false_alarms_a_minute"] == pytest.approx(alarms / 22)
-    assert plain_scores(replace(result(1), minutes=np.full(22, 2.0)))["false_alarms_a_minute"] == alarms / 44
+    assert plain_scores(result(1))["false_positives_per_minute"] == pytest.approx(alarms / 22)
+    assert plain_scores(replace(result(1), minutes=np.full(22, 2.0)))["false_positives_per_minute"] == alarms / 44
 
 
 def test_subjects_are_drawn_by_name_whatever_their_order() -> None:

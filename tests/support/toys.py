@@ -14,7 +14,7 @@ from fedn_lightning.events import DetectionRecord, EventTable, Video
 
 
 def make_record(subject: str = "05", n_frames: int = 300, score: float = 0.8) -> DetectionRecord:
-    """Two videos: the first holds three truths, two found and one false alarm; the second holds nothing."""
+    """Two videos: the first holds three truths, two found and one false positive; the second holds nothing."""
     videos = tuple(
         Video("toy", subject, name, path=f"{name}.avi", fps=30.0, first_frame=1, n_frames=n_frames)
         for name in ("05_0101disgust", "05_0102calm")

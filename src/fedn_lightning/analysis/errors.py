@@ -1,4 +1,4 @@
-"""Sorts every false negative (miss) and every false positive (false alarm) into one kind of error; lists the worst.
+"""Sorts every false negative and every false positive into one kind of error; lists the worst.
 
 The kinds and the two thresholds are those of TIDE (Bolya, Foley, Hays and Hoffman, "TIDE: A General Toolbox for
 Identifying Object Detection Errors", ECCV 2020, section 2), on the time axis. As in DETAD (Alwassel, Caba Heilbron,
@@ -99,7 +99,7 @@ def sort_errors(
         predictions: N events; ranked by `score`, or by `score * emotion_score` if judged by emotion.
         truths: M events.
         label: what must be right beside the time. By emotion, events with a negative emotion are not judged; a false
-            alarm that overlaps such a truth is still explained by it.
+            positive that overlaps such a truth is still explained by it.
         foreground: IoU from which an interval finds a truth.
         background: IoU from which it is near one.
 

@@ -44,11 +44,11 @@ Oracle = Literal[
     "both",
     "background",
     "missed",
-    "all false alarms",
-    "all misses",
+    "all false positives",
+    "all false negatives",
 ]
 
-ORACLES: Final[tuple[Oracle, ...]] = (*KINDS, "all false alarms", "all misses")
+ORACLES: Final[tuple[Oracle, ...]] = (*KINDS, "all false positives", "all false negatives")
 """What can be corrected: each kind alone; all false positives removed; all truths that were not found removed."""
 
 
@@ -67,9 +67,9 @@ def correct(errors: SortedErrors, predictions: EventTable, truths: EventTable, o
     hit, kept = errors.kind == HIT, errors.kind != NOT_JUDGED
     wanted = errors.truth_kind != NOT_JUDGED
     label: IntArray = getattr(predictions, errors.label).copy()
-    if oracle == "all false alarms":
+    if oracle == "all false positives":
         kept = hit
-    elif oracle == "all misses":
+    elif oracle == "all false negatives":
         wanted = errors.truth_kind == HIT
     elif oracle == "missed":
         wanted = wanted & (errors.truth_kind != KINDS.index("missed"))

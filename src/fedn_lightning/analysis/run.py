@@ -169,14 +169,14 @@ def error_rows(run: RunErrors, errors: SortedErrors) -> Iterator[list[str]]:
     """The errors of one judgement in the order of :data:`COLUMNS`, false positives first."""
     for row in np.flatnonzero(errors.kind >= 0).tolist():
         truth = int(errors.truth[row])
-        what = [errors.label, "false alarm", KINDS[errors.kind[row]], *_place(run, run.predictions, row)]
+        what = [errors.label, "false positive", KINDS[errors.kind[row]], *_place(run, run.predictions, row)]
         score = f"{run.predictions.score[row]:.6g}"
         yield [*what, score, *_pair(run, errors, row, run.truths, truth), *_synthetic_truth(run, row, truth)]
     for row in np.flatnonzero(errors.truth_kind >= 0).tolist():
-        alarm = int(errors.prediction[row])
-        what = [errors.label, "miss", KINDS[errors.truth_kind[row]], *_place(run, run.truths, row)]
+        cover = int(errors.prediction[row])
+        what = [errors.label, "false negative", KINDS[errors.truth_kind[row]], *_place(run, run.truths, row)]
         score = f"{run.scores[row]:.6g}"
-        yield [*what, score, *_pair(run, errors, alarm, run.predictions, alarm), *_synthetic_truth(run, alarm, row)]
+        yield [*what, score, *_pair(run, errors, cover, run.predictions, cover), *_synthetic_truth(run, cover, row)]
 
 
 def _place(run: RunErrors, table: EventTable, row: int) -> list[str]:
@@ -193,18 +193,18 @@ def _event(run: RunErrors, table: EventTable, row: int) -> list[str]:
     return [f"{onset:.10g}", f"{offset:.10g}", EXPRESSION_TYPES[int(table.type[row])], name]
 
 
-def _pair(run: RunErrors, errors: SortedErrors, alarm: int, table: EventTable, other: int) -> list[str]:
+def _pair(run: RunErrors, errors: SortedErrors, cover: int, table: EventTable, other: int) -> list[str]:
     """Overlap and the event that an error is about."""
-    iou = "" if alarm == UNMATCHED or other == UNMATCHED else f"{errors.iou[alarm]:.4f}"
+    iou = "" if cover == UNMATCHED or other == UNMATCHED else f"{errors.iou[cover]:.4f}"
     return [iou, *_event(run, table, other)]
 
 
-def _synthetic_truth(run: RunErrors, alarm: int, truth: int) -> list[str]:
+def _synthetic_truth(run: RunErrors, cover: int, truth: int) -> list[str]:
     """What a generated corpus knows of a false positive and of a truth, either of which may be missing."""
     if run.synthetic_truth is None:
         return [UNKNOWN] * 3
-    there = [name for name, was in zip(DISTRACTORS, run.synthetic_truth.there[alarm], strict=True) if was]
-    seen = ["", ""] if alarm == UNMATCHED else [run.synthetic_truth.main[alarm], "+".join(there) or NONE]
+    there = [name for name, was in zip(DISTRACTORS, run.synthetic_truth.there[cover], strict=True) if was]
+    seen = ["", ""] if cover == UNMATCHED else [run.synthetic_truth.main[cover], "+".join(there) or NONE]
     return [*seen, "" if truth == UNMATCHED else f"{run.synthetic_truth.peak[truth]:.4g}"]
 
 

@@ -110,12 +110,12 @@ def summary_json(summary: Summary) -> dict[str, Any]:
             "kinds": {
                 view: {
                     kind: {
-                        "false_alarms": errors.false_positives()[kind],
-                        "misses": errors.false_negatives()[kind],
+                        "false_positives": errors.false_positives()[kind],
+                        "false_negatives": errors.false_negatives()[kind],
                         "by_type": {
                             name: {
-                                "false_alarms": errors.false_positives(run.predictions.type == index)[kind],
-                                "misses": errors.false_negatives(run.truths.type == index)[kind],
+                                "false_positives": errors.false_positives(run.predictions.type == index)[kind],
+                                "false_negatives": errors.false_negatives(run.truths.type == index)[kind],
                             }
                             for index, name in enumerate(EXPRESSION_TYPES)
                         },
@@ -125,10 +125,10 @@ def summary_json(summary: Summary) -> dict[str, Any]:
                 for view, errors in views.items()
             },
             "f1_lost": summary.lost,
-            "mended_f1": {o: {g: c.f1 for g, c in counts.items()} for o, counts in summary.counts.items()},
-            "mended_map@0.5": summary.mean_ap,
-            "names": {place: asdict(named) for place, named in summary.emotions.items()},
-            "worth_of_names": asdict(summary.emotion_effect),
+            "oracle_f1": {o: {g: c.f1 for g, c in counts.items()} for o, counts in summary.counts.items()},
+            "oracle_map@0.5": summary.mean_ap,
+            "emotions": {place: asdict(named) for place, named in summary.emotions.items()},
+            "emotion_effect": asdict(summary.emotion_effect),
             "distractors": None
             if summary.distractors is None
             else {b.name: {"seen": b.seen, "expected": b.expected, "spread": b.spread} for b in summary.distractors},

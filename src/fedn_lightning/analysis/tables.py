@@ -126,9 +126,9 @@ NO_SYNTHETIC_TRUTH: Final = (
 
 
 def count_rows(summaries: Sequence[Summary]) -> Rows:
-    """False positives per minute and share of missed truths, by kind; corpora may differ in size. The head is first."""
+    """False positives per minute and share of truths not found, by kind. The head is first."""
     names = [summary.run.name for summary in summaries]
-    heads = [cell for name in names for cell in (f"{name}: false positives/min", "misses of truths")]
+    heads = [cell for name in names for cell in (f"{name}: false positives/min", "false negatives")]
     rows: Rows = [("spotting", *heads)]
     for kind in KINDS:
         cells: list[str] = []

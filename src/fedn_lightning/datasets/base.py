@@ -103,7 +103,7 @@ def repaired_offset(onset: float, apex: float | None, policy: str) -> float | No
         apex: frame of maximum intensity, None if unknown.
         policy: `apex` (the expression ends at its apex, as most readers of CAS(ME)^2 do), `apex_plus:N` (N frames
             later), `mirror` (as long after the apex as before it), `drop`, or `keep` (a truth of one frame that no
-            detector will hit: published codes that keep the release's 0 score it as a certain miss).
+            detector will hit: published codes that keep the release's 0 always count it as a false negative).
 
     Returns:
         The last frame, inclusive; None if the expression is to be dropped.

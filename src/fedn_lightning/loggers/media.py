@@ -16,7 +16,7 @@ from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.video.film_strip import cut_crops, join_crops, key_frames
 from fedn_lightning.video.store import StoredVideo
 
-Kind = Literal["hit", "miss", "false alarm"]
+Kind = Literal["true positive", "false negative", "false positive"]
 
 OUTCOME_COLUMNS: Final = (
     "subject", "video", "kind", "type", "onset", "offset", "emotion", "true_emotion", "score", "iou",
@@ -31,7 +31,7 @@ Cell = str | float | None
 class Outcome:
     """One event."""
 
-    kind: Kind  # of the event; these words stand in stored tables
+    kind: Kind
     prediction: int  # its row among the predictions, `UNMATCHED` for a false negative
     truth: int  # its row among the truths, `UNMATCHED` for a false positive
     iou: float | None  # of prediction and truth; None where one of them is missing
@@ -45,21 +45,21 @@ def outcomes(predicted: EventTable, truths: EventTable) -> list[Outcome]:
 
     >>> truths = EventTable.from_rows([[0, 0, 0, 10, 0, -1, 1], [0, 0, 50, 60, 0, -1, 1]])
     >>> [o.kind for o in outcomes(EventTable.from_rows([[0, 0, 0, 9, 0, -1, 0.6], [0, 0, 30, 40, 0, -1, 0.7]]), truths)]
-    ['false alarm', 'hit', 'miss']
+    ['false positive', 'true positive', 'false negative']
     """
     taken = match(predicted, truths)
     hit = np.flatnonzero(taken != UNMATCHED)
     iou = np.full(len(predicted), np.nan)
     iou[hit] = interval_iou(predicted.start[hit], predicted.end[hit], truths.start[taken[hit]], truths.end[taken[hit]])
     found = [
-        Outcome("false alarm", row, UNMATCHED, None)
+        Outcome("false positive", row, UNMATCHED, None)
         if taken[row] == UNMATCHED
-        else Outcome("hit", row, int(taken[row]), float(iou[row]))
+        else Outcome("true positive", row, int(taken[row]), float(iou[row]))
         for row in np.argsort(-predicted.score, kind="stable").tolist()
     ]
     missed = np.setdiff1d(np.arange(len(truths)), taken)
     by_place = missed[np.lexsort((truths.start[missed], truths.video[missed]))]
-    return found + [Outcome("miss", UNMATCHED, int(row), None) for row in by_place]
+    return found + [Outcome("false negative", UNMATCHED, int(row), None) for row in by_place]
 
 
 def outcome_rows(
@@ -79,7 +79,7 @@ def outcome_rows(
 def _row(
     outcome: Outcome, predicted: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
 ) -> list[Cell]:
-    missed = outcome.kind == "miss"
+    missed = outcome.kind == "false negative"
     table, row = (truths, outcome.truth) if missed else (predicted, outcome.prediction)
     video = videos[int(table.video[row])]
     onset, offset = to_inclusive(float(table.start[row]), float(table.end[row]), video.first_frame)
@@ -132,7 +132,11 @@ def events_tables(
 
 def confusion_rows(predicted: EventTable, truths: EventTable, emotions: Sequence[str]) -> list[list[Any]]:
     """A row per true emotion with counts by predicted emotion, over all hits; the first row is the head."""
-    hits = [outcome for outcome in outcomes(predicted, truths) if outcome.truth != UNMATCHED and outcome.kind == "hit"]
+    hits = [
+        outcome
+        for outcome in outcomes(predicted, truths)
+        if outcome.truth != UNMATCHED and outcome.kind == "true positive"
+    ]
     rows = [[hit.prediction for hit in hits], [hit.truth for hit in hits]]
     counts = confusion(predicted.emotion[rows[0]], truths.emotion[rows[1]], len(emotions))
     named = [[name, *row] for name, row in zip(emotions, counts.tolist(), strict=True)]
@@ -172,7 +176,7 @@ def film_strips(
     import wandb
 
     predicted = at_threshold(record.predictions, record.threshold)
-    kinds: tuple[Kind, ...] = ("false alarm", "miss", "hit")
+    kinds: tuple[Kind, ...] = ("false positive", "false negative", "true positive")
     every = outcomes(predicted, record.truths)
     chosen = [outcome for kind in kinds for outcome in [o for o in every if o.kind == kind][:STRIPS]]
     rows = outcome_rows(predicted, record.truths, record.videos, record.emotions)
@@ -192,21 +196,21 @@ def _strip(
     stored: Mapping[str, StoredVideo],
     apexes: Mapping[tuple[str, float], float],
 ) -> Any:
-    table, row = (record.truths, outcome.truth) if outcome.kind == "miss" else (predicted, outcome.prediction)
+    table, row = (record.truths, outcome.truth) if outcome.kind == "false negative" else (predicted, outcome.prediction)
     index = int(table.video[row])
     key, start, end = record.videos[index].key, float(table.start[row]), float(table.end[row])
     if key not in stored:
         return None
     curve = record.curves[index][:, int(table.type[row])] if record.curves else None
-    apex = apexes.get((key, start)) if outcome.kind == "miss" else None
+    apex = apexes.get((key, start)) if outcome.kind == "false negative" else None
     return join_crops(cut_crops(stored[key], key_frames(start, end, apex, curve)))
 
 
 def _caption(row: Sequence[Any]) -> str:
     """One line on an event.
 
-    >>> _caption(["s15", "v", "hit", "micro", 3, 9, "positive", "negative", 0.71, 0.8])
-    'hit s15/v 3-9 micro, found positive, true negative, score 0.71, IoU 0.80'
+    >>> _caption(["s15", "v", "true positive", "micro", 3, 9, "positive", "negative", 0.71, 0.8])
+    'true positive s15/v 3-9 micro, found positive, true negative, score 0.71, IoU 0.80'
     """
     subject, video, kind, expression, onset, offset, emotion, true, score, iou = row
     parts = [f"{kind} {subject}/{video} {onset:g}-{offset:g} {expression}"]

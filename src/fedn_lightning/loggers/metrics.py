@@ -88,7 +88,7 @@ def _results() -> Iterator[Metric]:
 
 
 def _study() -> Iterator[Metric]:
-    yield Metric("strict/false_alarms_a_minute", "last", "false positives over the length of the videos", "result")
+    yield Metric("strict/false_positives_per_minute", "last", "false positives over the length of the videos", "result")
     yield Metric("interval/*", "last", "bounds of a score of a study's row", "result")
     yield Metric("difference/*", "last", "a score of a study's row less the baseline's, and its bounds", "result")
     yield Metric("parameters", "last", "trained parameters of a study's row", "result")

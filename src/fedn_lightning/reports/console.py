@@ -57,7 +57,7 @@ def header(report: Report) -> Iterator[tuple[str, str]]:
         where = f"{len(np.unique(events.video))} videos of {len(np.unique(events.subject))} subjects"
         yield name, f"{file.path} (format {file.format}): {len(events)} events in {where}"
         if file.duplicates:
-            kept = "kept, so false positives" if file is report.predictions else "kept, so certain misses"
+            kept = "kept, so false positives" if file is report.predictions else "kept, so always false negatives"
             yield "", f"{file.duplicates} rows repeat another exactly ({kept})"
         if file.set_aside:
             quoted = "; ".join(f"row {bad.row}: {bad.reason}" for bad in file.set_aside[:ROWS_SHOWN])

@@ -36,7 +36,7 @@ SCORE_NAMES = {
     "recognition.f1_analysis": "recognition F1 (micro)",
     "recognition.uf1": "UF1 (micro)",
     "recognition.uar": "UAR (micro)",
-    "false_alarms_a_minute": "false alarms/min",
+    "false_positives_per_minute": "false positives/min",
     "without_unknown_offsets.spotting.overall.f1": "F1 overall, known offsets",
 }
 """What tables call a score, by its path in `fedn evaluate --json`."""
@@ -48,7 +48,7 @@ STUDY_SCORES = (
     "without_unknown_offsets.spotting.overall.f1",
     "detection.map@0.5",
     "strs",
-    "false_alarms_a_minute",
+    "false_positives_per_minute",
 )
 """The scores of a study's table."""
 

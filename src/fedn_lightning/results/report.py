@@ -130,7 +130,7 @@ def to_json(report: Report) -> dict[str, Any]:
     if not math.isnan(report.curves.minutes):
         result["froc"] = {
             "minutes": report.curves.minutes,
-            "false_alarms_per_minute": list(RATES),
+            "false_positives_per_minute": list(RATES),
             "recall": report.curves.recall_at(),
         }
     if report.per_subject is not None:

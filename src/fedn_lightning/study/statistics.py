@@ -159,7 +159,7 @@ def scores_under(result: SeedResult, weight: IntArray) -> dict[str, float]:
     return {
         **known,
         "strs": float("nan") if spots_only else known["strs"],
-        "false_alarms_a_minute": rate,
+        "false_positives_per_minute": rate,
         KNOWN_OFFSETS: known_offsets_f1(result, weight),
     }
 

@@ -90,8 +90,8 @@ def test_every_event_is_drawn_and_listed(home: Path, whole: str) -> None:
     assert len(re.findall(r"<th scope='row'>(?:truth|prediction)<", timelines)) == events
     alarms = len(false_positives(run.predicted, run.truths))
     missed = len(false_negatives(run.predicted, run.truths, run.proposals))
-    assert len(re.findall(r"class='e\d alarm'", timelines)) - 1 == alarms > 0  # one stands in the key
-    assert len(re.findall(r"class='e\d missed'", timelines)) - 1 == missed > 0
+    assert len(re.findall(r"class='e\d false-positive'", timelines)) - 1 == alarms > 0  # one stands in the key
+    assert len(re.findall(r"class='e\d false-negative'", timelines)) - 1 == missed > 0
     assert timelines.count("false positive</td>") == alarms
     assert timelines.count("<article class='video'") == 2
 

@@ -139,9 +139,9 @@ def _bars(events: VideoEvents, unknown: int) -> Iterator[dict[str, str]]:
     """All events of a video in the order of their table: truths, then predictions."""
     taken = set(events.hits[events.hits != UNMATCHED].tolist())
     for k in range(len(events.truths)):
-        yield _bar(events.truths, k, 0, "" if k in taken else " missed", unknown)
+        yield _bar(events.truths, k, 0, "" if k in taken else " false-negative", unknown)
     for k, hit in enumerate(events.hits.tolist()):
-        yield _bar(events.found, k, 1, "" if hit != UNMATCHED else " alarm", unknown)
+        yield _bar(events.found, k, 1, "" if hit != UNMATCHED else " false-positive", unknown)
 
 
 def _bar(table: EventTable, k: int, side: int, style: str, unknown: int) -> dict[str, str]:
