@@ -115,6 +115,18 @@ def test_pixels_are_the_frames_asked_for_and_change_only_with_a_seed():
     assert torch.equal(changed, plain + 1)
 
 
+def test_sampled_frames_come_as_pixels_beside_the_features_of_all():
+    plain, drawn = list(sampler(augment=False)), list(sampler(augment=False, sampled=5))
+    assert [draw._replace(sampled=()) for draw in drawn] == plain, "the windows are those of any network"
+    assert len({draw.sampled for draw in drawn}) > 5
+    sample = WindowDataset([source()], 64, 0.9)[WindowDraw(0, 30, speed=1.1, sampled=(0, 3, 63))]
+    assert sample["features"].shape == (64, 2)
+    assert sample["sampled"].tolist() == [0, 3, 63]
+    assert sample["frames"].shape == (3, 3, 4, 4)
+    assert sample["frames"][:, 0, 0, 0].tolist() == sample["features"][[0, 3, 63], 0].tolist() == [30, 33, 99]
+    assert collate([sample, sample])["frames"].shape == (2, 3, 3, 4, 4)
+
+
 def test_a_batch_pads_truths_and_says_which_are_there():
     dataset = WindowDataset([source()], 128, 0.9)
     batch = collate([dataset[WindowDraw(0, 0)], dataset[WindowDraw(0, 50)], dataset[WindowDraw(0, 0)]])

@@ -11,7 +11,7 @@ from pulses import SIZE, write_pulses
 from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
 from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
-from fedn_lightning.models.encoder import EncoderConfig
+from fedn_lightning.models.encoder import EncoderConfig, encode_crops
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.tasks.base import OptimiserConfig
 from fedn_lightning.tasks.detection import DetectionTask
@@ -106,6 +106,68 @@ def test_training_from_pixels_changes_an_unfrozen_encoder_but_not_its_statistics
     assert torch.equal(before["bn1.running_mean"], after["bn1.running_mean"])
 
 
+def sampling(frames: int = 8, **changes) -> DetectionTask:
+    """A task whose encoder learns from some frames of each window, with a motion stream."""
+    encoder = EncoderConfig(10, 8, frozen=False, chunk=20, sampled=frames, **changes)
+    network = NetworkConfig(dim=32, channels=32, dropout=0.0, streams="two_trunks")
+    return task(network=network, encoder=encoder, optimiser=OptimiserConfig(lr=2e-3, encoder=0.1))
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_an_encoder_learns_from_sampled_frames_and_everything_else_reads_its_newest_features(data, tmp_path, pulses):
+    model, module = sampling(), data()
+    before, seen, read = model.encoder.conv1.weight.clone(), [], []
+
+    def count(_, inputs):
+        if torch.is_grad_enabled():
+            seen.append(len(inputs[0]))
+
+    class Read(lightning.Callback):
+        def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+            crops = np.array(module.clips["val"][0].stored.frames[:8])
+            fresh = encode_crops(model.encoder, crops, torch.device("cpu"))
+            read.append(np.array_equal(batch["features"][0, :8, : fresh.shape[1]].numpy(), fresh))
+
+    model.encoder.register_forward_pre_hook(count)
+    trainer(tmp_path, epochs=2, callbacks=[Read()], limit_train_batches=2).fit(model, module)
+    # Two epochs of two batches of eight windows with eight frames each; a chunk is computed again going backwards.
+    assert sum(seen) == 2 * 2 * 2 * 8 * 8
+    assert max(seen) == 20
+    assert not torch.equal(model.encoder.conv1.weight, before)
+    assert len(read) >= 2
+    assert all(read)
+    folders = set((pulses[0] / "features").iterdir())
+    trainer(tmp_path, epochs=3, limit_train_batches=1).fit(sampling(), data())
+    assert len(set((pulses[0] / "features").iterdir()) - folders) <= 1, "those of earlier epochs are removed"
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_a_staged_training_goes_on_exactly_where_it_was_stopped(data, tmp_path):
+    def run(epochs, resume=None):
+        model = sampling(frozen_epochs=1)
+        start = model.encoder.conv1.weight.clone()
+        # The schedule of rates depends on the length of a training, so both have the same.
+        until = trainer(tmp_path, epochs=3, limit_train_batches=2, callbacks=[Stop(epochs)])
+        until.fit(model, data(), ckpt_path=resume, weights_only=True)
+        until.save_checkpoint(tmp_path / "last.ckpt")
+        return start, model.state_dict()
+
+    class Stop(lightning.Callback):
+        def __init__(self, epochs):
+            self.epochs = epochs
+
+        def on_validation_end(self, trainer, pl_module):
+            trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
+
+    start, whole = run(3)
+    assert not torch.equal(whole["encoder.conv1.weight"], start)
+    start, first = run(1)
+    assert torch.equal(first["encoder.conv1.weight"], start), "its first epoch is that of a frozen encoder"
+    _, resumed = run(3, tmp_path / "last.ckpt")
+    for name, value in whole.items():
+        torch.testing.assert_close(resumed[name], value, msg=name)
+
+
 @pytest.mark.usefixtures("_quiet")
 def test_a_frozen_encoder_stays_as_it_is(data, tmp_path):
     model, module = task(), data()
@@ -185,6 +247,12 @@ def test_shifted_labels_touch_training_only(data, tmp_path):
 def test_wrong_configurations_end_in_a_sentence(data, tmp_path):
     with pytest.raises(ConfigError, match=r"model.emotion_scheme is '4' but data.corpus.emotion_scheme is '3'"):
         trainer(tmp_path).fit(task(emotion_scheme="4"), data())
+    with pytest.raises(ConfigError, match=r"val_check_interval to 1.0"):
+        trainer(tmp_path, val_check_interval=0.5).fit(sampling(), data())
+    with pytest.raises(ConfigError, match=r"set .frozen to false"):
+        EncoderConfig(sampled=8)
+    with pytest.raises(ConfigError, match=r"needs model.encoder.sampled"):
+        EncoderConfig(frozen=False, frozen_epochs=2)
     with pytest.raises(ConfigError, match=r"data.batch_size = 0 must be at least 1"):
         data(batch_size=0)
     with pytest.raises(SplitError, match="Subject 'p9' is not in this corpus"):

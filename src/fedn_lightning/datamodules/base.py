@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ class CorpusDataModule(lightning.LightningDataModule):
         self.val_subject, self.seed = val_subject, seed
         self.batch_size, self.num_workers, self.feature_variants = batch_size, num_workers, feature_variants
         self.features: FrameFeatures | None = None
+        self._folders: list[Path] = []  # of the caches that were used, in their order
         self.clips: dict[str, list[LabelledClip]] = {}
 
     @cached_property
@@ -280,7 +282,23 @@ class CorpusDataModule(lightning.LightningDataModule):
         features = self.stored_features()
         if features is not None:
             self.once(lambda: features.build([clip.stored for clip in self.clips[split]], variants))
+            self._folders.append(features.encoded.folder)
         return features
+
+    def forget_features(self, kept: int = 1) -> None:
+        """Removes the features of an encoder as it was in earlier epochs; other runs may share those of the first.
+
+        Args:
+            kept: of the newest features, how many stay.
+        """
+        folders = list(dict.fromkeys(self._folders))
+        for folder in folders[1 : len(folders) - kept]:
+            self.once(partial(shutil.rmtree, folder, ignore_errors=True))
+
+    def teardown(self, stage: str) -> None:
+        """Removes the features of an encoder as it was while it was trained."""
+        if stage == "fit":
+            self.forget_features(kept=0)
 
     def once(self, build: Callable[[], None]) -> None:
         """Fills a cache in one process; the others wait."""

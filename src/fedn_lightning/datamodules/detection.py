@@ -108,6 +108,7 @@ class DetectionDataModule(CorpusDataModule):
     def train_dataloader(self) -> DataLoader[Sample]:
         """Windows of the training subjects: all with an expression, some of those without."""
         sources = self.sources("train", self.feature_variants, self.shift_labels)
+        self.forget_features()
         length, share = self.windows.length, self.windows.share
         draws = self._draws(sources, self.windows.train_stride)
 
@@ -131,9 +132,17 @@ class DetectionDataModule(CorpusDataModule):
             amplitude=self.motion_augment.amplitude,
             mirror=self.motion_augment.mirror,
             dropout=self.motion_augment.dropout,
+            sampled=self._sampled(),
         )
         augmenter = ClipAugmenter(self.augment) if pixels else None
         return self._loader(WindowDataset(sources, length, share, augmenter), sampler, self.batch_size)
+
+    def _sampled(self) -> int:
+        """Frames of each window from which the encoder learns in the epoch that begins."""
+        features = self.features
+        if features is None or self.trainer is None or self.trainer.current_epoch < features.frozen_epochs:
+            return 0
+        return features.sampled
 
     def evaluation_loader(self, split: str) -> DataLoader[Sample]:
         """Every window of a split, in a fixed order."""

@@ -32,8 +32,10 @@ CHUNK = 128
 class FrameFeatures:
     """What a network reads of every frame; a task gives it to its data module."""
 
-    encoder: nn.Module  # the frozen frame encoder; it runs on the device it is on
+    encoder: nn.Module  # the frame encoder; it runs on the device it is on
     motion: bool = False  # whether motion features follow the encoder's
+    sampled: int = 0  # frames of a training window from which the encoder learns; 0 for a frozen encoder
+    frozen_epochs: int = 0  # epochs before it begins to
 
 
 class FeatureCache:
@@ -51,13 +53,13 @@ class FeatureCache:
 
     def __init__(self, root: str | Path, encoder: nn.Module, augment: AugmentConfig, half: bool = True) -> None:
         self.root, self.encoder, self.augment, self.half = Path(root), encoder, augment, half
-        self.encoder_key = weights_digest(encoder)
+        self.folder = self.root / weights_digest(encoder)
 
     def path(self, video: StoredVideo, variant: int) -> Path:
         """The file of a variant of a video."""
         key = [content(video), self.half, variant, dataclasses.asdict(self.augment) if variant else None]
         name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
-        return self.root / self.encoder_key / f"{name}.npy"
+        return self.folder / f"{name}.npy"
 
     def load(self, video: StoredVideo, variant: int = 0) -> StoredArray:
         """The features `(T, D)` float16 of a variant; :meth:`build` must have made them."""

@@ -80,6 +80,7 @@ class WindowDraw(NamedTuple):
     mirror: bool = False  # swaps left and right in that motion
     # tracks of that motion that are left out, see :data:`fedn_lightning.motion.features.N_TRACKS`
     left_out: tuple[int, ...] = ()
+    sampled: tuple[int, ...] = ()  # frames of the window that are read as pixels too, for an encoder that learns
 
 
 class TrainingWindows(Sampler[WindowDraw]):
@@ -99,6 +100,7 @@ class TrainingWindows(Sampler[WindowDraw]):
         amplitude: motion is multiplied by factors drawn log-uniformly from `[1 / (1 + amplitude), 1 + amplitude]`.
         mirror: probability that left and right of the motion are swapped.
         dropout: probability that a track of the motion is left out of a window.
+        sampled: frames of each window that are read as pixels too.
     """
 
     def __init__(
@@ -116,7 +118,9 @@ class TrainingWindows(Sampler[WindowDraw]):
         amplitude: float = 0.0,
         mirror: float = 0.0,
         dropout: float = 0.0,
+        sampled: int = 0,
     ) -> None:
+        self.sampled = min(sampled, window)
         self.amplitude, self.mirror, self.dropout = amplitude, mirror, dropout
         self.windows, self.n_frames, self.window = windows, n_frames, window
         self.busy = np.flatnonzero(np.asarray(busy, bool))
@@ -134,7 +138,8 @@ class TrainingWindows(Sampler[WindowDraw]):
 
     def __iter__(self) -> Iterator[WindowDraw]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        of_motion = np.random.default_rng([self.seed, self.epoch, 1])  # apart: the windows are those of any network
+        # Apart: the windows are those of any network.
+        of_motion, of_frames = (np.random.default_rng([self.seed, self.epoch, part]) for part in (1, 2))
         chosen = np.concatenate([self.busy, rng.choice(self.empty, self.n_empty, replace=False)])
         for index in rng.permutation(chosen):
             draw = self.windows[index]
@@ -150,6 +155,7 @@ class TrainingWindows(Sampler[WindowDraw]):
                 float(np.exp(of_motion.uniform(-1, 1) * np.log1p(self.amplitude))),
                 bool(of_motion.random() < self.mirror),
                 self._left_out(of_motion),
+                tuple(np.sort(of_frames.choice(self.window, self.sampled, replace=False)).tolist()),
             )
 
     def _left_out(self, rng: np.random.Generator) -> tuple[int, ...]:
@@ -182,7 +188,8 @@ class WindowDataset(Dataset[Sample]):
 
     A sample has `video`, `start` and `speed` (to map predictions back), either `features` `(W, D)` float32 or `frames`
     `(W, 3, H, W)` uint8, and the truths that overlap the window: `interval` `(M, 2)` in frames of the window, `type`,
-    `emotion`, `whole` `(M,)`.
+    `emotion`, `whole` `(M,)`. A draw with `sampled` frames gives both: `frames` `(K, 3, H, W)`, and their places
+    `sampled` `(K,)` in the window.
 
     Args:
         sources: the videos.
@@ -200,14 +207,18 @@ class WindowDataset(Dataset[Sample]):
         source = self.sources[draw.video]
         position = source.first + np.minimum(draw.start + np.arange(self.window) * draw.speed, source.n_frames - 1)
         sample: Sample = {"video": source.video, "start": float(source.first + draw.start), "speed": draw.speed}
+        if draw.sampled:
+            position = np.rint(position)  # a picture lies between no two frames
+            sample["sampled"] = torch.tensor(draw.sampled)
         if source.variants:
             features = interpolate(source.variants[draw.variant], position)
             if source.motion is not None:
                 moved = without(interpolate(source.motion, position), draw.left_out) * np.float32(draw.amplitude)
                 features = np.concatenate([features, mirrored(moved) if draw.mirror else moved], axis=1)
             sample["features"] = torch.from_numpy(features)
-        else:
-            clip = np.asarray(source.frames[np.rint(position).astype(np.int64)])
+        if draw.sampled or not source.variants:
+            shown = position[list(draw.sampled)] if draw.sampled else position
+            clip = np.asarray(source.frames[np.rint(shown).astype(np.int64)])
             if self.augmenter is not None and draw.seed is not None:
                 clip = self.augmenter(clip, draw.seed)
             sample["frames"] = torch.from_numpy(clip).permute(0, 3, 1, 2)
@@ -253,8 +264,9 @@ def collate(samples: Sequence[Sample]) -> dict[str, Any]:
     """Stacks samples; truths are padded to the most any window has.
 
     Returns:
-        `video` `(B,)` int64, `start` and `speed` `(B,)` float64, `features` `(B, W, D)` or `frames` `(B, W, 3, H, W)`,
-        and `truths`, the padded fields of :class:`fedn_lightning.models.anchors.Truths`.
+        `video` `(B,)` int64, `start` and `speed` `(B,)` float64, `features` `(B, W, D)` or `frames` `(B, W, 3, H, W)`
+        (or both, and `sampled`, as samples have them), and `truths`, the padded fields of
+        :class:`fedn_lightning.models.anchors.Truths`.
     """
     most = max(len(s["type"]) for s in samples)
 
@@ -264,12 +276,11 @@ def collate(samples: Sequence[Sample]) -> dict[str, Any]:
     counts = torch.tensor([len(s["type"]) for s in samples])
     truths = {name: padded(name) for name in ("interval", "type", "emotion", "whole", "end_known")}
     truths["present"] = torch.arange(most) < counts.unsqueeze(1)
-    pixels = "features" if "features" in samples[0] else "frames"
     return {
         "video": torch.tensor([s["video"] for s in samples]),
         "start": torch.tensor([s["start"] for s in samples], dtype=torch.float64),
         "speed": torch.tensor([s["speed"] for s in samples], dtype=torch.float64),
-        pixels: torch.stack([s[pixels] for s in samples]),
+        **{n: torch.stack([s[n] for s in samples]) for n in ("features", "frames", "sampled") if n in samples[0]},
         "truths": truths,
     }
 

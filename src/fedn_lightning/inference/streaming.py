@@ -86,7 +86,7 @@ class Networks:
     def encode(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating]:
         """Features `(T, D)` of crops `(T, S, S, 3)`, in the precision that the network was trained with."""
         started = time.perf_counter()
-        features = encode_crops(self.encoder, crops, self.device, frozen=self.config.encoder.frozen)
+        features = encode_crops(self.encoder, crops, self.device, frozen=self.config.encoder.cached)
         self.seconds["encode"] += time.perf_counter() - started
         return features
 

@@ -129,6 +129,10 @@ class EncoderConfig:
         weights: checkpoint of pre-trained weights; null starts from random ones.
         frozen: leaves the encoder as it is, so that its frame features can be cached.
         chunk: frames encoded at once when training from pixels; the knob for memory.
+        sampled: frames of a training window from which an encoder that is trained learns. The features of the others
+            are read from a cache that is made anew each epoch, so that windows may be as long as videos are. 0 for all
+            frames, without a cache and without a motion stream.
+        frozen_epochs: first epochs in which such an encoder stays as it is, while the rest learns from its features.
         landmarker: model of MediaPipe's face landmarker, whose landmarks are the features instead (docs/encoders.md).
         onnx: file of another network, which is the encoder instead (docs/encoders.md); it stays frozen.
         output: name of its tensor that is the feature; null for its only output.
@@ -143,12 +147,30 @@ class EncoderConfig:
     weights: str | None = None
     frozen: bool = True
     chunk: int = 256
+    sampled: int = 0
+    frozen_epochs: int = 0
     landmarker: str | None = None
     onnx: str | None = None
     output: str | None = None
     size: int | None = None
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if self.sampled < 0 or self.frozen_epochs < 0:
+            raise ConfigError("model.encoder.sampled and model.encoder.frozen_epochs must not be negative.")
+        if self.frozen and (self.sampled or self.frozen_epochs):
+            msg = "model.encoder.sampled and .frozen_epochs are for an encoder that is trained: set .frozen to false."
+            raise ConfigError(msg)
+        if self.frozen_epochs and not self.sampled:
+            raise ConfigError(
+                "model.encoder.frozen_epochs needs model.encoder.sampled, the frames it learns from later."
+            )
+
+    @property
+    def cached(self) -> bool:
+        """Whether features are computed once for each frame and rounded, not window by window."""
+        return self.frozen or self.sampled > 0
 
     @property
     def outside(self) -> str | None:
@@ -217,7 +239,7 @@ def encode_crops(
         crops: `(T, S, S, 3)` uint8 RGB.
         device: where the encoder runs.
         half: compute in bfloat16 (3 times faster on recent CPUs).
-        frozen: False for an encoder that was trained with the network: its features were never rounded.
+        frozen: False for an encoder that was trained on all frames of windows: its features were never rounded.
 
     Returns:
         `(T, D)` float16, float32 of an encoder that is not frozen.

@@ -291,17 +291,19 @@ class CorpusTask(VideoTask):
 
     @property
     def frame_features(self) -> FrameFeatures | None:
-        """The features of the frozen encoder; None if it is trained, from pixels.
+        """The features of the encoder; None if it is trained on all frames of windows, from pixels alone.
 
         Raises:
-            ConfigError: if it is trained and the network has a motion stream.
+            ConfigError: if it is, and the network has a motion stream.
         """
-        if self.encoder_config.frozen:
-            return FrameFeatures(self.encoder, self.has_motion)
+        config = self.encoder_config
+        if config.cached:
+            return FrameFeatures(self.encoder, self.has_motion, config.sampled, config.frozen_epochs)
         if self.has_motion:
             raise ConfigError(
-                "model.encoder.frozen = false trains from pixels, which the motion stream does not do; set it to true, "
-                "or model.network.streams to appearance."
+                "model.encoder.frozen = false trains on all frames of windows, which the motion stream does not do; "
+                "set model.encoder.sampled to the frames of a window that it learns from, or model.network.streams "
+                "to appearance."
             )
         return None
 
@@ -318,6 +320,7 @@ class OptimiserConfig:
 
     Attributes:
         lr: maximum learning rate.
+        encoder: rate of an encoder that is trained with the network, as a share of `lr` (O).
         weight_decay: of matrices and kernels; biases, norms and scales are not decayed.
         warmup: share of all steps in which the rate rises linearly.
         final: rate at the end, as a share of `lr`.
@@ -327,6 +330,7 @@ class OptimiserConfig:
     weight_decay: float = 0.05
     warmup: float = 0.17
     final: float = 0.01
+    encoder: float = 1.0
 
 
 def rate(step: int, total: int, config: OptimiserConfig) -> float:
@@ -343,19 +347,26 @@ def rate(step: int, total: int, config: OptimiserConfig) -> float:
     return config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def configure(parameters: Iterable[nn.Parameter], total: int, config: OptimiserConfig) -> dict[str, Any]:
+def configure(
+    parameters: Iterable[nn.Parameter], total: int, config: OptimiserConfig, encoder: Iterable[nn.Parameter] = ()
+) -> dict[str, Any]:
     """Optimiser and per-step schedule in the form Lightning takes.
 
     Args:
         parameters: those to train.
         total: steps of the whole training.
         config: rates.
+        encoder: more to train, at the encoder's rate.
     """
-    trained = [p for p in parameters if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = []
+    for part, lr in ((parameters, config.lr), (encoder, config.lr * config.encoder)):
+        trained = [p for p in part if p.requires_grad]
+        for params, decay in (
+            ([p for p in trained if p.ndim > 1], config.weight_decay),
+            ([p for p in trained if p.ndim <= 1], 0.0),
+        ):
+            if params:
+                groups.append({"params": params, "lr": lr, "weight_decay": decay})
     optimiser = torch.optim.AdamW(groups, lr=config.lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, total, config))
     return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

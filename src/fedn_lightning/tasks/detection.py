@@ -91,22 +91,54 @@ class DetectionTask(CorpusTask):
         """Whether the network has a motion stream."""
         return self.network_config.has_motion
 
+    def setup(self, stage: str) -> None:
+        """Checks data against network; where the encoder is trained on sampled frames, loaders are made every epoch.
+
+        Raises:
+            ConfigError: if data and network differ, or features would be those of an earlier encoder.
+        """
+        super().setup(stage)
+        if self.encoder_config.sampled and stage == "fit":
+            trainer = self.trainer
+            if trainer.val_check_interval != 1.0 or self.data.feature_variants != 1:
+                raise ConfigError(
+                    "model.encoder.sampled makes features anew between epochs, unaugmented: set "
+                    "trainer.val_check_interval to 1.0 and data.feature_variants to 1."
+                )
+            trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined] # set by its data connector
+
+    def on_train_start(self) -> None:
+        """Has the loader of the first validation made again too."""
+        if self.encoder_config.sampled:
+            # Lightning 2.6 makes it before the first epoch and takes it for one of that epoch; there is no public way.
+            self.trainer.fit_loop.epoch_loop.val_loop._last_val_dl_reload_epoch = float("-inf")
+
     def curves(self, scores: dict[str, float]) -> dict[str, float]:
         """The scores that are logged, and `joint`, by which checkpoints are chosen."""
         return detection_curves(scores, self.recognise)
 
     def forward(self, batch: Batch) -> HeadOutput:
         """Detects in the windows of a batch, given as features or as pixels; the same in training and evaluation."""
-        name = "features" if "features" in batch else "frames"
         if self.training:
-            output: HeadOutput = self.network(self._features(batch[name]))
+            output: HeadOutput = self.network(self._learned(batch))
             return output
         # Neighbouring windows share most of their frames.
+        name = "features" if "features" in batch else "frames"
         found = []
         for part in overlapping(batch[name], batch["video"], batch["start"]):
             shown, rows = join(batch[name][part], batch["start"][part])
             found.append(self.network.detect(self._features(shown.unsqueeze(0))[0], rows, self.inference.precision))
         return HeadOutput.concatenate(found)
+
+    def _learned(self, batch: Batch) -> Tensor:
+        """Features `(B, T, D)` of training windows, those of the frames that the encoder learns from made anew."""
+        if "sampled" not in batch:
+            return self._features(batch["features" if "features" in batch else "frames"])
+        made = encode_windows(self.encoder, batch["frames"], self.encoder_config)
+        features: Tensor = batch["features"].clone()
+        window = torch.arange(len(made), device=made.device).unsqueeze(1)
+        features[window, batch["sampled"], : made.shape[-1]] = made.to(features.dtype)
+        return features
 
     def _features(self, windows: Tensor) -> Tensor:
         """Features `(B, T, D)` of windows that come as features already, or as pixels `(B, T, 3, S, S)`."""
@@ -162,7 +194,8 @@ class DetectionTask(CorpusTask):
 
     def configure_optimizers(self) -> Any:
         """AdamW over what is trained."""
-        return configure(self.parameters(), int(self.trainer.estimated_stepping_batches), self.optimiser_config)
+        steps = int(self.trainer.estimated_stepping_batches)
+        return configure(self.network.parameters(), steps, self.optimiser_config, self.encoder.parameters())
 
     def init_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values, to build this module again."""
