@@ -17,10 +17,9 @@ from pathlib import Path
 from fedn_lightning.datasets import read
 from fedn_lightning.events import Expression
 from fedn_lightning.results.writing import whole_frames
-from fedn_lightning.review.events import ReviewEvent
-from fedn_lightning.review.history import History
+from fedn_lightning.review.events import History, ReviewEvent
+from fedn_lightning.review.files import read_videos
 from fedn_lightning.review.session import Session
-from fedn_lightning.review.sources import read_videos
 
 CODER = "generator"
 

@@ -23,9 +23,8 @@ from fedn_lightning.events import EXPRESSION_TYPES
 from fedn_lightning.inference.config import DetectorConfig, load
 from fedn_lightning.models.anchors import decode
 from fedn_lightning.models.encoder import Encoder, FrameEncoder
+from fedn_lightning.models.external_encoders import LandmarkEncoder, OnnxEncoder
 from fedn_lightning.models.fedn import FEDN
-from fedn_lightning.models.landmark_encoder import LandmarkEncoder
-from fedn_lightning.models.onnx_encoder import OnnxEncoder
 from fedn_lightning.motion.features import N_FEATURES, MotionStream
 from fedn_lightning.utils.files import digest_file, write_atomically, write_json
 from fedn_lightning.video.alignment import canonical_eyes

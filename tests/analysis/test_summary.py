@@ -15,8 +15,16 @@ from fedn_lightning.analysis.run import (
     read_run_errors,
     write_errors,
 )
-from fedn_lightning.analysis.summary import summarise, summary_json
-from fedn_lightning.analysis.tables import all_tables, count_rows, gain_rows, kind_rows, loss_rows, sensitivity_rows
+from fedn_lightning.analysis.summary import (
+    all_tables,
+    count_rows,
+    gain_rows,
+    kind_rows,
+    loss_rows,
+    sensitivity_rows,
+    summarise,
+    summary_json,
+)
 from fedn_lightning.metrics.functional.detection import detection_scores
 from fedn_lightning.metrics.functional.spotting import spotting_scores
 from fedn_lightning.metrics.functional.threshold import at_threshold

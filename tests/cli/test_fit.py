@@ -13,7 +13,7 @@ import toys
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from fedn_lightning.callbacks.resume import WholeCheckpoints
+from fedn_lightning.callbacks.run_config import WholeCheckpoints
 from fedn_lightning.cli import fit as train
 from fedn_lightning.cli import main as dispatcher
 from fedn_lightning.cli.main import main

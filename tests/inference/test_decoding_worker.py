@@ -10,9 +10,9 @@ import pytest
 
 from fedn_lightning.errors import ConfigError, FaceNotFoundError, VideoError
 from fedn_lightning.inference import decoding_worker as worker
-from fedn_lightning.inference.annotated_video import corners
 from fedn_lightning.inference.decoding import CropRequest, Crops, Done, MiscountedError, Scene
 from fedn_lightning.inference.decoding_worker import stream
+from fedn_lightning.inference.pictures import corners
 from fedn_lightning.video.store import CropSpec
 from fedn_lightning.video.timing import Timing
 from lookalikes.movies import write_movie

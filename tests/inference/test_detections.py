@@ -18,7 +18,7 @@ from fedn_lightning.events import EventTable
 from fedn_lightning.inference.config import generated_note
 from fedn_lightning.inference.detections import COLUMNS, GENERATED_ONLY, Detections, FaceTrack
 from fedn_lightning.inference.measures import UnreliableSpan
-from fedn_lightning.inference.timeline import MAX_ROWS, draw
+from fedn_lightning.inference.pictures import MAX_ROWS, draw
 from fedn_lightning.inference.writers import Settings, coded_events, finished, write_events, write_outputs
 from fedn_lightning.results import Names, read_events
 from lookalikes.movies import numbered, write_movie

@@ -10,11 +10,11 @@ from heads import needs_anny
 
 from fedn_lightning.cli.main import main
 from fedn_lightning.events import EventTable
-from fedn_lightning.inference import frame_table, measures
+from fedn_lightning.inference import measures, writers
 from fedn_lightning.inference.detections import FaceTrack
 from fedn_lightning.inference.detector import Detector
-from fedn_lightning.inference.frame_table import columns, crop_places, emotion_curves, write_frames
 from fedn_lightning.inference.measures import BLINK, CropWatch, MovementWatch, UnreliableSpan
+from fedn_lightning.inference.writers import columns, crop_places, emotion_curves, write_frames
 from fedn_lightning.motion.features import AREAS, FILTERS, N_TRACKS, excursions
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.video.alignment import crop, eye_transform
@@ -70,7 +70,7 @@ def test_emotions_are_scored_frame_by_frame():
 
 
 def test_predict_writes_a_row_for_each_frame_of_the_video(films, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(frame_table, "BLOCK", 64)
+    monkeypatch.setattr(writers, "BLOCK", 64)
     out = tmp_path / "out"
     assert main(["predict", str(films / "fifty.mp4"), "--ckpt", str(trained.path), "--out", str(out)]) == 0
     found = Detector.from_checkpoint(trained.path).detect(films / "fifty.mp4")

@@ -10,8 +10,7 @@ from studies import fake_fold, make_experiment
 from fedn_lightning.loggers.aggregate import aggregate_id
 from fedn_lightning.loggers.workspace import HEADLINES
 from fedn_lightning.loso.experiment import make_folds
-from fedn_lightning.loso.pool import Pooled
-from fedn_lightning.loso.summary import pool_seeds
+from fedn_lightning.loso.pool import Pooled, pool_seeds
 
 GROUP = "fake-0badcafe-seed7"
 

@@ -16,7 +16,7 @@ from pulses_data import write_corpus
 from fedn_lightning.cli.main import main
 from fedn_lightning.loggers import metrics
 from fedn_lightning.loggers.media import OUTCOME_COLUMNS
-from fedn_lightning.video.film_strip import GAP, SIDE
+from fedn_lightning.video.store import GAP, SIDE
 
 CONF = Path(__file__).parents[1] / "conf"
 WORDS = ["fit", "--config", str(CONF / "pulses.yaml"), "--trainer.max_epochs", "2", "--wandb.faces", "true"]

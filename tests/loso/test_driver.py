@@ -22,11 +22,9 @@ from fedn_lightning.errors import ConfigError, FoldError
 from fedn_lightning.loso import launchers
 from fedn_lightning.loso.experiment import Experiment, Fold, make_folds
 from fedn_lightning.loso.launchers import LocalLaunch, share
-from fedn_lightning.loso.pool import pool
-from fedn_lightning.loso.progress import Watch, read_metrics
-from fedn_lightning.loso.status import Status, mark_finished, problem, read_status
-from fedn_lightning.loso.summary import pooled_json
-from fedn_lightning.loso.worker import Outcome, Resources, run_fold
+from fedn_lightning.loso.pool import pool, pooled_json
+from fedn_lightning.loso.status import Outcome, Status, Watch, mark_finished, problem, read_metrics, read_status
+from fedn_lightning.loso.worker import Resources, run_fold
 from fedn_lightning.results.names import TABLES
 from fedn_lightning.utils import TRAINING_MEMORY
 

@@ -9,8 +9,7 @@ import pytest
 from forked import start_forked
 
 from fedn_lightning.loso.launchers import LocalLaunch
-from fedn_lightning.loso.progress import Display, Watch
-from fedn_lightning.loso.status import problem, read_status, resumable
+from fedn_lightning.loso.status import Display, Watch, problem, read_status, resumable
 from fedn_lightning.loso.worker import Resources
 
 

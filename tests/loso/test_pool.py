@@ -14,10 +14,9 @@ from studies import fake_fold, make_experiment
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import FoldError
 from fedn_lightning.loso.experiment import Fold, make_folds
-from fedn_lightning.loso.pool import pool
+from fedn_lightning.loso.pool import pool, pool_seeds, print_seeds
 from fedn_lightning.loso.status import read_status
-from fedn_lightning.loso.summary import pool_seeds, print_seeds
-from fedn_lightning.results.run_scores import read_run
+from fedn_lightning.results.run_folder import read_run
 
 
 @pytest.fixture

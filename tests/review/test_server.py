@@ -16,8 +16,8 @@ from fedn_lightning.datasets.eaf import read_eaf
 from fedn_lightning.datasets.elan import coded_events
 from fedn_lightning.errors import ConfigError, PredictionFileError
 from fedn_lightning.review.events import ReviewEvent
+from fedn_lightning.review.files import read_videos
 from fedn_lightning.review.session import Session
-from fedn_lightning.review.sources import read_videos
 
 pytest.importorskip("starlette", reason="the extra review is not installed")
 from starlette.testclient import TestClient
@@ -61,7 +61,7 @@ def test_only_the_token_and_this_machine_have_access(client):
 
 
 def test_the_server_needs_no_torch():
-    code = "import sys, fedn_lightning.review.server, fedn_lightning.review.sources; print('torch' in sys.modules)"
+    code = "import sys, fedn_lightning.review.server, fedn_lightning.review.files; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 

@@ -21,8 +21,8 @@ from studies import fake_fold, make_experiment
 from toy_study import toy_units
 
 from fedn_lightning.loso.experiment import make_folds
-from fedn_lightning.loso.status import problem
-from fedn_lightning.loso.worker import Outcome, Resources
+from fedn_lightning.loso.status import Outcome, problem
+from fedn_lightning.loso.worker import Resources
 from fedn_lightning.study.driver import Progress, try_to_write_unit, write_unit
 from fedn_lightning.study.plan import Plan, Row, Unit, make_units, trainings
 from fedn_lightning.study.rows import read_row, row_path

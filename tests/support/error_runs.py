@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fedn_lightning.datasets.generated_truth import FOLDER
+from fedn_lightning.analysis.synthetic_truth import FOLDER
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, Video
 from fedn_lightning.results.writing import write_tables
 from fedn_synth.plan.corpus_plan import Scene, plan_corpus
 from fedn_synth.plan.distractors import ORDINARY
 from fedn_synth.plan.presets import find_preset
 from fedn_synth.plan.video_plan import VideoPlan, plan_video
-from fedn_synth.write import annotation
+from fedn_synth.write import corpus
 
 EMOTIONS = ("negative", "positive", "surprise")
 
@@ -23,9 +23,9 @@ def write_generated_truth(root: Path, seed: int = 0) -> list[tuple[Scene, VideoP
     preset = find_preset("tiny")
     plans = [(scene, plan_video(scene, preset, seed, ORDINARY)) for scene in plan_corpus(preset, seed)]
     expressions = {scene.index: plan.expressions for scene, plan in plans}
-    annotation.write_expressions(root / FOLDER, [scene for scene, _ in plans], expressions)
+    corpus.write_expressions(root / FOLDER, [scene for scene, _ in plans], expressions)
     for scene, plan in plans:
-        annotation.write_video_truth(root / FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", plan)
+        corpus.write_video_truth(root / FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", plan)
     return plans
 
 

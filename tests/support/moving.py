@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from pulses import write_video
 
-from fedn_lightning.baselines.flow.datamodule import MotionDataModule
+from fedn_lightning.baselines.flow.task import MotionDataModule
 from fedn_lightning.events import Corpus, Expression, Video
 from fedn_lightning.motion.regions import CELLS, REGIONS
 

@@ -75,9 +75,9 @@ def serving(target: Path, out: Path) -> Iterator[str]:
     """Serves a review from a thread of this process, which starts at once, and gives the page's address."""
     import uvicorn
 
+    from fedn_lightning.review.files import read_videos
     from fedn_lightning.review.server import application
     from fedn_lightning.review.session import Session
-    from fedn_lightning.review.sources import read_videos
 
     app = application(Session(read_videos(target), out, "cora"), "secret")
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1))

@@ -13,8 +13,8 @@ from toys import make_record
 
 from fedn_lightning.events import DetectionRecord
 from fedn_lightning.loso.experiment import Experiment, Fold, make_folds
-from fedn_lightning.loso.status import Status, mark_finished
-from fedn_lightning.loso.worker import Outcome, Resources, run_fold
+from fedn_lightning.loso.status import Outcome, Status, mark_finished
+from fedn_lightning.loso.worker import Resources, run_fold
 from fedn_lightning.results.report import result_of
 from fedn_lightning.results.writing import write_tables
 from fedn_lightning.utils.files import write_json

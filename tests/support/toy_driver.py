@@ -48,7 +48,7 @@ def drive(path: Path, jobs: int) -> int:
     from fedn_lightning.cli.loso import follow
     from fedn_lightning.loso.experiment import Experiment, make_folds
     from fedn_lightning.loso.launchers import LocalLaunch
-    from fedn_lightning.loso.progress import Display, Watch
+    from fedn_lightning.loso.status import Display, Watch
     from fedn_lightning.loso.worker import Resources
 
     experiment = Experiment.load(path)

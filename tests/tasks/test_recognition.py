@@ -15,8 +15,8 @@ from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConf
 from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.encoder import EncoderConfig
+from fedn_lightning.models.head import RecogniserConfig
 from fedn_lightning.models.losses import RecognitionLoss
-from fedn_lightning.models.recogniser import RecogniserConfig
 from fedn_lightning.results.report import result_of
 from fedn_lightning.tasks.base import OptimiserConfig
 from fedn_lightning.tasks.recognition import RecognitionTask, events_of

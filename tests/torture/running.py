@@ -177,9 +177,9 @@ def preload() -> None:
 
     for name in (
         "cv2", "torch", "lightning.pytorch.cli", "matplotlib.pyplot", "python_calamine", "fedn_lightning.cli.fit",
-        "fedn_lightning.inference.detector", "fedn_lightning.inference.timeline",
+        "fedn_lightning.inference.detector", "fedn_lightning.inference.pictures",
         "fedn_lightning.analysis.dataset_report", "fedn_lightning.reports.html.report",
-        "fedn_lightning.reports.timeline",
+        "fedn_lightning.reports.figures",
     ):  # fmt: skip
         importlib.import_module(name)
     import cv2

@@ -17,7 +17,7 @@ from rich.table import Table
 from fedn_lightning.datamodules.labels import NEGATIVE, POSITIVE
 from fedn_lightning.datasets.base import UNUSABLE
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, Expression, IntArray, Repair, to_inclusive
-from fedn_lightning.metrics.functional.agreement import cohen_kappa
+from fedn_lightning.metrics.functional.rates import cohen_kappa
 from fedn_lightning.utils.drawing import TYPE_COLOURS, save_figure
 
 VALENCES = ("negative", "positive", "surprise", "others")

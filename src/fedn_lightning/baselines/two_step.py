@@ -30,7 +30,7 @@ from fedn_lightning.loso.pool import Pooled, read_thresholds
 from fedn_lightning.loso.status import Status, mark_finished, problem
 from fedn_lightning.models.checkpoints import read_checkpoint
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, confidence_curves
-from fedn_lightning.reports.timeline import save_timelines
+from fedn_lightning.reports.figures import save_timelines
 from fedn_lightning.results import Names, read_events, read_videos
 from fedn_lightning.results.names import BEST, CONFIG, ENVIRONMENT, PROPOSALS, RESULT, TRUTH, VIDEOS
 from fedn_lightning.results.report import result_of
@@ -234,7 +234,7 @@ def combine_folds(spotter: Path, recogniser: Path, out: Path, draws: int, log: C
         draws: of subjects, for the intervals.
         log: receives a line per fold that is done or left out.
     """
-    from fedn_lightning.loso.summary import pool_seeds  # here, as below
+    from fedn_lightning.loso.pool import pool_seeds  # here, as below
 
     runs = find_experiment(spotter), find_experiment(recogniser)
     experiment = pipeline_experiment(*runs, out)

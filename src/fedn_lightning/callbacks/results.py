@@ -12,12 +12,20 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from fedn_lightning.datasets.base import is_generated
 from fedn_lightning.events import Corpus, DetectionRecord
-from fedn_lightning.loggers import artifacts, media
+from fedn_lightning.loggers import media
 from fedn_lightning.loggers.metrics import STEP
-from fedn_lightning.loggers.wandb import WandbSettings, log_timeline, run_of
+from fedn_lightning.loggers.wandb import (
+    WandbSettings,
+    checkpoint_artifact,
+    corpus_artifact,
+    log_artifact,
+    log_timeline,
+    predictions_artifact,
+    run_of,
+    use_artifact,
+)
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.reports.curves import save_curves
-from fedn_lightning.reports.timeline import save_timeline, save_timelines
+from fedn_lightning.reports.figures import save_curves, save_timeline, save_timelines
 from fedn_lightning.results import ChallengeFormat
 from fedn_lightning.results.names import CHECKSUMS, METRICS_LOG, RESULT
 from fedn_lightning.results.report import TEST, VALIDATION, flatten, result_of
@@ -157,17 +165,17 @@ class TrackResults(Callback):
         folder = self.results.folder
         data = _data_with_crops(trainer)
         if data is not None:
-            artifacts.use(run, artifacts.corpus_artifact(data.corpus))
+            use_artifact(run, corpus_artifact(data.corpus))
         weights = RunConfig.read(folder).encoder_weights
         if weights is not None:
-            artifacts.use(run, artifacts.checkpoint_artifact(weights))
+            use_artifact(run, checkpoint_artifact(weights))
         checkpoint = Path(trainer.ckpt_path) if trainer.ckpt_path else None
         if checkpoint is not None and checkpoint.is_file():
             own = folder.absolute() in checkpoint.absolute().parents
-            declare = artifacts.give if own else artifacts.use
-            declare(run, artifacts.checkpoint_artifact(checkpoint))
+            declare = log_artifact if own else use_artifact
+            declare(run, checkpoint_artifact(checkpoint))
         if with_predictions and self.settings.events:
-            artifacts.give(run, artifacts.predictions_artifact(folder))
+            log_artifact(run, predictions_artifact(folder))
 
 
 def _data_with_crops(trainer: Trainer) -> Any | None:

@@ -18,7 +18,7 @@ from fedn_lightning.errors import ConfigError
 if TYPE_CHECKING:
     from fedn_lightning.datamodules.labels import EmotionScheme, LabelSource
     from fedn_lightning.events import Corpus
-    from fedn_lightning.utils.on_ray import Cluster
+    from fedn_lightning.utils.workers import Cluster
     from fedn_lightning.video.verify import Verification
 
 POLICY_FORM = "NAME=VALUE"
@@ -225,7 +225,7 @@ def prepare(argv: Sequence[str]) -> int:
     args = prepare_parser().parse_args(argv)
     target = target_of(args)
     from fedn_lightning.datasets.base import UNUSABLE
-    from fedn_lightning.utils.on_ray import Cluster
+    from fedn_lightning.utils.workers import Cluster
     from fedn_lightning.video.landmarks import read_boxes
     from fedn_lightning.video.prepare import prepare
 

@@ -30,8 +30,15 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 import fedn_lightning.loggers.before_torch  # noqa: F401 # first, as the module says
 from fedn_lightning.callbacks.results import RunProgress, TrackResults, WriteResults
-from fedn_lightning.callbacks.resume import ConfiguredOptimizer, LastCheckpoint, SeedEpochs, WholeCheckpoints
-from fedn_lightning.callbacks.run_config import RunLog, SaveRunConfig, plain_config
+from fedn_lightning.callbacks.run_config import (
+    ConfiguredOptimizer,
+    LastCheckpoint,
+    RunLog,
+    SaveRunConfig,
+    SeedEpochs,
+    WholeCheckpoints,
+    plain_config,
+)
 from fedn_lightning.cli.config import with_bases
 from fedn_lightning.cli.main import COMMANDS
 from fedn_lightning.cli.options import quieten
@@ -135,7 +142,7 @@ CLASS_MODULES = (
     "fedn_lightning.baselines.flow.task",
     "fedn_lightning.tasks.recognition",
     "fedn_lightning.datamodules.detection",
-    "fedn_lightning.baselines.flow.datamodule",
+    "fedn_lightning.baselines.flow.task",
     "fedn_lightning.datamodules.recognition",
     "fedn_lightning.datamodules.stills",
 )

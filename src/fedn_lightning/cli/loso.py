@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fedn_lightning.datamodules.splits import SubjectSplit
     from fedn_lightning.loso.experiment import Experiment, Fold
     from fedn_lightning.loso.launchers import Launch
-    from fedn_lightning.loso.progress import Display
+    from fedn_lightning.loso.status import Display
     from fedn_lightning.loso.worker import Resources, Start
 
 REFRESH = 0.5
@@ -121,8 +121,7 @@ def run(experiment: Experiment, folds: list[Fold], options: argparse.Namespace) 
     """Runs what is not finished; returns 1 if a fold failed."""
     from fedn_lightning.loso.forkserver import choose_start
     from fedn_lightning.loso.launchers import share
-    from fedn_lightning.loso.progress import Display, Watch
-    from fedn_lightning.loso.status import problem
+    from fedn_lightning.loso.status import Display, Watch, problem
     from fedn_lightning.loso.worker import Resources
     from fedn_lightning.utils.files import write_json
 
@@ -155,7 +154,7 @@ def make_launch(
 
         return RayLaunch(experiment, folds, jobs, resources, options.ray_address)
     if options.launcher == "slurm":
-        from fedn_lightning.loso.on_slurm import SlurmLaunch
+        from fedn_lightning.loso.launchers import SlurmLaunch
 
         return SlurmLaunch(experiment, folds, options.jobs, resources, options.slurm_options)
     from fedn_lightning.loso.launchers import LocalLaunch
@@ -187,8 +186,8 @@ def report(
     """Pools what is finished and prints it; returns 1 if a fold that was asked for is missing."""
     from rich.console import Console
 
+    from fedn_lightning.loso.pool import pool_seeds, print_seeds, write_results
     from fedn_lightning.loso.status import problem
-    from fedn_lightning.loso.summary import pool_seeds, print_seeds, write_results
 
     unfinished = {fold: reason for fold in folds if (reason := problem(experiment, fold))}
     if unfinished:

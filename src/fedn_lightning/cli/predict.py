@@ -14,9 +14,8 @@ from fedn_lightning.utils.console import ProgressBar, note
 from fedn_lightning.weights import shipped
 
 if TYPE_CHECKING:
-    from fedn_lightning.inference.batch import Outcome
+    from fedn_lightning.inference.batch import DetectorChoice, Outcome
     from fedn_lightning.inference.decoding import FaceChoice
-    from fedn_lightning.inference.parallel import DetectorChoice
 
 EPILOG = """\
 Writes to OUT/<name of the video>/ the events, timeline.png, with --annotate annotated.mp4, and prediction.json with
@@ -75,8 +74,7 @@ def main(argv: Sequence[str]) -> int:
         msg = f"There is no checkpoint {args.ckpt} (--ckpt); fedn fit writes one to its run's checkpoints/best.ckpt."
         raise CheckpointError(msg)
     from fedn_lightning.inference.baseline import parse_reference
-    from fedn_lightning.inference.batch import write_inputs
-    from fedn_lightning.inference.parallel import DetectorChoice, write_tables
+    from fedn_lightning.inference.batch import DetectorChoice, write_inputs, write_tables
     from fedn_lightning.inference.writers import Settings
     from fedn_lightning.utils.files import digest_file
 
@@ -120,8 +118,7 @@ def _videos(args: argparse.Namespace) -> tuple[list[Path], dict[str, list[Path]]
 
 def _outcomes(args: argparse.Namespace, choice: DetectorChoice, videos: list[Path]) -> Iterator[Outcome]:
     """What becomes of each video, printed as it ends."""
-    from fedn_lightning.inference.batch import predict_all
-    from fedn_lightning.inference.parallel import build, predict_parallel
+    from fedn_lightning.inference.batch import build, predict_all, predict_parallel
     from fedn_lightning.utils import available_cores
 
     several = args.jobs > 1 or args.launcher == "ray"

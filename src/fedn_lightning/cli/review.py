@@ -50,8 +50,8 @@ def review(argv: Sequence[str]) -> int:
     from filelock import FileLock, Timeout
 
     from fedn_lightning.review.events import word
+    from fedn_lightning.review.files import read_videos
     from fedn_lightning.review.session import Session
-    from fedn_lightning.review.sources import read_videos
 
     target = Path(args.target)
     if not target.is_dir():

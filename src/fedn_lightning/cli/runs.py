@@ -73,8 +73,7 @@ def errors(argv: list[str]) -> int:
     options = p.parse_args(argv)
     from fedn_lightning.analysis.comparison import shortest_names
     from fedn_lightning.analysis.run import read_run_errors
-    from fedn_lightning.analysis.summary import summarise
-    from fedn_lightning.analysis.tables import errors_json
+    from fedn_lightning.analysis.summary import errors_json, summarise
     from fedn_lightning.results import find_run
 
     if options.names and len(options.names) != len(options.runs):
@@ -95,7 +94,7 @@ def errors(argv: list[str]) -> int:
 
 
 def _errors_text(found: Sequence[Summary]) -> str:
-    from fedn_lightning.analysis import tables
+    from fedn_lightning.analysis import summary as tables
     from fedn_lightning.reports.console import lines
 
     heads = "\n".join(tables.headline(summary.run) for summary in found)
@@ -106,7 +105,8 @@ def _errors_text(found: Sequence[Summary]) -> str:
 
 def _write_errors(folder: Path, found: Sequence[Summary]) -> None:
     """Writes tables and pictures. Each of several runs gets a folder, beside their comparison."""
-    from fedn_lightning.analysis import pictures, tables
+    from fedn_lightning.analysis import pictures
+    from fedn_lightning.analysis import summary as tables
     from fedn_lightning.analysis.run import write_errors
     from fedn_lightning.utils.files import write_json, write_text
 
@@ -141,7 +141,7 @@ def report(argv: list[str]) -> int:
     p.add_draws()
     options = p.parse_args(argv)
     from fedn_lightning.reports.html.report import write_report
-    from fedn_lightning.results.run_scores import read_run
+    from fedn_lightning.results.run_folder import read_run
 
     run = read_run(options.run, options.bootstrap)
     page = write_report(options.out or run.folder / "report.html", run, options.strips, options.looks)
@@ -170,7 +170,7 @@ def two_step(argv: list[str]) -> int:
     from rich.console import Console
 
     from fedn_lightning.baselines.two_step import EXPERIMENT, combine, combine_folds
-    from fedn_lightning.loso.summary import print_seeds
+    from fedn_lightning.loso.pool import print_seeds
     from fedn_lightning.reports.console import print_card
     from fedn_lightning.utils.console import note
 

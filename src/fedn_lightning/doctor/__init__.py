@@ -5,14 +5,19 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from fedn_lightning.doctor.findings import Finding, Section, hide_home, is_broken, to_markdown, to_plain
 from fedn_lightning.doctor.machine import (
+    Finding,
+    Section,
     check_data,
     check_devices,
     check_extras,
     check_machine,
     check_packages,
     check_wandb,
+    hide_home,
+    is_broken,
+    to_markdown,
+    to_plain,
 )
 from fedn_lightning.doctor.videos import DecordTrial, check_face_finder, check_pyav
 

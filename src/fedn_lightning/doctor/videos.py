@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fedn_lightning.doctor.findings import Finding
+from fedn_lightning.doctor.machine import Finding
 from fedn_lightning.errors import VideoError
 from fedn_lightning.video.readers import Reader, open_video
 

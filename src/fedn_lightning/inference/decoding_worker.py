@@ -16,14 +16,22 @@ import numpy as np
 from fedn_lightning.errors import ConfigError, FaceNotFoundError, FednError
 from fedn_lightning.events import Video
 from fedn_lightning.inference.decoding import Alive, CropRequest, Crops, Done, Failed, MiscountedError, Scene
-from fedn_lightning.inference.people import choose, find_people
-from fedn_lightning.inference.shots import GRADIENTS, CastTracker, ShotWatch, join, network_likeness, place
+from fedn_lightning.inference.shots import (
+    GRADIENTS,
+    CastTracker,
+    ShotWatch,
+    choose,
+    find_people,
+    join,
+    network_likeness,
+    place,
+)
+from fedn_lightning.utils.workers import Tick
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import Clock, CropJob, FaceScan, decode_crops, plan_crop, scan_face, scan_face_fast
 from fedn_lightning.video.faces import SMALL_FACES, check_upright, find_faces
 from fedn_lightning.video.media import ignored_streams, probe
 from fedn_lightning.video.timing import Timing, frame_plan, stored_fps
-from fedn_lightning.video.workers import Tick
 
 Send = Callable[[Any], None]
 

@@ -271,7 +271,7 @@ class Detections:
     def plot(self) -> Figure:
         """Draws the timeline: expressions in lanes, below them the confidence in each frame."""
         # By name: the picture is made from this class, so this module must not import the picture.
-        figure: Figure = pkgutil.resolve_name("fedn_lightning.inference.timeline:draw")(self)
+        figure: Figure = pkgutil.resolve_name("fedn_lightning.inference.pictures:draw")(self)
         return figure
 
     def _expressions(self, face: FaceTrack, measures: FrameMeasures | None) -> Iterator[DetectedExpression]:

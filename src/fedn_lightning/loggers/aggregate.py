@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from fedn_lightning.events import EventTable, Video
-from fedn_lightning.loggers import artifacts, media
-from fedn_lightning.loggers.wandb import Identity, WandbSettings, resolve_mode, start, wandb_session
+from fedn_lightning.loggers import media
+from fedn_lightning.loggers.wandb import (
+    Identity,
+    WandbSettings,
+    log_artifact,
+    predictions_artifact,
+    resolve_mode,
+    start,
+    use_artifact,
+    wandb_session,
+)
 
 JOB_TYPE = "aggregate"
 
@@ -71,8 +80,8 @@ def _log_events(run: Any, aggregate: Aggregate) -> None:
     pictures = media.timelines(PREFIX, aggregate.timelines, TIMELINES)
     run.log(media.events_tables(PREFIX, *tables) | pictures)
     for fold in aggregate.folds:
-        artifacts.use(run, artifacts.predictions_artifact(fold))
-    artifacts.give(run, artifacts.predictions_artifact(aggregate.folder, f"{aggregate.group}-{aggregate.name}"))
+        use_artifact(run, predictions_artifact(fold))
+    log_artifact(run, predictions_artifact(aggregate.folder, f"{aggregate.group}-{aggregate.name}"))
 
 
 STUDY_JOB = "study"

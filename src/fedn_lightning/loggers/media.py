@@ -13,8 +13,7 @@ from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable,
 from fedn_lightning.metrics.functional.matching import UNMATCHED, interval_iou, match
 from fedn_lightning.metrics.functional.recognition import confusion
 from fedn_lightning.metrics.functional.threshold import at_threshold
-from fedn_lightning.video.film_strip import cut_crops, join_crops, key_frames
-from fedn_lightning.video.store import StoredVideo
+from fedn_lightning.video.store import StoredVideo, cut_crops, join_crops, key_frames
 
 Kind = Literal["true positive", "false negative", "false positive"]
 

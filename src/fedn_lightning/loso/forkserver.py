@@ -32,9 +32,9 @@ MODULES = (
     "fedn_lightning.tasks.detection",
     "fedn_lightning.datamodules.detection",
     "fedn_lightning.callbacks.results",
-    "fedn_lightning.callbacks.resume",
-    "fedn_lightning.reports.timeline",
-    "fedn_lightning.reports.curves",
+    "fedn_lightning.callbacks.run_config",
+    "fedn_lightning.reports.figures",
+    "fedn_lightning.reports.figures",
 )
 """What every fold imports, except W&B and the modules that import it.
 

@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from fedn_lightning.errors import FednError, FoldError
 from fedn_lightning.loso.experiment import Experiment, Fold
-from fedn_lightning.loso.status import NAME, Status, adopt_finished, mark_finished, problem, resumable
+from fedn_lightning.loso.status import NAME, Outcome, Status, adopt_finished, mark_finished, problem, resumable
 from fedn_lightning.results.names import RESULT
 from fedn_lightning.results.run_folder import RunFolder
 
@@ -33,8 +33,6 @@ _ERROR = re.compile(r"^fedn: error: (.*)$", re.MULTILINE)
 _EXCEPTION = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)$", re.MULTILINE)
 """Patterns of an error message of `fedn` and of the last line of a traceback."""
 
-State = Literal["finished", "already finished", "failed", "stopped", "runs elsewhere"]
-
 
 class Process(Protocol):
     """The process of a fold; `subprocess.Popen` is one."""
@@ -47,15 +45,6 @@ class Process(Protocol):
 
 Start = Callable[[list[str], dict[str, str], Path, int], Process]
 """Starts a fold: arguments after `fedn`, environment, log file, and the lock's descriptor, which it must inherit."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a fold ended."""
-
-    fold: Fold  # the fold
-    state: State  # `finished` or `already finished` if its result can be pooled
-    reason: str = ""  # why it is not finished, as a clause
 
 
 @dataclass(frozen=True)

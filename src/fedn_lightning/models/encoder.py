@@ -13,8 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.checkpoints import load_encoder
-from fedn_lightning.models.landmark_encoder import LandmarkEncoder
-from fedn_lightning.models.onnx_encoder import OnnxEncoder, read_program
+from fedn_lightning.models.external_encoders import LandmarkEncoder, OnnxEncoder, read_program
 from fedn_lightning.motion.features import N_FEATURES
 
 BLOCKS: dict[int, tuple[int, int, int, int]] = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2)}

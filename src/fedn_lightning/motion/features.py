@@ -28,9 +28,8 @@ from fedn_lightning.motion.flow import FlowStream, MotionConfig, measure
 from fedn_lightning.motion.regions import CELLS, EYES_APART, REGIONS, Region, head_motion, region_centres, region_means
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_atomically
-from fedn_lightning.utils.on_ray import Cluster
+from fedn_lightning.utils.workers import Cluster, Tick, run
 from fedn_lightning.video.store import StoredVideo, content
-from fedn_lightning.video.workers import Tick, run
 
 SAMPLES = 30
 """Samples in the window of a running median; a slow baseline needs no more at any frame rate."""

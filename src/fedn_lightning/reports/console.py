@@ -28,7 +28,7 @@ from fedn_lightning.results.report import (
 )
 
 if TYPE_CHECKING:
-    from fedn_lightning.metrics.functional.agreement import Differences
+    from fedn_lightning.metrics.functional.rates import Differences
     from fedn_lightning.results.agreement import Agreement
     from fedn_lightning.results.coded import CodedVideo
 

@@ -12,7 +12,7 @@ import numpy as np
 from fedn_lightning.datasets.elan import type_of
 from fedn_lightning.errors import PredictionFileError
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, IntArray
-from fedn_lightning.metrics.functional.agreement import (
+from fedn_lightning.metrics.functional.rates import (
     Differences,
     cohen_kappa,
     frame_classes,

@@ -23,7 +23,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Mount, Route
 
 from fedn_lightning.errors import AnnotationError, ConfigError, FednError
-from fedn_lightning.review.history import ConflictError, History
+from fedn_lightning.review.events import ConflictError, History
 from fedn_lightning.review.session import Session
 
 HOST = "127.0.0.1"

@@ -14,9 +14,8 @@ import numpy as np
 from fedn_lightning.errors import AnnotationError, FednError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, FloatArray
 from fedn_lightning.results.names import FRAMES
-from fedn_lightning.review.events import ReviewVideo, uncertainty
-from fedn_lightning.review.export import Outputs, write_corpus, write_elan
-from fedn_lightning.review.history import History
+from fedn_lightning.review.events import History, ReviewVideo, uncertainty
+from fedn_lightning.review.files import Outputs, write_corpus, write_elan
 from fedn_lightning.review.pictures import Pictures
 
 EMOTIONS = (

@@ -22,9 +22,8 @@ from fedn_lightning.events import EventTable
 from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.launchers import JobSlots, LocalLaunch
 from fedn_lightning.loso.pool import read_result, read_thresholds
-from fedn_lightning.loso.progress import DONE, View, Watch
-from fedn_lightning.loso.status import problem, read_status, training_seconds
-from fedn_lightning.loso.worker import Outcome, Resources, Start, start_process
+from fedn_lightning.loso.status import DONE, Outcome, View, Watch, problem, read_status, training_seconds
+from fedn_lightning.loso.worker import Resources, Start, start_process
 from fedn_lightning.metrics.functional.bootstrap import tally
 from fedn_lightning.metrics.functional.matching import without_unknown_offsets
 from fedn_lightning.metrics.functional.spotting import spotting_scores
@@ -178,7 +177,7 @@ def write_unit(unit: Unit, results: str | Path, draws: int) -> bool:
         draws: of subjects, for the intervals of the pooled result in the run's own folder.
     """
     # Imported here, because it imports torch, which takes seconds: a driver that only waits does not need it.
-    from fedn_lightning.loso.summary import pool_seeds
+    from fedn_lightning.loso.pool import pool_seeds
 
     experiment, folds = unit.experiment, unit.folds
     kept = stored_seeds(unit, results)

@@ -17,7 +17,7 @@ from fedn_lightning.analysis.comparison import Difference
 from fedn_lightning.errors import FednError, FoldError
 from fedn_lightning.events import EventTable, IntArray
 from fedn_lightning.loso.pool import pooled_folder
-from fedn_lightning.metrics.functional.agreement import cohen_kappa
+from fedn_lightning.metrics.functional.rates import cohen_kappa
 from fedn_lightning.results import Names, read_events, read_videos
 from fedn_lightning.results.names import TRUTH, VIDEOS
 from fedn_lightning.study.driver import digest, measure

@@ -18,8 +18,8 @@ from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import DetectionRecord, EventTable, FloatArray, IntArray
 from fedn_lightning.metrics.classes import SpotThenRecogniseScore
 from fedn_lightning.models.encoder import EncoderConfig
+from fedn_lightning.models.head import Recogniser, RecogniserConfig
 from fedn_lightning.models.losses import RecognitionLoss
-from fedn_lightning.models.recogniser import Recogniser, RecogniserConfig
 from fedn_lightning.tasks.base import CorpusTask, OptimiserConfig, Proposals, build_record, configure
 
 Batch = dict[str, Any]

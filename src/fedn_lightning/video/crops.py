@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from fedn_lightning.errors import FaceNotFoundError, StoreError
 from fedn_lightning.events import Video
+from fedn_lightning.utils.workers import Tick
 from fedn_lightning.video.alignment import Box, Face, box_transform, crop, eye_transform
 from fedn_lightning.video.faces import BOX_EYES, check_upright, find_face, find_video_face
 from fedn_lightning.video.landmarks import read_eyes
@@ -26,7 +27,6 @@ from fedn_lightning.video.readers import FolderSource
 from fedn_lightning.video.store import ArrayWriter, CropSpec, fingerprint, spec_record, write_link
 from fedn_lightning.video.timing import frame_plan, stored_fps
 from fedn_lightning.video.tracking import TRACKED_FPS, HeadTracker, settled, smooth, transforms
-from fedn_lightning.video.workers import Tick
 
 FACE_PICTURES = 12
 """Pictures (at least; at most twice as many) in which a video's face is looked for."""

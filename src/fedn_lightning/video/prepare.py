@@ -16,8 +16,8 @@ from fedn_lightning.errors import ConfigError, FednError, StoreError
 from fedn_lightning.events import Corpus, Video
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import locked
-from fedn_lightning.utils.on_ray import Cluster
 from fedn_lightning.utils.text import check_choice
+from fedn_lightning.utils.workers import Cluster, run
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import CropJob, crop_video
 from fedn_lightning.video.faces import check_cascades
@@ -25,7 +25,6 @@ from fedn_lightning.video.landmarks import LANDMARKER, check_installed, table_of
 from fedn_lightning.video.readers import Gaps
 from fedn_lightning.video.store import CropSpec, StoredVideo, file_name, fingerprint, is_current, read_record
 from fedn_lightning.video.verify import verify
-from fedn_lightning.video.workers import run
 
 LOCK = "prepare.lock"
 """File in the store that a process holds while it prepares."""
@@ -124,7 +123,7 @@ def _read_records(report: PrepareReport, jobs: list[CropJob]) -> None:
 
 
 class _Workers(NamedTuple):
-    """Who prepares: the arguments of :func:`fedn_lightning.video.workers.run`."""
+    """Who prepares: the arguments of :func:`fedn_lightning.utils.workers.run`."""
 
     jobs: int | None
     stall_seconds: float

@@ -18,11 +18,10 @@ import numpy as np
 
 from fedn_lightning.errors import FednError
 from fedn_lightning.events import Video
-from fedn_lightning.utils.on_ray import Cluster
+from fedn_lightning.utils.workers import Cluster, Tick, run
 from fedn_lightning.video.pyav import PyAVSource, scan
 from fedn_lightning.video.readers import DecordSource, FolderSource
 from fedn_lightning.video.store import fingerprint
-from fedn_lightning.video.workers import Tick, run
 
 WINDOWS = 12
 """Windows at random places that are read by jumping and compared; as many again begin at key frames."""

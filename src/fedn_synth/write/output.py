@@ -39,7 +39,7 @@ from fedn_lightning.errors import ConfigError, FednError
 from fedn_lightning.utils import available_cores
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import write_json
-from fedn_lightning.video.workers import WorkerError, run
+from fedn_lightning.utils.workers import WorkerError, run
 from fedn_synth import Form
 from fedn_synth.plan.presets import FPS, FRAME_HEIGHT, FRAME_WIDTH
 

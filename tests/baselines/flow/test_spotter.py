@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedn_lightning.baselines.flow.grid_search import Search, TrainingVideo, search_grid
 from fedn_lightning.baselines.flow.spotter import (
+    Search,
     SpotterConfig,
+    TrainingVideo,
     baseline,
     candidates,
     directions,
@@ -19,6 +20,7 @@ from fedn_lightning.baselines.flow.spotter import (
     mean_patterns,
     nearest,
     peaks,
+    search_grid,
     strength,
     valley,
 )

@@ -18,7 +18,7 @@ from fedn_lightning.cli.main import main
 from fedn_lightning.events import Corpus, EventTable, Expression
 from fedn_lightning.reports.html.report import NOTHING_SPOTTED, report_page
 from fedn_lightning.reports.html.strips import apex_of
-from fedn_lightning.results.run_scores import read_run
+from fedn_lightning.results.run_folder import read_run
 
 STORE = {"crops": {"store": "store"}}
 

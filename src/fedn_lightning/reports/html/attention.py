@@ -25,7 +25,7 @@ from fedn_lightning.motion.features import AREAS, MotionCache, displacements
 from fedn_lightning.reports.html import render
 from fedn_lightning.reports.html.strips import Clips, data_uri, link_event, read_crops
 from fedn_lightning.results.names import BEST
-from fedn_lightning.results.run_scores import RunFiles
+from fedn_lightning.results.run_folder import RunFiles
 from fedn_lightning.video.alignment import EYE_DISTANCE
 from fedn_lightning.video.store import StoredVideo
 

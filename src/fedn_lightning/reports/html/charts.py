@@ -14,7 +14,7 @@ from markupsafe import Markup
 from fedn_lightning.events import EXPRESSION_TYPES, FloatArray, IntArray
 from fedn_lightning.metrics.functional.detection import DetectionScores
 from fedn_lightning.metrics.functional.threshold import OperatingCurves, Sweep, false_positives_per_minute, thinned
-from fedn_lightning.reports.curves import panels_of, read_metrics
+from fedn_lightning.reports.figures import panels_of, read_metrics
 from fedn_lightning.reports.html import render
 
 WIDTH, HEIGHT = 380, 280

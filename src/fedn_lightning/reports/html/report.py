@@ -27,7 +27,7 @@ from fedn_lightning.reports.html.strips import Clips, strips_section
 from fedn_lightning.reports.html.timelines import colours_of, timelines_section
 from fedn_lightning.results.names import METRICS_LOG, SELECTIONS, headlines
 from fedn_lightning.results.report import GIVEN, Report, subject_table
-from fedn_lightning.results.run_scores import RunFiles
+from fedn_lightning.results.run_folder import RunFiles
 from fedn_lightning.utils.files import write_text
 
 FEW_SUBJECTS = 5

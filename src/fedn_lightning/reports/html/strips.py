@@ -16,11 +16,9 @@ from fedn_lightning.events import EXPRESSION_TYPES, EventTable, IntArray, Video
 from fedn_lightning.metrics.functional.matching import UNMATCHED
 from fedn_lightning.reports.html import render
 from fedn_lightning.reports.html.timelines import moment
-from fedn_lightning.results.run_folder import resolve
-from fedn_lightning.results.run_scores import RunFiles
+from fedn_lightning.results.run_folder import RunFiles, resolve
 from fedn_lightning.results.writing import whole_frames
-from fedn_lightning.video.film_strip import SIDE, Image, cut_crops, key_frames
-from fedn_lightning.video.store import ClipStore, StoredVideo
+from fedn_lightning.video.store import SIDE, ClipStore, Image, StoredVideo, cut_crops, key_frames
 
 QUALITY = 82
 GAIN = 4

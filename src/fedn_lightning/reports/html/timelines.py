@@ -14,9 +14,9 @@ from markupsafe import Markup
 
 from fedn_lightning.events import EXPRESSION_TYPES, EventTable, FloatArray, IntArray
 from fedn_lightning.metrics.functional.matching import UNMATCHED, interval_iou, match
+from fedn_lightning.reports.figures import LANES, summary
 from fedn_lightning.reports.html import render
-from fedn_lightning.reports.timeline import LANES, summary
-from fedn_lightning.results.run_scores import RunFiles
+from fedn_lightning.results.run_folder import RunFiles
 from fedn_lightning.results.writing import whole_frames
 from fedn_lightning.utils.drawing import FAINT, axis_top, emotion_colours
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from fedn_lightning.video.workers import WorkerError, run
+from fedn_lightning.utils.workers import WorkerError, run
 
 
 def work(item, tick):
@@ -42,7 +42,7 @@ def test_one_that_fails_dies_or_hangs_does_not_stop_the_others():
 def test_a_script_without_a_guard_is_shown_why_its_workers_cannot_start(tmp_path):
     script = tmp_path / "unguarded.py"
     script.write_text(
-        "from fedn_lightning.video.workers import run\nprint([str(result) for _, result in run(len, ['item'], 1)])\n"
+        "from fedn_lightning.utils.workers import run\nprint([str(result) for _, result in run(len, ['item'], 1)])\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
     assert 'a script must call this under if __name__ == "__main__":' in done.stdout

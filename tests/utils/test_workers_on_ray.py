@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedn_lightning.errors import ConfigError, VideoError
-from fedn_lightning.utils.on_ray import Cluster
-from fedn_lightning.video.workers import run
+from fedn_lightning.utils.workers import Cluster, run
 
 pytestmark = pytest.mark.slow  # a cluster
 

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedn_lightning.errors import AnnotationError
-from fedn_lightning.review.events import ReviewEvent, ReviewVideo, uncertainty
-from fedn_lightning.review.history import ConflictError, History
+from fedn_lightning.review.events import ConflictError, History, ReviewEvent, ReviewVideo, uncertainty
 
 FOUND = ReviewEvent("found-1", 10, 20, "micro", "surprise", confidence=0.6)
 OTHER = ReviewEvent("found-2", 30, 60, "macro", "positive", confidence=0.9)

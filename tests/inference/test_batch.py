@@ -13,7 +13,7 @@ import pytest
 from fedn_lightning.cli.main import main
 from fedn_lightning.errors import VideoError
 from fedn_lightning.inference.batch import read_manifest
-from fedn_lightning.review.sources import read_videos
+from fedn_lightning.review.files import read_videos
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_one_table_holds_all_videos(one_at_a_time):
 
 
 def test_the_process_that_hands_out_videos_loads_no_torch():
-    code = "import sys, fedn_lightning.inference.parallel; print('torch' in sys.modules)"
+    code = "import sys, fedn_lightning.inference.batch; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
