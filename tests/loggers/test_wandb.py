@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from lightning.pytorch.loggers import CSVLogger
-from offline_runs import artifacts, inspect, offline_run
+from offline_runs import artifacts, files_of, inspect, is_input, offline_run, table
+from PIL import Image
+from studies import fake_fold, make_experiment
 
 from fedn_lightning.callbacks.results import shows_faces
 from fedn_lightning.cli import fit as train
@@ -19,6 +21,7 @@ from fedn_lightning.loggers import wandb as tracking
 from fedn_lightning.loggers.wandb import (
     Identity,
     WandbSettings,
+    aggregate_id,
     checkpoint_artifact,
     config_hash,
     identify,
@@ -27,6 +30,9 @@ from fedn_lightning.loggers.wandb import (
     run_label,
     wandb_session,
 )
+from fedn_lightning.loggers.workspace import HEADLINES
+from fedn_lightning.loso.experiment import make_folds
+from fedn_lightning.loso.pool import Pooled, pool_seeds
 from fedn_lightning.results.run_folder import RunConfig
 
 CONFIG = {
@@ -222,3 +228,57 @@ def test_faces_are_shown_where_they_are_generated_or_the_user_says_so(
     if generated:
         (tmp_path / GENERATED).write_text("{}")
     assert shows_faces(WandbSettings(faces=faces), str(tmp_path)) is shown
+
+
+GROUP = "fake-0badcafe-seed7"
+
+
+@pytest.fixture
+def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pooled:
+    """Three folds, pooled and logged offline."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    experiment = make_experiment(tmp_path)
+    folds = make_folds(list(experiment.subjects), [experiment.seed])
+    for fold in folds:
+        folder = fake_fold(experiment, fold)
+        (folder / "timelines").mkdir()
+        Image.new("RGB", (8, 8)).save(folder / "timelines" / f"{fold.name}_v.png")
+    (result,) = pool_seeds(experiment, folds, folds, draws=20)
+    return result
+
+
+def test_the_aggregate_run_shows_scores_tables_and_pictures(pooled: Pooled) -> None:
+    stored = offline_run(pooled.folder)
+    run = inspect(stored)
+    summary = run["summary"]
+    assert (run["name"], run["project"], run["state"]) == ("pooled", "tests", "finished")
+    assert run["config"]["name"] == "fake"
+    assert {f"{mode}/{key}" for mode in ("strict", "published") for key in HEADLINES} <= summary.keys()
+    assert [row[0] for row in table(stored, "pooled/subjects", summary)["data"]][:3] == ["a", "b", "c"]
+    events = table(stored, "pooled/events", summary)
+    assert {row[0] for row in events["data"]} == {"a", "b", "c"}
+    assert [row[2] for row in events["data"]].count("true positive") == pooled.strict.evaluation.spotting.overall.tp
+    assert summary["pooled/timeline_02"]["caption"] == "b_v"
+
+
+def test_it_is_made_of_the_predictions_of_its_folds(pooled: Pooled) -> None:
+    found = artifacts(offline_run(pooled.folder))
+    inputs = {name for name, artifact in found.items() if is_input(artifact)}
+    assert inputs == {f"predictions-fake-{subject}-seed7" for subject in "abc"}
+    (own,) = set(found) - inputs
+    assert own == f"predictions-{GROUP}-pooled"
+    assert files_of(found[own])["predictions.csv"] == pooled.folder / "predictions.csv"
+
+
+def test_pooling_again_takes_the_same_place(pooled: Pooled) -> None:
+    assert offline_run(pooled.folder).name.endswith(aggregate_id("tests", GROUP))
+
+
+def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    experiment = make_experiment(tmp_path)
+    folds = make_folds(list(experiment.subjects), [experiment.seed])
+    for fold in folds:
+        fake_fold(experiment, fold)
+    (result,) = pool_seeds(experiment, folds, folds, draws=20)
+    assert not (result.folder / "wandb").exists()

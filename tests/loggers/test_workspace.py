@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fedn_lightning.loggers import workspace
-from fedn_lightning.loggers.aggregate import aggregate_id
 from fedn_lightning.loggers.metrics import find
+from fedn_lightning.loggers.wandb import aggregate_id
 from fedn_lightning.loggers.workspace import DashboardError, View, check_login, check_reach, specification
 
 VIEW = View("faces", "team", groups=("fedn-1-seed7", "no_attention-2-seed7"), baseline="fedn-1-seed7")

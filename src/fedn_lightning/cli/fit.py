@@ -142,7 +142,6 @@ CLASS_MODULES = (
     "fedn_lightning.baselines.flow.task",
     "fedn_lightning.tasks.recognition",
     "fedn_lightning.datamodules.detection",
-    "fedn_lightning.baselines.flow.task",
     "fedn_lightning.datamodules.recognition",
     "fedn_lightning.datamodules.stills",
 )

@@ -168,8 +168,7 @@ def write_table(plan: Plan, chosen: Plan, options: argparse.Namespace) -> dict[s
 
 def track(plan: Plan, units: list[Unit], tables: dict[str, list[Line]], options: argparse.Namespace) -> None:
     """Gives each row of each table a run in W&B, under the settings of the first experiment."""
-    from fedn_lightning.loggers.aggregate import StudyRow, log_study_rows
-    from fedn_lightning.loggers.wandb import WandbSettings
+    from fedn_lightning.loggers.wandb import StudyRow, WandbSettings, log_study_rows
     from fedn_lightning.study.tables import tracked_row
 
     first = units[0].experiment

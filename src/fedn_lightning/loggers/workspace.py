@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedn_lightning.errors import FednError
-from fedn_lightning.loggers.aggregate import PREFIX, aggregate_id
-from fedn_lightning.loggers.aggregate import TIMELINES as POOLED_TIMELINES
 from fedn_lightning.loggers.media import TIMELINES
 from fedn_lightning.loggers.metrics import LOSSES, METRICS, SCORES, STEP, logged_name
+from fedn_lightning.loggers.wandb import PREFIX, aggregate_id
+from fedn_lightning.loggers.wandb import TIMELINES as POOLED_TIMELINES
 from fedn_lightning.results import names
 
 HEADLINES = {logged_name(path): name for path, name in names.HEADLINES.items()}

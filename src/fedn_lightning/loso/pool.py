@@ -20,9 +20,8 @@ from rich.table import Table
 
 from fedn_lightning.errors import FoldError
 from fedn_lightning.events import EXPRESSION_TYPES, IntArray, Video
-from fedn_lightning.loggers.aggregate import Aggregate, log_aggregate
 from fedn_lightning.loggers.metrics import logged_name
-from fedn_lightning.loggers.wandb import Mode, WandbSettings
+from fedn_lightning.loggers.wandb import Aggregate, Mode, WandbSettings, log_aggregate
 from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.status import problem, read_status, training_seconds
 from fedn_lightning.metrics.functional.evaluation import flat_scores

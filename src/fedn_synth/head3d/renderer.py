@@ -15,18 +15,22 @@ from fedn_synth.face.muscles import AU_CODES
 from fedn_synth.face.renderer import expose, light_row, noise_pattern
 from fedn_synth.head3d.hair import COLUMNS, ROWS, HairShape
 from fedn_synth.head3d.layers import GAZE_DEGREES, KEEPS_LOOKING, EyeLayer, Glasses, MouthLayer, TeethPlace
-from fedn_synth.head3d.mesh import Float32Array, Uint8Array, centred, eye_centre, load_mesh
-from fedn_synth.head3d.raster import Patch, brought_together, lay_over
-from fedn_synth.head3d.scene import dress, light_of, paint_wall, reached_by_light
-from fedn_synth.head3d.shapes import (
+from fedn_synth.head3d.mesh import (
     PIXELS_PER_DECIMETRE,
     Build,
+    Float32Array,
+    Uint8Array,
+    centred,
     even_jaw,
+    eye_centre,
+    load_mesh,
     other_shapes,
     response,
     sample_head,
     unit_shapes,
 )
+from fedn_synth.head3d.raster import Patch, brought_together, lay_over
+from fedn_synth.head3d.scene import dress, light_of, paint_wall, reached_by_light
 from fedn_synth.head3d.skin import FURROWS_AT, Furrows, paint_skin
 from fedn_synth.head3d.topology import load_atlas, load_topology
 

@@ -14,9 +14,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from fedn_synth.face.anatomy import LANDMARKS
-from fedn_synth.head3d.mesh import Float32Array, IntArray, Mesh, assets, centred, edge_loop, load_mesh
+from fedn_synth.head3d.mesh import RACES, Float32Array, IntArray, Mesh, assets, centred, edge_loop, load_mesh
 from fedn_synth.head3d.raster import rasterise, sampled
-from fedn_synth.head3d.shapes import RACES
 
 WIDTH: Final = 1024
 HEIGHT: Final = 688

@@ -65,67 +65,23 @@ class Preset:
     longest: int  # frames of the longest video
     mean_frames: int  # mean length of a video in frames
     evenness: float  # shape of the gamma law of how expressions spread over videos; large is even
-    unannotated: tuple[tuple[int, str], ...]  # (folder, code) of videos without expressions and without annotation rows
+    # (folder, code) of videos without expressions and without annotation rows
+    unannotated: tuple[tuple[int, str], ...] = ((15, "0508"),)
     # (folder, code) of the video that lies under the subject folder in :attr:`stray_under`
     stray: tuple[int, str] = (23, "0502")
     stray_under: int = 19  # number in that folder's name
 
 
-PRESETS: Final[dict[str, Preset]] = {
-    "tiny": Preset(
-        name="tiny",
-        key=0,
-        folders=(15, 16, 19, 23),
-        n_videos=8,
-        macros=16,
-        micros=11,
-        shortest=600,
-        longest=600,
-        mean_frames=600,
-        evenness=400.0,
-        unannotated=((15, "0508"),),
-    ),
-    "standard": Preset(
-        name="standard",
-        key=1,
-        folders=_CASME2_SUBJECTS[:10],
-        n_videos=40,
-        macros=240,
-        micros=80,
-        shortest=1800,
-        longest=1800,
-        mean_frames=1800,
-        evenness=30.0,
-        unannotated=((15, "0508"),),
-    ),
-    "casme2": Preset(
-        name="casme2",
-        key=2,
-        folders=_CASME2_SUBJECTS,
-        n_videos=97,
-        macros=300,
-        micros=57,
-        shortest=659,
-        longest=4374,
-        mean_frames=2598,
-        evenness=2.0,
-        unannotated=((15, "0508"), (23, "0503")),
-    ),
+_TABLE: Final = (
+    # name, key, folders, videos, macros, micros, shortest, longest, mean_frames, evenness
+    Preset("tiny", 0, (15, 16, 19, 23), 8, 16, 11, 600, 600, 600, 400.0),
+    Preset("standard", 1, _CASME2_SUBJECTS[:10], 40, 240, 80, 1800, 1800, 1800, 30.0),
+    Preset("casme2", 2, _CASME2_SUBJECTS, 97, 300, 57, 659, 4374, 2598, 2.0, ((15, "0508"), (23, "0503"))),
     # Many people and short videos: several of these, of both kinds of faces, train the checkpoint in the wheel.
-    "weights": Preset(
-        name="weights",
-        key=3,
-        folders=_CASME2_SUBJECTS[:10],
-        n_videos=20,
-        macros=54,
-        micros=26,
-        shortest=600,
-        longest=600,
-        mean_frames=600,
-        evenness=100.0,
-        unannotated=((15, "0508"),),
-    ),
-}
+    Preset("weights", 3, _CASME2_SUBJECTS[:10], 20, 54, 26, 600, 600, 600, 100.0),
+)
+
+PRESETS: Final[dict[str, Preset]] = {preset.name: preset for preset in _TABLE}
 """All presets by name."""
 
 
