@@ -48,11 +48,6 @@ def make_renderer(faces: Faces, identity: Identity) -> Renderer:
 def check_faces(faces: Faces, pose: float, conditions: Conditions) -> None:
     """Checks that faces of that kind can be rendered here.
 
-    Args:
-        faces: kind of the faces.
-        pose: degrees by which heads turn at most; 0 for the ordinary sway alone.
-        conditions: what else turns the head.
-
     Raises:
         ConfigError: if the meshes are not installed, or the heads cannot turn that far.
     """

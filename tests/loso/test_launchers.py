@@ -16,7 +16,7 @@ from studies import fake_fold, make_experiment
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso import launchers
 from fedn_lightning.loso.experiment import make_folds
-from fedn_lightning.loso.launchers import RayLaunch, SlurmLaunch, main, write_plan
+from fedn_lightning.loso.launchers import RayLaunch, SlurmLaunch, run_task
 from fedn_lightning.loso.status import problem, read_metrics
 from fedn_lightning.loso.worker import Resources
 
@@ -102,10 +102,10 @@ def test_an_array_task_runs_its_fold_and_no_other(study, monkeypatch: pytest.Mon
     (Path("made") / "fake" / "0badcafe" / "seed7").rename("templates")
     start = launchers.run_fold
     monkeypatch.setattr(launchers, "run_fold", lambda *a, **k: start(*a, **k, start=toy_driver.start_toy))
-    plan = str(write_plan(experiment, folds, Resources()))
-    assert main([plan, "1"]) == 0
+    task = experiment, Resources(), str(Path.cwd()), False
+    assert run_task(folds[1], *task).state == "finished"
     assert [problem(experiment, fold) is None for fold in folds] == [False, True, False]
-    assert main([plan, "2"]) == 1  # there is no template, so the toy fails
+    assert run_task(folds[2], *task).state == "failed"  # there is no template, so the toy fails
 
 
 def test_submitit_runs_the_tasks(study) -> None:

@@ -203,10 +203,6 @@ def _settings(group: Group) -> Group:
 def restore(group: Group, wanted: Group) -> list[str]:
     """Sets a parameter group to the configured settings.
 
-    Args:
-        group: the optimiser's group as the checkpoint left it; changed in place.
-        wanted: the settings of the configuration.
-
     Returns:
         A clause for each setting that differed.
     """

@@ -31,9 +31,6 @@ def with_bases(argv: Sequence[str]) -> list[str]:
     handed over as text, without the key: the configuration that a run saves holds base and changes in one, and names
     no base.
 
-    Args:
-        argv: words of a training command, e.g. `fit --config experiments/ablations/no_window_attention.yaml`.
-
     Returns:
         The words with every `--config` whose file has a base written out.
 

@@ -91,10 +91,6 @@ def read_run(path: str | Path) -> dict[str, Any]:
 def describe_differences(content: dict[str, Any], model: Any) -> list[str]:
     """Where the configuration of the model differs from that in a checkpoint.
 
-    Args:
-        content: the checkpoint; a task leaves its arguments in `fedn.model`, Lightning in `hyper_parameters`.
-        model: the parsed configuration of the model, with `class_path` and `init_args`.
-
     Returns:
         A clause per differing argument, by name. Where the encoder's weights came from is no difference: the
         checkpoint holds them.

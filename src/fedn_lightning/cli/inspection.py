@@ -30,13 +30,6 @@ SEPARATOR = "--"
 def inspect(args: Sequence[str], runs: str, group: int = 1, threads: int = 1, warm_up: bool = False) -> Experiment:
     """Reads the experiment that some options of `fedn fit` describe.
 
-    Args:
-        args: the options.
-        runs: parent folder of all experiments.
-        group: subjects held out together.
-        threads: of a fold.
-        warm_up: also prepare and encode every video, once for all folds.
-
     Raises:
         FednError: for every mistake in options, configuration or corpus, and if the encoder's weights or a starting
             checkpoint have seen a subject of the corpus.
@@ -177,11 +170,7 @@ class ChildError(Exception):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Writes each experiment to a file, `0.json`, `1.json` and so on.
-
-    Args:
-        argv: `FOLDER --runs R --group K --threads N [--warm-up] -- WORDS [-- WORDS ...]`.
-    """
+    """Writes each experiment to `0.json`, `1.json` ...: `FOLDER --runs R [...] -- WORDS [-- WORDS ...]`."""
     parser = argparse.ArgumentParser(prog="python -m fedn_lightning.cli.inspection")
     parser.add_argument("folder")
     parser.add_argument("--runs", default="runs")

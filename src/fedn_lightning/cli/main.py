@@ -100,9 +100,6 @@ def find(argv: Sequence[str]) -> tuple[tuple[str, ...], Command] | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `fedn`.
 
-    Args:
-        argv: the words after `fedn`; those of the process by default.
-
     Returns:
         The exit code: 0 done, 2 an error that the user can fix (one sentence on stderr), 130 interrupted from the
         keyboard, 141 the reader of the output has gone (`fedn ... | head`), otherwise the command's own.

@@ -61,10 +61,6 @@ def _plain_type(text: str) -> str:
 def explain(message: str, known_keys: Iterable[str] = ()) -> str:
     r"""Makes one sentence of a report of the argument parser.
 
-    Args:
-        message: of the parser, often an indented tree over many lines.
-        known_keys: the keys that exist, to suggest the nearest one.
-
     Returns:
         A sentence that names the key and, if known, the value and the expected type.
 

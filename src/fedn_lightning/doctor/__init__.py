@@ -27,13 +27,7 @@ __all__ = ["Finding", "Section", "hide_home", "is_broken", "run_checks", "to_mar
 def run_checks(
     experiments: Path = Path("experiments"), folder: Path = Path("data"), paths: bool = False
 ) -> list[Section]:
-    """Runs all checks.
-
-    Args:
-        experiments: folder of experiment files.
-        folder: folder of data sets.
-        paths: also show the paths of Python and of the current folder.
-    """
+    """Runs all checks."""
     first = [check_packages(), check_extras()]
     if any(finding.broken for finding in first[0].findings):
         return [

@@ -27,11 +27,7 @@ MIN_DISK = 3.0
 
 
 def check_machine(paths: bool = False) -> Section:
-    """System, Python, cores, memory, disk.
-
-    Args:
-        paths: also show the paths of Python and of the current folder.
-    """
+    """System, Python, cores, memory, disk."""
     where = [Finding("Python's path", sys.executable), Finding("folder", str(Path.cwd()))] if paths else []
     return Section(
         "Machine",
@@ -173,12 +169,7 @@ WANDB_HOST = "https://api.wandb.ai"
 
 
 def check_data(experiments: Path, folder: Path) -> Section:
-    """Which data sets and weights the experiments name are there, and the other content of the data folder.
-
-    Args:
-        experiments: folder of experiment files; paths in them start from the current folder.
-        folder: the data folder.
-    """
+    """Which data sets and weights the experiments name are there, and the other content of the data folder."""
     named = configured_paths(experiments)
     found = [
         Finding(place, f"{'there' if Path(place).exists() else 'not there'} ({', '.join(sorted(who))})")

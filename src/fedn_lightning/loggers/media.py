@@ -64,14 +64,7 @@ def outcomes(predicted: EventTable, truths: EventTable) -> list[Outcome]:
 def outcome_rows(
     predicted: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
 ) -> list[list[Cell]]:
-    """One row per event, in the order of :data:`OUTCOME_COLUMNS` and of :func:`outcomes`.
-
-    Args:
-        predicted: N predictions at or above the thresholds.
-        truths: M truths.
-        videos: the position is the `video` index of both tables.
-        emotions: class names in the order of the `emotion` index.
-    """
+    """One row per event, in the order of :data:`OUTCOME_COLUMNS` and of :func:`outcomes`."""
     return [_row(outcome, predicted, truths, videos, emotions) for outcome in outcomes(predicted, truths)]
 
 
@@ -112,15 +105,7 @@ STRIPS = 4
 def events_tables(
     prefix: str, predicted: EventTable, truths: EventTable, videos: Sequence[Video], emotions: Sequence[str]
 ) -> dict[str, Any]:
-    """The table of events, how many rows it has no room for, and the confusion matrix of the hits.
-
-    Args:
-        prefix: of the keys, e.g. `test/`.
-        predicted: N predictions at or above the thresholds.
-        truths: M truths.
-        videos: the position is the `video` index of both tables.
-        emotions: class names in the order of the `emotion` index.
-    """
+    """The table of events, how many rows it has no room for, and the confusion matrix of the hits."""
     rows = outcome_rows(predicted, truths, videos, emotions)
     content = {
         f"{prefix}events": make_table([OUTCOME_COLUMNS, *rows[:ROWS]]),

@@ -137,11 +137,6 @@ def define_summaries(run: Any, monitor: str | None, direction: Literal["min", "m
     """Makes a run's summary show the value that the table names, and the best one of the monitored metric.
 
     The step axis is repeated in each rule, since a rule without one takes the metric off the training-step axis.
-
-    Args:
-        run: of W&B.
-        monitor: what checkpoints are chosen by, which the user may have named.
-        direction: whether more or less of it is better.
     """
     # The last value is what W&B shows anyway; asked for by a rule, it would stand under `NAME.last`.
     rules: dict[str, str] = {m.name: m.summary for m in METRICS if m.kind == "epoch" and m.summary != "last"}

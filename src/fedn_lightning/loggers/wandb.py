@@ -247,12 +247,7 @@ def checkpoint_artifact(checkpoint: Path) -> Any:
 
 
 def predictions_artifact(folder: Path, label: str | None = None) -> Any:
-    """The tables and the result of a run, or of pooled folds.
-
-    Args:
-        folder: where they lie.
-        label: names the artifact; that of the run's configuration by default.
-    """
+    """The tables and the result of a run, or of pooled folds."""
     import wandb
 
     artifact = wandb.Artifact(f"{PREDICTIONS}-{label or run_label(RunConfig.read(folder).content)}", PREDICTIONS)

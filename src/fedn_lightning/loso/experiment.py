@@ -149,12 +149,7 @@ class Experiment:
         return f"{self.wandb_group}-seed{seed}{grouped}"
 
     def command(self, fold: Fold, resume_from: Path | None = None) -> list[str]:
-        """The words after `fedn` that run a fold.
-
-        Args:
-            fold: one of this experiment.
-            resume_from: a checkpoint of the same fold to go on from.
-        """
+        """The words after `fedn` that run a fold."""
         words = ["fit", *self.words, "--seed_everything", str(fold.seed)]
         if self.seeded_data:
             words += ["--data.seed", str(fold.seed)]

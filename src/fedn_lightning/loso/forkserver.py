@@ -34,7 +34,6 @@ MODULES = (
     "fedn_lightning.callbacks.results",
     "fedn_lightning.callbacks.run_config",
     "fedn_lightning.reports.figures",
-    "fedn_lightning.reports.figures",
 )
 """What every fold imports, except W&B and the modules that import it.
 

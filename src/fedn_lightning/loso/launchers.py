@@ -1,4 +1,4 @@
-"""Launchers run folds: on this machine several at a time, or on a Ray cluster.
+"""Launchers run folds: on this machine several at a time, on a Ray cluster, or as an array of SLURM jobs.
 
 Every machine of a cluster must have this package installed and see the same folders under the same paths: Ray carries
 the name of a fold, and its results go through its folder.
@@ -6,11 +6,9 @@ the name of a fold, and its results go through its folder.
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -19,12 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from fedn_lightning.errors import ConfigError, FednError
+from fedn_lightning.errors import ConfigError
 from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.status import Outcome, problem
 from fedn_lightning.loso.worker import GRACE, Resources, Start, run_fold, start_process
 from fedn_lightning.utils import TRAINING_MEMORY, available_cores, available_memory
-from fedn_lightning.utils.files import write_json
 from fedn_lightning.utils.workers import connect
 
 MAX_JOBS = 8
@@ -154,12 +151,10 @@ class RayLaunch:
         self, experiment: Experiment, folds: Sequence[Fold], jobs: int, resources: Resources, address: str | None
     ) -> None:
         self._ray = ray = connect(jobs * experiment.cpus, address)
-        task = ray.remote(num_cpus=experiment.cpus, num_gpus=experiment.gpus, max_retries=0)(_run)
+        task = ray.remote(num_cpus=experiment.cpus, num_gpus=experiment.gpus, max_retries=0)(run_task)
         cwd = str(Path.cwd())
         self._ended: list[Outcome] = []
-        self._pending: dict[Any, Fold] = {
-            task.remote(experiment.to_json(), fold, resources, cwd): fold for fold in folds
-        }
+        self._pending: dict[Any, Fold] = {task.remote(fold, experiment, resources, cwd): fold for fold in folds}
 
     def outcomes(self) -> list[Outcome]:
         """Folds that have ended since the last call; a fold whose machine was lost has failed and can be resumed."""
@@ -199,13 +194,11 @@ class RayLaunch:
                 self._ended.append(Outcome(fold, "failed", f"Ray lost it: {str(error).strip().splitlines()[-1]}"))
 
 
-def _run(experiment: dict[str, Any], fold: Fold, resources: Resources, cwd: str) -> Outcome:
-    """The body of a Ray task."""
-    import os
-
+def run_task(fold: Fold, experiment: Experiment, resources: Resources, cwd: str, wait: bool = True) -> Outcome:
+    """The body of a task of Ray or SLURM; :func:`.run_fold` explains `wait`."""
     os.chdir(cwd)  # configurations and run folders are relative to where the user started
     try:
-        return run_fold(Experiment.from_json(experiment), fold, resources)
+        return run_fold(experiment, fold, resources, wait=wait)
     except KeyboardInterrupt:
         return Outcome(fold, "stopped", "it was stopped; the next run resumes it")
 
@@ -255,9 +248,8 @@ class SlurmLaunch:
             slurm_additional_parameters=further,
             timeout_min=minutes,
         )
-        plan = write_plan(experiment, folds, resources)
-        arguments = [[str(plan), str(index)] for index in range(len(folds))]
-        self._pending = dict(zip(folds, executor.map_array(main, arguments), strict=True))
+        shared = ([value] * len(folds) for value in (experiment, resources, str(Path.cwd()), False))
+        self._pending = dict(zip(folds, executor.map_array(run_task, folds, *shared), strict=True))
         self._experiment = experiment
 
     def outcomes(self) -> list[Outcome]:
@@ -265,7 +257,8 @@ class SlurmLaunch:
         ended = [fold for fold, job in self._pending.items() if job.done()]
         for fold in ended:
             del self._pending[fold]
-        return [outcome_of(self._experiment, fold) for fold in ended]
+        reasons = {fold: problem(self._experiment, fold) for fold in ended}
+        return [Outcome(f, "failed", why) if why else Outcome(f, "finished") for f, why in reasons.items()]
 
     def running(self) -> bool:
         """Whether any task is still to end."""
@@ -275,39 +268,3 @@ class SlurmLaunch:
         """Cancels all tasks."""
         for job in self._pending.values():
             job.cancel(check=False)
-
-
-def outcome_of(experiment: Experiment, fold: Fold) -> Outcome:
-    """How a fold ended, by its folder."""
-    reason = problem(experiment, fold)
-    return Outcome(fold, "finished") if reason is None else Outcome(fold, "failed", reason)
-
-
-def write_plan(experiment: Experiment, folds: Sequence[Fold], resources: Resources) -> Path:
-    """Writes the list of folds that array tasks read; returns its absolute path."""
-    listed = [{"seed": fold.seed, "subjects": list(fold.subjects)} for fold in folds]
-    value = {"experiment": experiment.to_json(), "threads": resources.threads, "cwd": str(Path.cwd()), "folds": listed}
-    return write_json(experiment.folder / "slurm" / "folds.json", value).absolute()
-
-
-def main(argv: Sequence[str]) -> int:
-    """Runs one array task.
-
-    Args:
-        argv: the file that :func:`write_plan` wrote, and the index of the fold.
-
-    Returns:
-        0 if the fold is finished, else 1.
-    """
-    plan = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
-    entry = plan["folds"][int(argv[1])]
-    fold = Fold(entry["seed"], tuple(entry["subjects"]))
-    resources = Resources(threads=plan["threads"])
-    os.chdir(plan["cwd"])  # configurations and run folders are relative to where the user started
-    try:
-        outcome = run_fold(Experiment.from_json(plan["experiment"]), fold, resources, wait=False)
-    except FednError as error:
-        print(f"fedn: error: {error}", file=sys.stderr)
-        return 1
-    print(f"{outcome.fold}: {outcome.state}{f' ({outcome.reason})' if outcome.reason else ''}")
-    return 0 if outcome.state in ("finished", "already finished") else 1

@@ -82,11 +82,6 @@ class Pooled:
 def pool(experiment: Experiment, folds: Sequence[Fold], draws: int = 1000) -> Pooled:
     """Scores folds of one seed together.
 
-    Args:
-        experiment: of the folds.
-        folds: of one seed; each finished.
-        draws: of subjects, for the 95 % intervals.
-
     Raises:
         FoldError: if a fold is unfinished, damaged or of another experiment, if a subject or a video occurs twice, or
             if videos of a subject are missing.
@@ -194,12 +189,6 @@ def pool_seeds(experiment: Experiment, every: Sequence[Fold], wanted: Sequence[F
 
     Where all folds of a seed are finished they are all pooled, also if only some were asked for; else those asked for,
     and what is written is marked as partial.
-
-    Args:
-        experiment: of the folds.
-        every: the folds of the complete experiment.
-        wanted: those asked for, all finished.
-        draws: of subjects, for the intervals.
 
     Raises:
         FoldError: if the folds do not belong together.

@@ -1,4 +1,4 @@
-"""The state of a fold's folder: whether it is finished, and which checkpoints it may use."""
+"""The state of folds, read from their folders: finished or not, which checkpoints they may use, and their progress."""
 
 from __future__ import annotations
 
@@ -38,10 +38,6 @@ def resumable(folder: Path, fold: Fold) -> Path | None:
 
     A checkpoint is refused, and the fold begun anew, if it cannot be read, if it is not one of this fold (its record of
     subjects differs), or if the best epoch so far has gone: then nothing is lost but time.
-
-    Args:
-        folder: of the fold.
-        fold: its subjects must be the test subjects that the checkpoint names.
     """
     last = folder / LAST
     if not last.is_file():
@@ -95,11 +91,6 @@ def check_unseen(weights: Path, dataset: str, subjects: Sequence[str]) -> None:
     Checkpoints of this project's detection runs keep a record of their subjects. Generated stills show people who are
     in no corpus, and AffectNet's photographs none of the laboratories' subjects; checkpoints of such a pre-training,
     and public ones, keep no record and are accepted.
-
-    Args:
-        weights: the checkpoint.
-        dataset: name of the corpus.
-        subjects: of the corpus; each is a test subject of some fold.
     """
     from fedn_lightning.models.checkpoints import read_checkpoint
 

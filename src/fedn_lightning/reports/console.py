@@ -177,14 +177,7 @@ def unknown_offsets_line(without: dict[str, Any]) -> list[str]:
 
 
 def render_card(result: dict[str, Any], folder: str, files: Sequence[str], next_command: str = "") -> RenderableType:
-    """Lays the card out.
-
-    Args:
-        result: as :func:`.result.result_of` gives it, or any dictionary of numbers for a task without detections.
-        folder: the run folder.
-        files: its content; those of :data:`FILES` are explained.
-        next_command: what the user may want to type next.
-    """
+    """Lays the card out."""
     parts: list[RenderableType] = []
     if "spotting" in result:
         parts += [Text(explain_subjects(result)), Text(explain_choice(result), style="dim"), ""]

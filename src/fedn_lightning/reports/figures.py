@@ -200,9 +200,6 @@ Series = dict[str, tuple[list[float], list[float]]]
 def read_metrics(path: str | Path) -> Series:
     """Reads the CSV log of a run.
 
-    Args:
-        path: `metrics.csv`: one row per logged step, empty cells where a metric was not logged.
-
     Returns:
         For each metric the times at which it was logged, in epochs completed, and its values.
     """

@@ -119,14 +119,7 @@ def _link(link: Path, video: Path) -> None:
 
 
 def write_elan(path: Path, history: History, seconds: Sequence[float], coder: str) -> Path:
-    """Writes the accepted events of a video for ELAN; see :func:`fedn_lightning.datasets.eaf.write_eaf`.
-
-    Args:
-        path: the file; it appears whole or not at all.
-        history: of the video.
-        seconds: when each frame is shown, and at the end when the last one ends.
-        coder: whose decisions these are.
-    """
+    """Writes the accepted events of a video for ELAN; see :func:`fedn_lightning.datasets.eaf.write_eaf`."""
     return write_eaf(path, history.video.path, [_coded(event, seconds, coder, history) for event in accepted(history)])
 
 
@@ -169,11 +162,7 @@ def read_videos(
 
 
 def read_prediction(folder: Path) -> ReviewVideo:
-    """What `fedn predict` found in one video.
-
-    Args:
-        folder: of the video, with `prediction.json` and `events.csv` or `events.json`.
-    """
+    """What `fedn predict` found in one video."""
     path = folder / PREDICTION
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -37,12 +37,7 @@ from fedn_lightning.utils.files import write_json
 
 
 def measure(pooled: Path, truth: Path | None = None) -> SeedResult:
-    """Tallies the pooled files of a set of folds, in the strict selection.
-
-    Args:
-        pooled: folder with `predictions.csv`, `proposals.csv`, `truth.csv` and `videos.csv`.
-        truth: truths to score by instead of the folder's own.
-    """
+    """Tallies the pooled files of a set of folds, in the strict selection."""
     tables = read_run_tables(pooled, truth)
     names = tables.names
     minutes = np.zeros(len(names.subjects))
@@ -170,11 +165,6 @@ def write_unit(unit: Unit, results: str | Path, draws: int) -> bool:
     """Pools a complete unit and writes its result to the row's file, unless the file has it already.
 
     Other seeds in the file stay if they are of the same configuration and folds.
-
-    Args:
-        unit: all its folds are finished.
-        results: folder of the study's results.
-        draws: of subjects, for the intervals of the pooled result in the run's own folder.
     """
     # Imported here, because it imports torch, which takes seconds: a driver that only waits does not need it.
     from fedn_lightning.loso.pool import pool_seeds

@@ -146,15 +146,7 @@ def read_crossed(path: Path) -> Crossed:
 
 
 def answer(crossed: Crossed, expert: RowResult, self_report: RowResult, draws: int = 1000, seed: int = 0) -> Answer:
-    """Draws the intervals.
-
-    Args:
-        crossed: of the file.
-        expert: the row trained on the expert's labels.
-        self_report: the row trained on self-reports.
-        draws: of subjects and seeds, the same for all four cells.
-        seed: of the draws.
-    """
+    """Draws the intervals."""
     own = dict(zip(SOURCES, (expert.seeds, self_report.seeds), strict=True))
     seeds = sorted(set(crossed.seeds) & set(own["expert"]) & set(own["self_report"]))
     samples = {}

@@ -61,14 +61,7 @@ class Line:
 
 
 def lines_of(rows: Sequence[RowResult], baseline: str, draws: int = 1000, seed: int = 0) -> list[Line]:
-    """Every row with its intervals and its differences from the baseline.
-
-    Args:
-        rows: in the order of the table; each has a seed at least.
-        baseline: name of a row; if it is not among them there are no differences.
-        draws: of subjects and seeds.
-        seed: of the draws.
-    """
+    """Every row with its intervals and its differences from the baseline."""
     sampled = {row.name: sample_row(row, draws, seed) for row in rows}
     first = next((row for row in rows if row.name == baseline), None)
     lines = []
@@ -128,13 +121,7 @@ def sample_row(row: RowResult, draws: int, seed: int) -> dict[int, Samples]:
 
 
 def sample(result: SeedResult, draws: int, seed: int = 0) -> Samples:
-    """One seed's scores, plain and on drawn subjects.
-
-    Args:
-        result: of the seed.
-        draws: number of draws.
-        seed: of the draws; subjects are drawn in the order of their names.
-    """
+    """One seed's scores, plain and on drawn subjects."""
     weights = subject_draws(len(result.subjects), draws, seed)
     place = np.argsort(np.argsort(np.array(result.subjects)))
     values = [scores_under(result, weight[place]) for weight in weights]

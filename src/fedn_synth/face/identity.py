@@ -318,9 +318,6 @@ class Identity:
     def sample(cls, seed: int | np.random.SeedSequence) -> Self:
         """Draws a person.
 
-        Args:
-            seed: a non-negative integer or a seed sequence.
-
         >>> Identity.sample(3) == Identity.sample(3)
         True
         """

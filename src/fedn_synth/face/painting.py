@@ -29,11 +29,6 @@ def blend(picture: Float32Array, colour: npt.ArrayLike, mask: Float32Array) -> N
 def paint(anatomy: Anatomy, whole: Canvas, head_canvas: Canvas) -> Uint8Array:
     """Paints the resting face with its surroundings.
 
-    Args:
-        anatomy: the face.
-        whole: the whole picture.
-        head_canvas: the rectangle that holds head, hair and neck.
-
     Returns:
         `(height, width, 3)` uint8 RGB.
     """

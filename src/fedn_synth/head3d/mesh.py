@@ -110,13 +110,7 @@ def read_target(name: str, mesh: Mesh) -> Float32Array:
 
 
 def edge_loop(mesh: Mesh, first: int, second: int) -> IntArray:
-    """The closed loop of edges that goes straight on through an edge of the quads, as vertices in order.
-
-    Args:
-        mesh: the mesh.
-        first: vertex, as the release numbers it.
-        second: its neighbour, likewise.
-    """
+    """The closed loop of edges that goes straight on through an edge of the quads, as vertices in order."""
     half = len(mesh.triangles) // 2
     quads = np.concatenate([mesh.triangles[:half], mesh.triangles[half:, 2:]], axis=1)
     loop = [int(mesh.index[first]), int(mesh.index[second])]

@@ -76,10 +76,6 @@ class Scene:
 def plan_corpus(preset: Preset, seed: int) -> tuple[Scene, ...]:
     """Plans a corpus: a pure function of preset and seed.
 
-    Args:
-        preset: size and totals.
-        seed: not negative.
-
     Returns:
         The videos by subject and code. Their numbers of macro- and micro-expressions sum to the preset's exactly, the
         expert emotions stand in CAS(ME)^2's proportions, and self-reports agree with them as often as in CAS(ME)^2.
@@ -107,12 +103,7 @@ def plan_corpus(preset: Preset, seed: int) -> tuple[Scene, ...]:
 
 
 def thin(scenes: Sequence[Scene], rate: float) -> tuple[Scene, ...]:
-    """The same videos with a share of their expressions: of each video the first ones; people and distractors stay.
-
-    Args:
-        scenes: of :func:`plan_corpus`.
-        rate: share of expressions that stay, 0 to 1; 0 leaves videos without expressions.
-    """
+    """The same videos with a share of their expressions: of each video the first ones; people and distractors stay."""
     kept = [round(rate * len(scene.expressions)) for scene in scenes]
     return tuple(
         replace(
@@ -124,11 +115,6 @@ def thin(scenes: Sequence[Scene], rate: float) -> tuple[Scene, ...]:
 
 def apportion(total: int, weights: Sequence[float], at_most: Sequence[int] | None = None) -> list[int]:
     """Shares a whole number in proportion to weights (largest remainders), respecting caps.
-
-    Args:
-        total: what to share; not above the sum of the caps.
-        weights: positive numbers.
-        at_most: cap of every share; none by default.
 
     Returns:
         Whole numbers that sum to `total`.

@@ -58,12 +58,6 @@ def smooth_noise(n_frames: int, sigma: float, rng: np.random.Generator) -> Float
 def event_starts(n_frames: int, per_minute: float, apart: int, rng: np.random.Generator) -> list[int]:
     """Frames at which events of a refractory Poisson process begin.
 
-    Args:
-        n_frames: length of the video.
-        per_minute: mean rate.
-        apart: minimum distance of two events in frames, shorter than the mean distance.
-        rng: source of randomness.
-
     Returns:
         Ascending frames in `[0, n_frames)`.
     """
@@ -91,12 +85,6 @@ def blinks(
     n_frames: int, per_minute: float, startled_at: Sequence[int], rng: np.random.Generator
 ) -> tuple[FloatArray, Events]:
     """Closure of the lids: closing in 2-3 frames, opening in 3-5, some double, some incomplete.
-
-    Args:
-        n_frames: length of the video.
-        per_minute: the person's own rate, 10 to 25.
-        startled_at: frames near which a blink accompanies an expression.
-        rng: source of randomness.
 
     Returns:
         `(n_frames,)` closure 0 to 1, and the events.
@@ -229,11 +217,6 @@ BACK: Final = 0.3
 
 def turns(n_frames: int, limit: float, rng: np.random.Generator) -> tuple[FloatArray, Events]:
     """A head that looks about.
-
-    Args:
-        n_frames: length of the video.
-        limit: maximum yaw and pitch in degrees.
-        rng: source of randomness.
 
     Returns:
         `(n_frames, 2)` yaw and pitch within the limit, and the turns: `head` for fast ones, `posture` for slow ones.

@@ -54,9 +54,6 @@ def landmark_motion() -> npt.NDArray[np.float64]:
 def reach(gains: Mapping[str, tuple[float, float]]) -> float:
     """Maximum motion of any landmark when all units are at their peak.
 
-    Args:
-        gains: peak intensity of each unit in the left and right half of the face.
-
     Returns:
         Pixels at 640x480.
 
@@ -152,14 +149,6 @@ def rise_and_fall(
 ) -> FloatArray:
     """The course of one muscle's contraction: unequal raised-cosine ramps around a plateau that sinks a little.
 
-    Args:
-        t: frames, any whole numbers.
-        onset: first frame with a value of at least :data:`VISIBLE`.
-        full: first frame with the value 1.
-        fading: last frame of the plateau.
-        offset: last frame with a value of at least :data:`VISIBLE`.
-        sag: by how much the plateau has sunk at its end.
-
     Returns:
         float64 values between 0 and 1, of the shape of `t`.
 
@@ -193,13 +182,6 @@ def draw_expression(
     planned: PlannedExpression, start: int, length: int, expressiveness: float, rng: np.random.Generator
 ) -> TimedExpression:
     """Draws how one expression moves.
-
-    Args:
-        planned: what to show.
-        start: frame of the video in which movement begins to be visible.
-        length: frames of visible movement.
-        expressiveness: the person's own, 0 restrained to 1 vivid.
-        rng: source of the expression's variation.
 
     Returns:
         An expression that is visible in exactly `length` frames from `start`.

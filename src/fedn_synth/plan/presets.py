@@ -123,12 +123,6 @@ class Draw(IntEnum):
 def stream(namespace: int, seed: int, draw: Draw, *address: int) -> np.random.Generator:
     """The generator of one address, e.g. the distractors of one video.
 
-    Args:
-        namespace: :data:`CORPUS` or :data:`STILLS`.
-        seed: the user's seed, not negative.
-        draw: what the numbers are for.
-        address: whose they are, as small non-negative numbers.
-
     Returns:
         A generator that is independent of every other address's.
     """

@@ -84,12 +84,6 @@ def place(lengths: list[int], gaps: list[int], n_frames: int, rng: np.random.Gen
 def plan_video(scene: Scene, preset: Preset, seed: int, conditions: Conditions) -> VideoPlan:
     """Everything that happens in one video: a pure function of its arguments.
 
-    Args:
-        scene: the planned video.
-        preset: the corpus it belongs to.
-        seed: the corpus' seed.
-        conditions: strength of the distractors; the expressions do not depend on it.
-
     Returns:
         Expressions, distractors and tracks of `scene.n_frames` frames.
     """

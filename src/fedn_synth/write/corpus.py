@@ -114,14 +114,7 @@ def video_path(out: Path, scene: Scene, form: Form) -> Path:
 
 
 def write_scene(out: Path, job: Job, scene: Scene, report: Report) -> None:
-    """Writes one video and its truth.
-
-    Args:
-        out: folder of the corpus.
-        job: what is being written.
-        scene: the video.
-        report: called with the number of frames written.
-    """
+    """Writes one video and its truth."""
     preset = find_preset(job.preset)
     plan = plan_video(scene, preset, job.seed, job.conditions)
     write_video_truth(out / FOLDER / f"s{scene.folder}" / f"{scene.stem}.npz", plan)
@@ -260,11 +253,6 @@ def write_workbook(path: Path, rows: Sequence[AnnotationRow], scenes: Sequence[S
     Sheet 0 holds the annotation rows; sheet 1 (naming rule 1) `folder number, folder name, subject number`, once for
     every video, so that rows repeat; sheet 2 (naming rule 2) the elicitation code, as text with its leading zero, and
     its name. Equal arguments give equal bytes.
-
-    Args:
-        path: the file to write; it appears at once or not at all.
-        rows: annotation rows.
-        scenes: all videos.
     """
     import openpyxl
 
@@ -314,13 +302,7 @@ COLUMNS: Final = (
 def write_expressions(
     folder: Path, scenes: Sequence[Scene], expressions: Mapping[int, Sequence[TimedExpression]]
 ) -> None:
-    """Writes :data:`EXPRESSIONS_FILE`: frames 0-based, `[start, end)`, and the maximum intensity (0 to 1).
-
-    Args:
-        folder: made if missing.
-        scenes: all videos; `subject` is the folder name of the person, `video` the file's stem.
-        expressions: expressions by :attr:`Scene.index`.
-    """
+    """Writes :data:`EXPRESSIONS_FILE`: frames 0-based, `[start, end)`, and the maximum intensity (0 to 1)."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / EXPRESSIONS_FILE).open("w", newline="") as file:
         table = csv.writer(file)
@@ -339,10 +321,6 @@ def write_video_truth(path: Path, plan: VideoPlan) -> None:
     Every track of :class:`.FaceTracks` is stored under its own name, `(T, ...)` float32, with the codes of
     the action-unit axis as `au_codes`. `expression_start`, `_apex`, `_end` and `_type` are the expressions,
     `distractor_start`, `_end` and `_kind` the other events; frames 0-based, `[start, end)`.
-
-    Args:
-        path: the file; its folder is made if missing.
-        plan: what happens in the video.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     tracks = {field.name: getattr(plan.tracks, field.name) for field in fields(plan.tracks)}

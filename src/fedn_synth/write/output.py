@@ -140,12 +140,6 @@ def _remove(path: Path) -> None:
 def begin_or_resume(out: Path, name: str, job: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
     """Marks a new or empty folder as a job's, or recognises it as the same job's.
 
-    Args:
-        out: the folder; made if missing.
-        name: of the table that :func:`finish` writes: `corpus` for `corpus.json`.
-        job: everything the files depend on; plain values.
-        defaults: values of settings that a job leaves out.
-
     Raises:
         ConfigError: if the folder holds anything else. Nothing is written then.
     """

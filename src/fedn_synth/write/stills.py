@@ -131,14 +131,7 @@ def n_validation(identities: int) -> int:
 
 
 def write_person(out: Path, job: StillsJob, person: int, report: Report) -> None:
-    """Writes all stills of one person.
-
-    Args:
-        out: folder of the set.
-        job: what is being written.
-        person: number of the person, from 0.
-        report: called with the number of stills written.
-    """
+    """Writes all stills of one person."""
     rng = stream(STILLS, job.seed, Draw.STILLS_PLAN, person)
     plan = pose_for_stills(job.per_identity, rng)
     if job.pose:
@@ -268,10 +261,6 @@ def write_moments(out: Path, job: MomentsJob) -> int:
 
     The `.npz` holds `frames` `(N, 4, S, S, 3)` uint8: two quiet frames, as many frames apart as onset and apex, then
     onset and apex; `emotion`, `type` and `person` `(N,)`; and `faces`.
-
-    Args:
-        out: file to write; a file that is there is replaced.
-        job: what to write.
 
     Raises:
         ConfigError: if the file's name or a number of the job cannot work, or the faces cannot be rendered.

@@ -272,13 +272,7 @@ def _first(table: EventTable, rows: list[int], kind: int) -> list[int]:
 
 
 def attention_section(run: RunFiles, clips: Clips, limit: int) -> Markup:
-    """Window and segment attention for some events, from the network that was tested on their subject.
-
-    Args:
-        run: whose events.
-        clips: its crops; the network is run on them again.
-        limit: events, at most.
-    """
+    """Window and segment attention for some events, from the network that was tested on their subject."""
     chosen = choose(run, limit) if clips else []
     looks: list[dict[str, Any]] = []
     reasons: dict[str, None] = {}

@@ -219,13 +219,7 @@ def overlap_chart(detection: DetectionScores, emotions: Sequence[str]) -> Markup
 
 
 def training_chart(title: str, lines: Sequence[Line], fixed_top: float | None = None) -> Markup:
-    """Curves over epochs; the ordinate starts at 0.
-
-    Args:
-        title: above the chart.
-        lines: at least one.
-        fixed_top: the highest ordinate, that of the curves by default.
-    """
+    """Curves over epochs; the ordinate starts at 0."""
     last = max((float(line.x.max(initial=0.0)) for line in lines), default=1.0)
     top = fixed_top or round_up(max((float(np.nanmax(line.y, initial=0.0)) for line in lines), default=1.0))
     return line_chart(title, "epoch", "", lines, (0.0, float(math.ceil(last))), (0.0, top))

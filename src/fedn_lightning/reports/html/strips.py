@@ -104,13 +104,7 @@ KINDS = {
 
 
 def strips_section(run: RunFiles, clips: Clips, limit: int) -> Markup:
-    """The worst false positives and false negatives.
-
-    Args:
-        run: whose errors.
-        clips: its crops, if there are any.
-        limit: of each of the two, at most so many.
-    """
+    """The worst false positives and false negatives."""
     if not clips:
         return render("strips.html", reason=clips.reason)
     found = false_positives(run.predicted, run.truths)
