@@ -40,7 +40,7 @@ def start(server: ForkServer, *args: str, lock: int = 2, **env: str) -> Process:
     return server.start(["toy", *args], Resources().environment() | env, Path("log").absolute(), lock)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

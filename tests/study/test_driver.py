@@ -44,7 +44,7 @@ def drive(jobs: int, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -76,7 +76,7 @@ def test_a_killed_study_repeats_nothing_and_equals_one_that_was_not() -> None:
     first.wait()
     assert 4 <= finished(units) < 9
     second = drive(5)
-    said = second.communicate(timeout=240)[1]
+    said = second.communicate(timeout=480)[1]
     assert second.returncode == 0, said
     assert finished(units) == 9
     assert sum(starts().values()) == 9  # three subjects, each once for every seed and row
@@ -94,19 +94,19 @@ def test_sigterm_ends_the_trainings_of_a_study_which_resumes_later() -> None:
     study = drive(1)
     wait_for(lambda: any(unit.experiment.fold_folder(unit.folds[0]).exists() for unit in units))
     study.send_signal(signal.SIGINT)
-    study.communicate(timeout=120)
+    study.communicate(timeout=480)
     assert study.returncode != 0
     assert finished(units) == 0
     assert sum(starts().values()) == 1
     again = drive(9, "unwritten")
-    assert again.wait(timeout=240) == 0
+    assert again.wait(timeout=480) == 0
     assert finished(units) == 9
 
 
 def test_a_training_that_fails_leaves_its_rows_out_and_the_others_whole() -> None:
     Path("templates/b").rename("templates/away")
     study = drive(9)
-    said = study.communicate(timeout=240)[1]
+    said = study.communicate(timeout=480)[1]
     assert study.returncode == 1
     assert "ablated b (seed 7) failed: There is no templates/b" in said
     assert not Path("results").exists()

@@ -29,14 +29,14 @@ def test_items_are_done_and_progress_is_reported():
 
 def test_one_that_fails_dies_or_hangs_does_not_stop_the_others():
     started = time.monotonic()
-    done = dict(run(work, ["hang", "die", "fail", "a", "b"], 2, stall_seconds=3.0))
+    done = dict(run(work, ["hang", "die", "fail", "a", "b"], 2, stall_seconds=8.0))
     assert (done[3], done[4]) == ("aa", "bb")
     assert isinstance(done[2], ValueError)
     with pytest.raises(WorkerError, match=r"the decoder died \(exit code 9\)"):
         raise done[1]
-    with pytest.raises(WorkerError, match="made no progress for 3 s"):
+    with pytest.raises(WorkerError, match="made no progress for 8 s"):
         raise done[0]
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 55  # the one that hangs sleeps a minute
 
 
 def test_a_script_without_a_guard_is_shown_why_its_workers_cannot_start(tmp_path):
