@@ -137,6 +137,48 @@ def test_pictures_are_those_that_pyav_converts_by_itself(movies, name):
     assert np.array_equal(next(source.greys([0])), expected[1])
 
 
+@pytest.mark.parametrize("name", [*FILES, "200fps.mp4", "variable.mp4"])
+def test_several_threads_decode_the_same_frames_in_the_same_order(movies, name):
+    path = str(movies / name)
+    assert numbers(image for batch in PyAVSource(path, threads=3).iterate() for image in batch) == list(range(N))
+    assert numbers(PyAVSource(path, threads=3).frames(61, 64)) == [61, 62, 63]
+    for find in (scan, scan_fast):
+        alone, together = find(path, samples=5), find(path, samples=5, threads=3)
+        if alone is not None:
+            assert np.array_equal(alone.samples, together.samples)
+            assert np.array_equal(alone.times, together.times)
+
+
+@pytest.mark.parametrize("name", [*FILES, "variable.mp4"])
+@pytest.mark.parametrize("box", [(21, 7, 60, 40), (-9, -9, 30, 20), (90, 30, 200, 90), (200, 0, 210, 9)])
+def test_a_part_of_a_picture_is_converted_like_the_whole(movies, name, box):
+    source = PyAVSource(str(movies / name))
+    left, top, right, bottom = (max(edge, 0) for edge in box)
+    whole = (image for batch in source.iterate() for image in batch)
+    for count, (here, there) in enumerate(zip(source.within(box), whole, strict=True)):
+        assert here.shape == there.shape
+        assert np.array_equal(here[top:bottom, left:right], there[top:bottom, left:right]), count
+
+
+@pytest.mark.parametrize("form", ["odd", "444", "10 bits", "bt709"])
+def test_unusual_pictures_are_converted_alike_too(tmp_path, form):
+    path, (height, width) = tmp_path / "odd.mkv", (47, 113) if form == "odd" else (48, 112)
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1" if form == "odd" else "libx264", rate=30)
+        stream.height, stream.width = height, width
+        stream.pix_fmt = {"444": "yuv444p", "10 bits": "yuv420p10le"}.get(form, "yuv420p")
+        if form == "bt709":
+            stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = 1
+        for _ in range(4):
+            picture = rng.integers(0, 255, (height, width, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode())
+    source = PyAVSource(str(path))
+    for here, there in zip(source.within((21, 7, 60, 40)), source.iterate(1), strict=True):
+        assert np.array_equal(here[7:40, 21:60], there[0, 7:40, 21:60])
+
+
 def test_frames_that_were_read_are_let_go_without_the_garbage_collector(movies):
     gc.collect()
     gc.disable()

@@ -144,6 +144,7 @@ def _run(argv: list[str]) -> int:
         print(f"fedn: error: there is no command {' '.join(argv[:2])!r}.\n\n{usage()}", file=sys.stderr)
         return 2
     words, command = found
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch reads it; large pages make the encoder's training faster
     try:
         # A training command needs its own name: `fedn fit` and `fedn test` share a module.
         rest = argv if command.function == TRAINER else argv[len(words) :]

@@ -316,6 +316,7 @@ class _Job:
 def _predict(job: _Job, tick: Tick) -> Outcome:
     """What a process does with one video."""
     detector = build(job.choice, threads=1)
+    detector.decoding_threads = 1
     return predict_video(detector, job.video, job.folder, job.choice.settings, lambda doing, n, total: tick(n))
 
 

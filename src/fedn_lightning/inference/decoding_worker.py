@@ -68,7 +68,7 @@ def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan
     """Finds what is needed before the first crop: frames, times, people, and the places of their crops."""
     header = probe(request.path)
     video = Video("", "", request.path, request.path, header.fps)
-    job = CropJob(video, "", request.spec)
+    job = CropJob(video, "", request.spec, threads=request.threads)
     tick(0)
     if request.face == "all" and request.spec.align != "none":
         face_scan, cast = _find_everybody(request, job, clock, tick)

@@ -29,6 +29,7 @@ from fedn_lightning.inference.measures import (
 from fedn_lightning.inference.streaming import FaceProposer, Networks
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.models.postprocessing import postprocess
+from fedn_lightning.utils import available_cores
 from fedn_lightning.video.alignment import EYE_DISTANCE
 from fedn_lightning.video.prepare import Align
 from fedn_lightning.video.store import CropSpec
@@ -50,12 +51,16 @@ class Detector:
         networks: encoder and network.
         checkpoint: the file they come from.
 
+    Attributes:
+        decoding_threads: threads that decode a video; as many as there are cores, but for several videos at a time.
+
     >>> detections = Detector.from_checkpoint("best.ckpt").detect("video.mp4")  # doctest: +SKIP
     >>> print(detections)  # doctest: +SKIP
     """
 
     def __init__(self, config: DetectorConfig, networks: Networks, checkpoint: str) -> None:
         self.config, self.networks, self.checkpoint = config, networks, checkpoint
+        self.decoding_threads = available_cores()
 
     @classmethod
     def from_checkpoint(
@@ -134,7 +139,7 @@ class Detector:
         if not path.is_file():
             msg = f"There is no video {path}." if not path.is_dir() else f"{path} is a folder; give a video file."
             raise VideoError(msg)
-        request = CropRequest(str(path), self.config.crop, face, embedding=embedding)
+        request = CropRequest(str(path), self.config.crop, face, True, embedding, self.decoding_threads)
         try:
             found = self._detect(request, stall_seconds, tick)
         except MiscountedError:

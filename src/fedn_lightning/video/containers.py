@@ -15,16 +15,23 @@ import numpy.typing as npt
 from fedn_lightning.errors import VideoError
 from fedn_lightning.video.media import local_name, picture_stream, reason
 
+MOST_THREADS = 16
+"""Decoding threads of a file; each holds a picture or two, and FFmpeg advises against more."""
+
 
 class opened:  # noqa: N801 - used as a function
-    """Opens a file for decoding on one thread and gives its container and its picture's stream.
+    """Opens a file for decoding and gives its container and its picture's stream.
+
+    Args:
+        path: the file.
+        threads: on which the codec decodes several pictures at once, where it can; they come in the same order.
 
     Raises:
         VideoError: on entering, if the file cannot be opened or holds no moving picture.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, threads: int = 1) -> None:
+        self.path, self.threads = path, min(threads, MOST_THREADS)
 
     def __enter__(self) -> tuple[Any, Any]:
         try:
@@ -32,8 +39,8 @@ class opened:  # noqa: N801 - used as a function
             stream = picture_stream(self._container)
         except (av.FFmpegError, OSError, IndexError, ValueError) as error:
             raise VideoError(f"{self.path} cannot be opened as a video: {reason(error)}.") from None
-        # Each video has one core; decoding a picture is not parallel.
-        stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
+        stream.thread_type = "FRAME" if self.threads > 1 else "SLICE"
+        stream.codec_context.thread_count = self.threads
         return self._container, stream
 
     def __exit__(self, *_: object) -> None:

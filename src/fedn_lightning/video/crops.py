@@ -53,6 +53,7 @@ class CropJob:
     reader: str = ""  # what may read windows from the video, `decord`, `pyav` or `folder`, under `spec.frames="video"`
     why: str = ""  # what decided that
     near: Box | None = None  # roughly where the face is, where several are seen; the largest is taken otherwise
+    threads: int = 1  # that decode, see `containers.opened`
 
     @property
     def searches(self) -> bool:
@@ -120,8 +121,8 @@ def scan_face(job: CropJob, clock: Clock, tick: Tick, also: Watch = lambda numbe
             clock.time("survey", lambda: _watch_folder(source, watch))
         n_frames, fps, size, times, start = source.n_frames, video.fps, (source.height, source.width), None, 0.0
     else:
-        source = PyAVSource(video.path)
-        seen = clock.time("survey", lambda: scan(video.path, watch=watch))
+        source = PyAVSource(video.path, job.threads)
+        seen = clock.time("survey", lambda: scan(video.path, watch=watch, threads=job.threads))
         n_frames, fps, size, start = seen.n_frames, seen.fps, (seen.height, seen.width), seen.start
         times = seen.times if seen.variable else None
     return FaceScan(source, n_frames, fps, *size, times, start, kept.numbers, kept.items, tracker)
@@ -138,13 +139,13 @@ def scan_face_fast(job: CropJob) -> FaceScan | None:
         VideoError: if the file cannot be opened or is truncated.
     """
     path = job.video.path
-    seen = scan_fast(path, FACE_PICTURES if job.searches else 0)
+    seen = scan_fast(path, FACE_PICTURES if job.searches else 0, job.threads)
     if seen is None:
         return None
     times = seen.times if seen.variable else None
     size = seen.height, seen.width
     return FaceScan(
-        PyAVSource(path),
+        PyAVSource(path, job.threads),
         seen.n_frames,
         seen.fps,
         *size,
@@ -316,11 +317,11 @@ def decode_crops(
         Crops `(F, T, size, size, 3)` uint8 of `F` faces, and the number of source frames that they took: :data:`BATCH`,
         but for the last ones. Frames past the last one that is known are counted and not cropped.
     """
-    pictures, number, crops = face_scan.source.iterate(1), 0, []
+    pictures, number, crops = _pictures(face_scan, _region(transforms, size)), 0, []
     while (picture := clock.time("decode", lambda: next(pictures, None))) is not None:
         started = time.perf_counter()
         if number < len(shown) and shown[number]:
-            faces = np.stack([crop(picture[0], each[min(number, len(each) - 1)], size) for each in transforms])
+            faces = np.stack([crop(picture, each[min(number, len(each) - 1)], size) for each in transforms])
             crops += [faces] * int(shown[number])
         number += 1
         clock.add("crop", started)
@@ -329,6 +330,26 @@ def decode_crops(
             crops = []
     if number % BATCH:
         yield _stacked(crops, len(transforms), size), number % BATCH
+
+
+def _pictures(face_scan: FaceScan, box: tuple[int, int, int, int]) -> Iterator[Frames]:
+    """Every frame `(H, W, 3)` of a video, right inside a box at least."""
+    source = face_scan.source
+    if not isinstance(source, PyAVSource):
+        return (batch[0] for batch in source.iterate(1))
+    cv2.setNumThreads(source.threads)  # for the sampling of large faces, which does not depend on it
+    return source.within(box)
+
+
+def _region(transforms: Sequence[npt.NDArray[np.float64]], size: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the source pixels that crops are made of."""
+    every = np.concatenate(transforms)
+    corners = np.array([[-1, -1], [-1, size], [size, -1], [size, size]])
+    # Solves A x + b = corner for every transform and corner.
+    found = np.linalg.solve(every[:, None, :, :2], (corners - every[:, None, :, 2])[..., None])[..., 0]
+    left, top = np.floor(found.min(axis=(0, 1))).astype(int) - 1
+    right, bottom = np.ceil(found.max(axis=(0, 1))).astype(int) + 2
+    return int(left), int(top), int(right), int(bottom)
 
 
 def _stacked(crops: list[Frames], faces: int, size: int) -> Frames:

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from fedn_lightning.errors import ConfigError, FednError, StoreError
 from fedn_lightning.events import Corpus, Video
+from fedn_lightning.utils import available_cores
 from fedn_lightning.utils.console import ProgressBar
 from fedn_lightning.utils.files import locked
 from fedn_lightning.utils.text import check_choice
@@ -147,6 +148,9 @@ def _make(todo: list[CropJob], report: PrepareReport, workers: _Workers, *, show
         # A stale video must not stay if its successor fails.
         (root / f"{file_name(job.video.key)}.json").unlink(missing_ok=True)
     _check_room(root, todo)
+    # Cores that would have no video of their own; a task of Ray has one.
+    threads = 1 if workers.cluster else max(1, (workers.jobs or available_cores()) // len(todo))
+    todo = [replace(job, threads=threads) for job in todo]
     todo = _verified(todo, report, workers, show=show)
     with _bar(todo, show=show) as tick:
         for index, result in run(crop_video, todo, workers.jobs, workers.stall_seconds, tick, workers.cluster):
