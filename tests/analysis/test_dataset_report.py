@@ -12,8 +12,8 @@ from fedn_lightning.analysis.dataset_report import (
     print_report,
     save_report,
 )
+from fedn_lightning.datasets import read
 from fedn_lightning.datasets.base import published_counts
-from fedn_lightning.datasets.casme2 import read_casme2
 from fedn_lightning.events import Corpus, Expression, Repair, Video
 from lookalikes.casme2 import ROWS, write_casme2
 
@@ -21,7 +21,7 @@ from lookalikes.casme2 import ROWS, write_casme2
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     root = write_casme2(tmp_path_factory.mktemp("casme2"))
-    return DatasetReport(read_casme2(str(root)), {"subjects": 22, "videos": 6})
+    return DatasetReport(read("casme2", str(root)), {"subjects": 22, "videos": 6})
 
 
 def corpus(*expressions, repairs=()):

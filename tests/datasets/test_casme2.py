@@ -3,7 +3,6 @@ import shutil
 import pytest
 
 from fedn_lightning.datasets import read
-from fedn_lightning.datasets.casme2 import read_casme2
 from fedn_lightning.errors import AnnotationError, ConfigError, CorpusNotFoundError
 from fedn_lightning.events import Expression
 from lookalikes.casme2 import ROWS, write_casme2, write_workbook
@@ -39,20 +38,20 @@ def test_reads_the_schema(root):
 
 
 def test_frames_are_converted_to_half_open_from_zero(root):
-    found = spans(read_casme2(str(root)))
+    found = spans(read("casme2", str(root)))
     assert found[1] == (2, 12)
     assert found[7] == (0, 60), "frames 1 to 60 of a video of 60 frames"
 
 
 @pytest.mark.parametrize("kind", ["rawpic", "cropped"])
 def test_frame_folders_give_the_same_expressions(root, kind, tmp_path):
-    frames = read_casme2(str(write_casme2(tmp_path, kind)))
-    assert frames.expressions == read_casme2(str(root)).expressions
+    frames = read("casme2", str(write_casme2(tmp_path, kind)))
+    assert frames.expressions == read("casme2", str(root)).expressions
     assert {(v.fps, v.first_frame, v.n_frames) for v in frames.videos} == {(30, 1, 60)}
 
 
 def test_a_video_belongs_to_the_subject_in_its_name_not_to_its_folder(root):
-    corpus = read_casme2(str(root))
+    corpus = read("casme2", str(root))
     stray = next(v for v in corpus.videos if v.name == "23_0502funnyerrors")
     assert stray.subject == "s23"
     assert "/s19/" in stray.path
@@ -60,7 +59,7 @@ def test_a_video_belongs_to_the_subject_in_its_name_not_to_its_folder(root):
 
 
 def test_a_misspelt_video_name_is_matched_by_number_and_code(root):
-    assert next(e for e in read_casme2(str(root)).expressions if e.source_row == 4).video == "16_0502unnyfarting"
+    assert next(e for e in read("casme2", str(root)).expressions if e.source_row == 4).video == "16_0502unnyfarting"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_a_misspelt_video_name_is_matched_by_number_and_code(root):
      ("keep", (19, 20))],
 )  # fmt: skip
 def test_an_unknown_offset_follows_the_policy_and_is_listed(root, policy, span):
-    corpus = read_casme2(str(root), offset_policy=policy)
+    corpus = read("casme2", str(root), offset_policy=policy)
     assert spans(corpus).get(2) == span
     repair = next(r for r in corpus.repairs if r.rule == f"offset_policy={policy}")
     assert (repair.row, repair.before) == (2, "onset 20, apex 24, offset unknown")
@@ -79,13 +78,13 @@ def test_an_unknown_offset_follows_the_policy_and_is_listed(root, policy, span):
 
 
 def test_an_unknown_offset_and_apex_is_dropped(root, tmp_path):
-    corpus = read_casme2(with_rows(root, tmp_path, ROWS[0], [1, "anger1_1", 5, 0, 0, 4, *ROWS[2][6:]]))
+    corpus = read("casme2", with_rows(root, tmp_path, ROWS[0], [1, "anger1_1", 5, 0, 0, 4, *ROWS[2][6:]]))
     assert spans(corpus) == {1: (2, 12)}
     assert [r.after for r in corpus.repairs] == ["apex unknown", "dropped"]
 
 
 def test_every_repair_is_listed(root):
-    rules = [(r.row, r.rule) for r in read_casme2(str(root)).repairs]
+    rules = [(r.row, r.rule) for r in read("casme2", str(root)).repairs]
     assert rules == [
         (2, "offset_policy=apex"),
         (4, "spelling"),
@@ -95,14 +94,14 @@ def test_every_repair_is_listed(root):
 
 
 def test_labels_are_stripped_lowered_and_spelt(root):
-    found = {e.source_row: e for e in read_casme2(str(root)).expressions}
+    found = {e.source_row: e for e in read("casme2", str(root)).expressions}
     assert found[3].emotion == "negative"
     assert found[4].emotion_self == "happiness"
 
 
 def test_the_type_may_come_from_the_duration(root):
-    label = {e.source_row: e.type for e in read_casme2(str(root)).expressions}
-    corpus = read_casme2(str(root), type_source="duration")
+    label = {e.source_row: e.type for e in read("casme2", str(root)).expressions}
+    corpus = read("casme2", str(root), type_source="duration")
     duration = {e.source_row: e.type for e in corpus.expressions}
     assert label[1] == "macro"
     assert duration[1] == "micro", "10 frames"
@@ -114,7 +113,7 @@ def test_the_type_may_come_from_the_duration(root):
 @pytest.mark.parametrize(("last", "kind"), [(17, "micro"), (18, "macro")])
 def test_half_a_second_is_the_longest_micro_expression(root, tmp_path, last, kind):
     rows = [[1, "disgust1_1", 3, 7, last, 4, "negative", "macro-expression", "disgust"]]
-    corpus = read_casme2(with_rows(root, tmp_path, *rows), type_source="duration")
+    corpus = read("casme2", with_rows(root, tmp_path, *rows), type_source="duration")
     assert corpus.expressions[0].type == kind
 
 
@@ -136,14 +135,14 @@ def test_an_unusable_row_is_an_error_or_dropped_by_policy(root, tmp_path, change
     bad = [change.get(column, cell) for column, cell in enumerate(ROWS[0])]
     corpus = with_rows(root, tmp_path, ROWS[0], bad, ROWS[2])
     with pytest.raises(AnnotationError, match=message):
-        read_casme2(corpus)
-    kept = read_casme2(corpus, unusable_rows="drop")
+        read("casme2", corpus)
+    kept = read("casme2", corpus, unusable_rows="drop")
     assert sorted(spans(kept)) == [1, 3]
     assert [(r.row, r.after) for r in kept.repairs] == [(2, "dropped")]
 
 
 def test_a_row_past_the_end_of_a_video_may_be_clipped(root, tmp_path):
-    corpus = read_casme2(with_rows(root, tmp_path, [*ROWS[0][:4], 63, *ROWS[0][5:]]), past_end="clip")
+    corpus = read("casme2", with_rows(root, tmp_path, [*ROWS[0][:4], 63, *ROWS[0][5:]]), past_end="clip")
     assert spans(corpus) == {1: (2, 60)}
     assert [(r.rule, r.after) for r in corpus.repairs] == [("past_end=clip", "onset 3, apex 7, offset 60")]
 
@@ -151,30 +150,30 @@ def test_a_row_past_the_end_of_a_video_may_be_clipped(root, tmp_path):
 def test_an_error_counts_the_other_unusable_rows(root, tmp_path):
     bad = [*ROWS[0][:7], "makro", "disgust"]
     with pytest.raises(AnnotationError, match=r"row 1: .* 2 more cannot be used either"):
-        read_casme2(with_rows(root, tmp_path, bad, bad, bad))
+        read("casme2", with_rows(root, tmp_path, bad, bad, bad))
 
 
 def test_a_missing_corpus_is_explained(tmp_path):
     with pytest.raises(CorpusNotFoundError, match=r"nowhere, which does not exist.*licence.*synthetic\.yaml"):
-        read_casme2(str(tmp_path / "nowhere"))
+        read("casme2", str(tmp_path / "nowhere"))
 
 
 def test_a_workbook_without_videos_is_explained(tmp_path):
     write_workbook(tmp_path / WORKBOOK)
     with pytest.raises(CorpusNotFoundError, match="holds no videos"):
-        read_casme2(str(tmp_path))
+        read("casme2", str(tmp_path))
 
 
 def test_the_folder_above_the_release_is_accepted(root, tmp_path):
     shutil.copytree(root, tmp_path / "download" / "CASME2-long")
-    assert len(read_casme2(str(tmp_path / "download")).expressions) == len(ROWS)
+    assert len(read("casme2", str(tmp_path / "download")).expressions) == len(ROWS)
 
 
 def test_a_file_that_is_no_workbook_is_refused(root, tmp_path):
     broken = with_rows(root, tmp_path)
     (tmp_path / "corpus" / WORKBOOK).write_text("not a workbook")
     with pytest.raises(AnnotationError, match=r"code_final\.xlsx cannot be read as a spreadsheet"):
-        read_casme2(broken)
+        read("casme2", broken)
 
 
 def test_a_workbook_without_naming_rules_is_refused(root, tmp_path):
@@ -183,16 +182,16 @@ def test_a_workbook_without_naming_rules_is_refused(root, tmp_path):
     broken = with_rows(root, tmp_path)
     openpyxl.Workbook().save(tmp_path / "corpus" / WORKBOOK)
     with pytest.raises(AnnotationError, match="has no sheet number 2"):
-        read_casme2(broken)
+        read("casme2", broken)
 
 
 def test_a_renamed_workbook_is_found_and_two_are_refused(root, tmp_path):
     corpus = with_rows(root, tmp_path, *ROWS)
     (tmp_path / "corpus" / WORKBOOK).rename(tmp_path / "corpus" / "code_final.xlsx")
-    assert len(read_casme2(corpus).expressions) == len(ROWS)
+    assert len(read("casme2", corpus).expressions) == len(ROWS)
     write_workbook(tmp_path / "corpus" / WORKBOOK)
     with pytest.raises(AnnotationError, match="several annotation tables"):
-        read_casme2(corpus)
+        read("casme2", corpus)
 
 
 def test_two_files_of_one_video_are_set_aside(root, tmp_path):
@@ -200,8 +199,8 @@ def test_two_files_of_one_video_are_set_aside(root, tmp_path):
     folder = tmp_path / "corpus" / "rawvideo" / "s15"
     shutil.copy(folder / "15_0401girlcrashing.avi", folder / "15_0401copy.avi")
     with pytest.raises(AnnotationError, match="another path has the same video name, 15_0401"):
-        read_casme2(corpus)
-    kept = read_casme2(corpus, unusable_rows="drop")
+        read("casme2", corpus)
+    kept = read("casme2", corpus, unusable_rows="drop")
     assert 3 not in spans(kept)
     assert {r.row for r in kept.repairs if r.after == "dropped"} == {0, 3}
 
@@ -210,19 +209,19 @@ def test_a_video_that_cannot_be_opened_is_set_aside(root, tmp_path):
     corpus = with_rows(root, tmp_path, *ROWS)
     (tmp_path / "corpus" / "rawvideo" / "s15" / "15_0401girlcrashing.avi").write_bytes(b"RIFF no more")
     with pytest.raises(AnnotationError, match=r"15_0401girlcrashing\.avi: the video cannot be opened"):
-        read_casme2(corpus)
-    assert len(read_casme2(corpus, unusable_rows="drop").videos) == 5
+        read("casme2", corpus)
+    assert len(read("casme2", corpus, unusable_rows="drop").videos) == 5
 
 
 def test_misspelt_policies_and_corpora_are_refused(root):
     with pytest.raises(ConfigError, match="offset_policy is 'apexx'"):
-        read_casme2(str(root), offset_policy="apexx")
+        read("casme2", str(root), offset_policy="apexx")
     with pytest.raises(ConfigError, match="Did you mean offset_policy"):
         read("casme2", str(root), offset_polcy="apex")
     with pytest.raises(ConfigError, match="Did you mean casme2"):
         read("casme_2", str(root))
     with pytest.raises(ConfigError, match="type_source is 'length'"):
-        read_casme2(str(root), type_source="length")
+        read("casme2", str(root), type_source="length")
 
 
 def test_frame_folders_count_from_their_first_number(tmp_path):
@@ -230,7 +229,7 @@ def test_frame_folders_count_from_their_first_number(tmp_path):
     folder = tmp_path / "rawpic" / "s15" / "15_0101disgustingteeth"
     for number in (1, 2):
         (folder / f"img{number:03d}.jpg").unlink()
-    corpus = read_casme2(str(root))
+    corpus = read("casme2", str(root))
     video = next(v for v in corpus.videos if v.name == folder.name)
     assert (video.first_frame, video.n_frames) == (3, 58)
     assert spans(corpus)[1] == (0, 10)

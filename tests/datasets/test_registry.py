@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fedn_lightning.datasets import READERS, read, read_all
+from fedn_lightning.datasets import CLIPPED, READERS, SHARED, read, read_all
 from fedn_lightning.datasets.base import PUBLISHED, is_generated
 from fedn_lightning.errors import ConfigError
 from lookalikes.movies import numbered, write_movie
@@ -19,11 +19,11 @@ def reader(name):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_every_reader_has_the_common_policies_with_the_documented_defaults(name):
-    defaults = {key: p.default for key, p in inspect.signature(reader(name)).parameters.items()}
-    common = {key: defaults[key] for key in ("offset_policy", "type_source", "unusable_rows")}
-    assert common == {"offset_policy": "apex", "type_source": "label", "unusable_rows": "error"}
-    assert defaults["root"] is inspect.Parameter.empty
+def test_a_reader_takes_root_and_log_and_its_own_policies_with_defaults(name):
+    root, log, *own = inspect.signature(reader(name)).parameters.values()
+    assert (root.name, log.name) == ("root", "log")
+    assert not {policy.name for policy in own} & set(SHARED)
+    assert all(policy.default is not inspect.Parameter.empty for policy in own)
 
 
 def test_the_page_on_layouts_names_every_reader_and_true_policies():
@@ -35,8 +35,10 @@ def test_the_page_on_layouts_names_every_reader_and_true_policies():
         section = next(s for s in sections if s.startswith(heading))
         listed = re.findall(r"^\| `(\w+)` \| `(\w+)`", section, re.MULTILINE)
         assert listed, name
-        parameters = inspect.signature(reader(name)).parameters
-        assert {policy: str(parameters[policy].default) for policy, _ in listed} == dict(listed)
+        defaults = {key: str(p.default) for key, p in inspect.signature(reader(name)).parameters.items()}
+        shared = {"offset_policy": "apex", "type_source": "label", "unusable_rows": "error"}
+        defaults |= {**shared, "past_end": "clip" if name in CLIPPED else "unusable"}
+        assert {policy: defaults[policy] for policy, _ in listed} == dict(listed)
 
 
 def test_the_page_on_own_data_shows_a_table_that_is_read(tmp_path):

@@ -16,9 +16,6 @@ from fedn_lightning.errors import ConfigError, PredictionFileError
 from fedn_lightning.utils.console import note
 
 if TYPE_CHECKING:
-    from fedn_lightning.events import EventTable
-    from fedn_lightning.metrics.functional.evaluation import Protocol
-    from fedn_lightning.metrics.functional.spotting import SpottingScores
     from fedn_lightning.metrics.functional.threshold import Threshold
     from fedn_lightning.results import EventFile, Names
     from fedn_lightning.results.agreement import Agreement
@@ -135,7 +132,7 @@ def make_report(options: argparse.Namespace) -> Report:
     from fedn_lightning.metrics.functional.evaluation import PROTOCOLS, evaluate
     from fedn_lightning.metrics.functional.threshold import at_threshold, operating_curves
     from fedn_lightning.results import read_events, read_videos
-    from fedn_lightning.results.report import Report
+    from fedn_lightning.results.report import Report, by_name
 
     names = _names(options)
     minutes = read_videos(options.videos, names) if options.videos else math.nan
@@ -161,7 +158,7 @@ def make_report(options: argparse.Namespace) -> Report:
         emotions=tuple(names.emotions),
         n_videos=len(names.videos),
         curves=operating_curves(found, wanted, minutes),
-        per_subject=_per_subject(counted, wanted, protocol, names) if options.per_subject else None,
+        per_subject=by_name(counted, wanted, names, protocol) if options.per_subject else None,
         intervals=intervals,
         draws=options.bootstrap,
     )
@@ -191,18 +188,6 @@ def _few(names: dict[int, str], chosen: set[int]) -> str:
     """The first three names, and how many more there are."""
     shown = sorted(names[index] for index in chosen)
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
-
-
-def _per_subject(
-    counted: EventTable, truths: EventTable, protocol: Protocol, names: Names
-) -> dict[str, SpottingScores]:
-    """Counts of every subject, also of one without ground truth and without predictions."""
-    from fedn_lightning.metrics.functional.evaluation import spotting_by_subject
-    from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores
-
-    scores = spotting_by_subject(counted, truths, protocol)
-    nothing = SpottingScores(*(Counts() for _ in SpottingScores.groups()))
-    return {name: scores.get(index, nothing) for name, index in sorted(names.subjects.items())}
 
 
 def select(options: argparse.Namespace, predictions: EventFile, truths: EventFile, names: Names) -> Selection:

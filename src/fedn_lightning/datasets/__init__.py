@@ -1,7 +1,8 @@
 """One reader per data set; all give the schema of :mod:`fedn_lightning.events`.
 
-A reader is one function `read_x(root, **policies) -> Corpus` in one file. To add a corpus, write that file and name
-it in :data:`READERS`.
+A reader is one function `read_x(root, log, **policies)` in one file: it gives all videos and the rows of the release's
+table. :func:`read` applies the policies that all corpora share. To add a corpus, write that file and name it in
+:data:`READERS`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from fedn_lightning.datasets.base import RepairLog, to_corpus
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import Corpus
 
@@ -28,16 +31,26 @@ READERS: dict[str, str] = {
 """Name of a corpus in configurations -> its reader, imported when it is needed."""
 
 
-def read(name: str, root: str, **policies: str) -> Corpus:
+SHARED = ("offset_policy", "type_source", "past_end", "unusable_rows")
+"""Policies of every corpus."""
+
+CLIPPED = ("samm_lv", "elan")
+"""Corpora in which rows end past their video now and then, so that `past_end` is `clip` unless told otherwise."""
+
+
+def read(name: str, root: str, **policies: Any) -> Corpus:
     """Reads a corpus as its release lies on disk.
 
     Args:
         name: one of :data:`READERS`; the generated corpus is read as `casme2`, whose layout it has.
         root: the folder the release was unpacked in.
-        policies: what to do with a release's quirks, by name; each reader documents its own and their defaults.
+        policies: what to do with a release's quirks, by name. Of every corpus: `offset_policy` (`apex`; see
+            :func:`.base.repaired_offset`), `type_source` (`label`; `duration` calls up to 0.5 s micro), `past_end`
+            (a row that ends past its video is `unusable`, or `clip`ped) and `unusable_rows` (`error`, or `drop` to go
+            on without rows and videos that cannot be used). Each reader documents its own and their defaults.
 
     Raises:
-        ConfigError: if there is no such corpus, or its reader has no such policy.
+        ConfigError: if there is no such corpus, or no such policy.
         CorpusNotFoundError: if the corpus is not in `root`.
         AnnotationError: if its annotation table or a row of it cannot be used.
     """
@@ -45,12 +58,14 @@ def read(name: str, root: str, **policies: str) -> Corpus:
         raise ConfigError(f"dataset is {name!r}; it must be one of {', '.join(READERS)}.{_similar(name, READERS)}")
     module, function = READERS[name].split(":")
     reader = getattr(importlib.import_module(module), function)
-    known = [parameter for parameter in inspect.signature(reader).parameters if parameter != "root"]
+    known = [*SHARED, *list(inspect.signature(reader).parameters)[2:]]
     for policy in policies:
         if policy not in known:
             raise ConfigError(f"{name} has no policy {policy!r}; it has {', '.join(known)}.{_similar(policy, known)}")
-    corpus: Corpus = reader(root, **policies)
-    return corpus
+    shared = {key: policies.pop(key) for key in SHARED if key in policies}
+    log = RepairLog(shared.pop("unusable_rows", "error"))
+    videos, rows = reader(root, log, **policies)
+    return to_corpus(name, videos, rows, log, **{"past_end": "clip" if name in CLIPPED else "unusable", **shared})
 
 
 def read_all(name: str, roots: str | Sequence[str], policies: Mapping[str, str]) -> Corpus:

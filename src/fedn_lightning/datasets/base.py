@@ -158,6 +158,7 @@ def to_corpus(
     """
     repaired_offset(0, 0, offset_policy)  # a misspelt policy must not wait for the first row that needs it
     check_choice("type_source", type_source, get_args(TypeSource))
+    check_choice("past_end", past_end, get_args(PastEnd))
     expressions = []
     for raw in annotations:
         row = _known_offset(raw, offset_policy, log)

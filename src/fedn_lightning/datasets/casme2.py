@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from fedn_lightning.datasets.base import Annotation, PastEnd, RepairLog, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.base import Annotation, RepairLog
 from fedn_lightning.datasets.release import Row, find_folder, find_table, not_found, pad, read_sheet
 from fedn_lightning.errors import AnnotationError, VideoError
-from fedn_lightning.events import Corpus, ExpressionType, Video
+from fedn_lightning.events import ExpressionType, Video
 from fedn_lightning.utils.text import as_number, as_text, check_choice
 from fedn_lightning.video.media import VIDEO_SUFFIXES, probe
 
@@ -40,26 +40,14 @@ VideoId = tuple[int, str]
 _STEM = re.compile(r"(\d+)_(\d{4})")
 
 
-def read_casme2(
-    root: str,
-    offset_policy: str = "apex",
-    type_source: TypeSource = "label",
-    videos: VideoKind = "auto",
-    past_end: PastEnd = "unusable",
-    unusable_rows: UnusableRows = "error",
-) -> Corpus:
+def read_casme2(root: str, log: RepairLog, videos: VideoKind = "auto") -> tuple[list[Video], list[Annotation]]:
     """Reads CAS(ME)^2, or a generated corpus, as it was unpacked.
 
     Args:
         root: folder with the workbook `CAS(ME)^2code_final.xlsx` and at least one of `rawvideo`, `rawpic` and
             `longVideoFaceCropped` (or one folder above them).
-        offset_policy: what to do with macro-expressions of unknown offset (0 in the release): `apex`, `apex_plus:N`,
-            `mirror`, `drop` or `keep`; see :func:`fedn_lightning.datasets.base.repaired_offset`.
-        type_source: `label` (the workbook's column) or `duration` (up to 0.5 s is micro).
+        log: collects repairs, and what cannot be used.
         videos: which of the three folders to read; `auto` takes the first that is there, in the order above.
-        past_end: what a row that ends past its video is: `unusable` or `clip`ped; the release has none, a re-encoded or
-            truncated video may.
-        unusable_rows: `error`, or `drop` to go on without rows and videos that cannot be used.
 
     Returns:
         Subjects named after their number, `s15`; videos named after file or folder, `15_0101disgustingteeth`;
@@ -71,22 +59,11 @@ def read_casme2(
         ConfigError: if a policy does not exist.
     """
     check_choice("videos", videos, get_args(VideoKind))
-    check_choice("past_end", past_end, get_args(PastEnd))
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named CAS(ME)^2code_final.xlsx", SOURCE)
-    log = RepairLog(unusable_rows)
     found = _videos(root, videos, log)
-    rows = list(_annotations(table, found, log))
-    return to_corpus(
-        "casme2",
-        found.values(),
-        rows,
-        log,
-        offset_policy=offset_policy,
-        type_source=type_source,
-        past_end=past_end,
-    )
+    return list(found.values()), list(_annotations(table, found, log))
 
 
 def video_id(stem: str) -> VideoId | None:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from fedn_lightning.datasets.base import Annotation, RepairLog, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.base import Annotation, RepairLog
 from fedn_lightning.datasets.release import find_parents, find_table, matching, not_found, open_folder, read_table
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.events import Corpus, ExpressionType, Video
+from fedn_lightning.events import ExpressionType, Video
 from fedn_lightning.utils.text import as_number, as_text, check_choice
 from fedn_lightning.video.media import numbered_images
 
@@ -37,24 +37,16 @@ VideoId = tuple[str, str]
 
 
 def read_casme3(
-    root: str,
-    offset_policy: str = "apex",
-    type_source: TypeSource = "label",
-    max_length: int | str = 0,
-    across_gap: AcrossGap = "keep",
-    unusable_rows: UnusableRows = "error",
-) -> Corpus:
+    root: str, log: RepairLog, max_length: int | str = 0, across_gap: AcrossGap = "keep"
+) -> tuple[list[Video], list[Annotation]]:
     """Reads part A of CAS(ME)^3 as it was unpacked.
 
     Args:
         root: folder with `part_A/data/part_A/spNO.1/a/color/0.jpg` and so on, `CAS(ME)3_part_A_v2.xls`, and for the
             emotions of micro-expressions `cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx`.
-        offset_policy: what to do with an unknown offset (0); see
-            :func:`fedn_lightning.datasets.base.repaired_offset`.
-        type_source: `label` (the workbook's column) or `duration` (up to 0.5 s is micro).
+        log: collects repairs, and what cannot be used.
         max_length: micro-expressions longer than so many frames are dropped; 0 keeps all, up to more than 200 frames.
         across_gap: folders miss frames; expressions during which one is missing: `keep` or `drop`.
-        unusable_rows: `error`, or `drop` to go on without rows and videos that cannot be used.
 
     Returns:
         Subjects `spNO.1`, videos `a`. Frames count from each folder's first number, which may be above 0. `emotion` of
@@ -72,11 +64,9 @@ def read_casme3(
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named CAS(ME)3_part_A_v2.xls", SOURCE)
-    log = RepairLog(unusable_rows)
     videos = _videos(root, log)
     rows = _annotations(table, videos, _emotions(root), log)
-    kept = list(_kept(rows, log, longest, across_gap))
-    return to_corpus("casme3", videos.values(), kept, log, offset_policy=offset_policy, type_source=type_source)
+    return list(videos.values()), list(_kept(rows, log, longest, across_gap))
 
 
 def _videos(root: str, log: RepairLog) -> dict[VideoId, Video]:

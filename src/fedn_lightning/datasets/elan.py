@@ -12,16 +12,12 @@ from typing import Any, Literal, get_args
 from fedn_lightning.datasets.base import (
     MICRO_SECONDS,
     Annotation,
-    PastEnd,
     RepairLog,
-    TypeSource,
-    UnusableRows,
-    to_corpus,
 )
 from fedn_lightning.datasets.eaf import KINDS, UNTYPED, CodedEvent, ElanDocument, ElanTier, read_eaf
 from fedn_lightning.datasets.release import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
-from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
+from fedn_lightning.events import EXPRESSION_TYPES, ExpressionType, Video
 from fedn_lightning.utils.text import as_number, check_choice, normal_form
 from fedn_lightning.video.containers import Timeline
 from fedn_lightning.video.timing import store_to_source
@@ -185,27 +181,17 @@ def type_of(event: CodedEvent) -> ExpressionType:
 
 
 def read_elan(
-    root: str,
-    tiers: str = "",
-    coder: str = "",
-    subject: SubjectSource = "auto",
-    offset_policy: str = "apex",
-    type_source: TypeSource = "label",
-    past_end: PastEnd = "clip",
-    unusable_rows: UnusableRows = "error",
-) -> Corpus:
+    root: str, log: RepairLog, tiers: str = "", coder: str = "", subject: SubjectSource = "auto"
+) -> tuple[list[Video], list[Annotation]]:
     """Reads every `.eaf` file below a folder as the coding of the video that is linked in it.
 
     Args:
         root: folder with the files, usually a sub-folder for each person.
+        log: collects repairs, and what cannot be used.
         tiers: file that maps tiers and texts, as seen from `root`; `elan.yaml` there by default, if there is one.
         coder: whose tiers are taken where several people coded: the tier's annotator, else the document's author.
         subject: who is filmed: `folder` (that of the file), `participant` (of the tiers; a video each), `file` (each
             video another person), or `auto`: the participant if there is exactly one, else the folder.
-        offset_policy: as of the other readers; without effect, since annotations of ELAN have an end.
-        type_source: `label` (tier or text) or `duration` (up to 0.5 s is micro).
-        past_end: what an annotation that ends past its video is: `clip`ped or `unusable`.
-        unusable_rows: `error`, or `drop` to go on without tiers, annotations and videos that cannot be used.
 
     Returns:
         Every video that an `.eaf` file links. Frames are those shown at the annotations' times.
@@ -219,7 +205,6 @@ def read_elan(
     paths = sorted(p for p in Path(root).rglob("*.eaf") if not p.name.startswith("."))
     if not paths:
         raise not_found("A corpus coded in ELAN", root, ".eaf file", "docs/elan.md shows how it is laid out.")
-    log = RepairLog(unusable_rows)
     tier_map = find_tier_map(root, tiers)
     videos: dict[str, Video] = {}
     rows: list[Annotation] = []
@@ -230,9 +215,7 @@ def read_elan(
             made = _video(person, document, video, videos, log)
             if made is not None:
                 rows += _annotations(document, persons, tier_map, *made)
-    return to_corpus(
-        "elan", videos.values(), rows, log, offset_policy=offset_policy, type_source=type_source, past_end=past_end
-    )
+    return list(videos.values()), rows
 
 
 def _by_video(paths: Sequence[Path], log: RepairLog) -> list[list[ElanDocument]]:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from fedn_lightning.datasets.base import Annotation, PastEnd, RepairLog, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.base import Annotation, RepairLog
 from fedn_lightning.datasets.release import find_parents, find_table, matching, not_found, open_folder, read_table
-from fedn_lightning.events import Corpus, ExpressionType, Video
+from fedn_lightning.events import ExpressionType, Video
 from fedn_lightning.utils.text import as_number, as_text, check_choice
 
 NAME = "SAMM Long Videos"
@@ -32,27 +32,17 @@ ZeroOnset = Literal["keep", "drop"]
 
 
 def read_samm_lv(
-    root: str,
-    offset_policy: str = "apex",
-    type_source: TypeSource = "label",
-    fractions: Fractions = "half_up",
-    zero_onset: ZeroOnset = "keep",
-    past_end: PastEnd = "clip",
-    unusable_rows: UnusableRows = "error",
-) -> Corpus:
+    root: str, log: RepairLog, fractions: Fractions = "half_up", zero_onset: ZeroOnset = "keep"
+) -> tuple[list[Video], list[Annotation]]:
     """Reads SAMM Long Videos as it was unpacked.
 
     Args:
         root: folder with `SAMM_longvideos/006_1/006_1_0001.jpg` and so on and `SAMM_LongVideos_V3_Release.xlsx` (or an
             older version). `SAMM_Micro_FACS_Codes_v2.xlsx` of the SAMM release gives the emotions; without it there
             are none.
-        offset_policy: what to do with an unknown offset (-1 or 0); see
-            :func:`fedn_lightning.datasets.base.repaired_offset`.
-        type_source: `label` (the workbook's column) or `duration` (up to 0.5 s is micro).
+        log: collects repairs, and what cannot be used.
         fractions: about 150 macro rows have fractional frames: `half_up` rounds them, `keep` takes them as they are.
         zero_onset: 10 very long macro rows begin at frame 0 (1 in version 3): `keep` (from the first frame) or `drop`.
-        past_end: some offsets lie past the end of the video: `clip` or `unusable`.
-        unusable_rows: `error`, or `drop` to go on without rows and videos that cannot be used.
 
     Returns:
         Subjects `006`, videos `006_1`. Micro-expressions have the estimated emotion of SAMM, joined by file name (its
@@ -65,22 +55,11 @@ def read_samm_lv(
     """
     check_choice("fractions", fractions, get_args(Fractions))
     check_choice("zero_onset", zero_onset, get_args(ZeroOnset))
-    check_choice("past_end", past_end, get_args(PastEnd))
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named SAMM_LongVideos_V3_Release.xlsx (or V1, V2)", SOURCE)
-    log = RepairLog(unusable_rows)
     videos = _videos(root, log)
-    rows = list(_annotations(table, videos, _emotions(root), log, fractions, zero_onset))
-    return to_corpus(
-        "samm_lv",
-        videos.values(),
-        rows,
-        log,
-        offset_policy=offset_policy,
-        type_source=type_source,
-        past_end=past_end,
-    )
+    return list(videos.values()), list(_annotations(table, videos, _emotions(root), log, fractions, zero_onset))
 
 
 def _videos(root: str, log: RepairLog) -> dict[str, Video]:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedn_lightning.datasets.base import Annotation, RepairLog, TypeSource, UnusableRows, to_corpus
+from fedn_lightning.datasets.base import Annotation, RepairLog
 from fedn_lightning.datasets.release import find_parents, find_table, matching, not_found, open_folder, read_table
-from fedn_lightning.events import Corpus, Video
+from fedn_lightning.events import Video
 from fedn_lightning.utils.text import as_number, as_text
 
 NAME = "SMIC-E-HS"
@@ -25,19 +25,12 @@ EMOTIONS = {"ne": "negative", "po": "positive", "sur": "surprise", "su": "surpri
 _CLIP = re.compile(r"s?0*(\d+)_([a-z]+)_0*(\d+)", re.IGNORECASE)
 
 
-def read_smic(
-    root: str,
-    offset_policy: str = "apex",
-    type_source: TypeSource = "label",
-    unusable_rows: UnusableRows = "error",
-) -> Corpus:
+def read_smic(root: str, log: RepairLog) -> tuple[list[Video], list[Annotation]]:
     """Reads SMIC-E-HS as it was unpacked.
 
     Args:
         root: folder with `HS/s01/s01_ne_01/image000001.jpg` and so on and `SMIC-HS-E_annotation.xlsx`.
-        offset_policy: for an unknown offset; the release has none.
-        type_source: `label` (all are micro-expressions) or `duration` (up to 0.5 s is micro).
-        unusable_rows: `error`, or `drop` to go on without rows and videos that cannot be used.
+        log: collects what cannot be used.
 
     Returns:
         Subjects `s01`, videos `s01_ne_01`. Frames are counted from the clip's start: the release numbers images and
@@ -46,15 +39,12 @@ def read_smic(
     Raises:
         CorpusNotFoundError: if the workbook or the videos are not there.
         AnnotationError: if the workbook is not the release's, or a row cannot be used.
-        ConfigError: if a policy does not exist.
     """
     table = find_table(root, *TABLE_ENDINGS)
     if table is None:
         raise not_found(NAME, root, "workbook named SMIC-HS-E_annotation.xlsx", SOURCE)
-    log = RepairLog(unusable_rows)
     videos = _videos(root, log)
-    rows = list(_annotations(table, videos, log))
-    return to_corpus("smic", videos.values(), rows, log, offset_policy=offset_policy, type_source=type_source)
+    return list(videos.values()), list(_annotations(table, videos, log))
 
 
 def clip_id(name: str) -> tuple[int, str, int] | None:

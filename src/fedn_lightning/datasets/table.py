@@ -9,15 +9,11 @@ from pathlib import Path
 from fedn_lightning.datasets.base import (
     MICRO_SECONDS,
     Annotation,
-    PastEnd,
     RepairLog,
-    TypeSource,
-    UnusableRows,
-    to_corpus,
 )
 from fedn_lightning.datasets.release import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
-from fedn_lightning.events import EXPRESSION_TYPES, Corpus, ExpressionType, Video
+from fedn_lightning.events import EXPRESSION_TYPES, ExpressionType, Video
 from fedn_lightning.utils.text import (
     as_number,
     check_cells,
@@ -37,29 +33,19 @@ OPTIONAL = ("apex", "type", "emotion", "emotion_self", "action_units")
 
 
 def read_csv(
-    root: str,
-    fps: float | str = 0,
-    first_frame: int | str = 1,
-    offset_policy: str = "apex",
-    type_source: TypeSource = "label",
-    past_end: PastEnd = "unusable",
-    unusable_rows: UnusableRows = "error",
-) -> Corpus:
+    root: str, log: RepairLog, fps: float | str = 0, first_frame: int | str = 1
+) -> tuple[list[Video], list[Annotation]]:
     """Reads `videos/<subject>/<video>.mp4` (or a folder of images) and `annotations.csv`.
 
     Args:
         root: folder with both.
+        log: collects repairs, and what cannot be used.
         fps: frame rate of folders of images, which do not know their own.
         first_frame: number that the table gives to the first frame of a video file: 1 or 0. A folder's images have
             their own numbers.
-        offset_policy: what to do with an empty offset; see
-            :func:`fedn_lightning.datasets.base.repaired_offset`.
-        type_source: `label` (the column `type`; by duration where it is empty) or `duration` (up to 0.5 s is micro).
-        past_end: what a row that ends past its video is: `unusable` or `clip`ped.
-        unusable_rows: `error`, or `drop` to go on without rows and videos that cannot be used.
 
     Returns:
-        Every video of the folder, annotated or not.
+        Every video of the folder, annotated or not, and the rows. A row without a type has that of its duration.
 
     Raises:
         CorpusNotFoundError: if the table or the videos are not there.
@@ -72,12 +58,8 @@ def read_csv(
     table, folder = Path(root) / TABLE, Path(root) / VIDEOS
     if not table.is_file() or not folder.is_dir():
         raise not_found(NAME, root, f"{TABLE} beside a folder {VIDEOS}", SOURCE)
-    log = RepairLog(unusable_rows)
     videos = {video.key: video for video in _videos(folder, rate, int(first), log)}
-    rows = list(_annotations(table, videos, log))
-    return to_corpus(
-        "csv", videos.values(), rows, log, offset_policy=offset_policy, type_source=type_source, past_end=past_end
-    )
+    return list(videos.values()), list(_annotations(table, videos, log))
 
 
 def _videos(folder: Path, fps: float, first: int, log: RepairLog) -> Iterator[Video]:

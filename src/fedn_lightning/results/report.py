@@ -11,7 +11,14 @@ import numpy as np
 from fedn_lightning.events import EXPRESSION_TYPES, DetectionRecord, EventTable, IntArray
 from fedn_lightning.metrics.functional.bootstrap import Interval, bootstrap_intervals
 from fedn_lightning.metrics.functional.detection import detection_scores
-from fedn_lightning.metrics.functional.evaluation import HEADLINE, PROTOCOLS, Evaluation, evaluate, spotting_by_subject
+from fedn_lightning.metrics.functional.evaluation import (
+    HEADLINE,
+    PROTOCOLS,
+    Evaluation,
+    Protocol,
+    evaluate,
+    spotting_by_subject,
+)
 from fedn_lightning.metrics.functional.recognition import confusion
 from fedn_lightning.metrics.functional.spotting import Counts, SpottingScores, show, spot_groups
 from fedn_lightning.metrics.functional.threshold import (
@@ -225,9 +232,11 @@ def _intervals(
     return intervals
 
 
-def by_name(counted: EventTable, truths: EventTable, names: Names) -> dict[str, SpottingScores]:
+def by_name(
+    counted: EventTable, truths: EventTable, names: Names, protocol: Protocol = PROTOCOLS["megc"]
+) -> dict[str, SpottingScores]:
     """Counts of every subject, also of one with nothing to find and nothing found."""
-    scores = spotting_by_subject(counted, truths)
+    scores = spotting_by_subject(counted, truths, protocol)
     nothing = SpottingScores(*(Counts() for _ in SpottingScores.groups()))
     return {name: scores.get(index, nothing) for name, index in sorted(names.subjects.items())}
 

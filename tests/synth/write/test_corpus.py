@@ -18,7 +18,7 @@ import pytest
 from error_runs import write_generated_truth
 
 from fedn_lightning.analysis.synthetic_truth import EXPRESSIONS_FILE, FOLDER, read_distractors, read_expressions
-from fedn_lightning.datasets.casme2 import read_casme2
+from fedn_lightning.datasets import read
 from fedn_lightning.errors import AnnotationError, ConfigError
 from fedn_synth.face.motion import FaceTracks
 from fedn_synth.plan.corpus_plan import plan_corpus
@@ -75,13 +75,13 @@ def test_the_layout_is_the_release_s(corpus: Path) -> None:
 
 
 def test_the_reader_of_the_release_reads_it(corpus: Path) -> None:
-    read = read_casme2(str(corpus), offset_policy="drop")
+    found = read("casme2", str(corpus), offset_policy="drop")
     with (corpus / "truth" / "expressions.csv").open() as file:
         truths = {(row["subject"], row["video"], int(row["start"])): row for row in csv.DictReader(file)}
 
-    assert len(read.videos) == 8
-    assert len(read.expressions) == 27 - 2  # two offsets are unknown
-    for expression in read.expressions:
+    assert len(found.videos) == 8
+    assert len(found.expressions) == 27 - 2  # two offsets are unknown
+    for expression in found.expressions:
         truth = truths[expression.subject, expression.video, int(expression.start)]
         assert expression.end == int(truth["end"])
         assert expression.apex in (int(truth["apex"]), None)
@@ -177,8 +177,8 @@ def test_scenes_can_be_written_as_frames(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_rate_leaves_out_expressions_and_keeps_people_and_videos(tmp_path: Path) -> None:
     contents = write_corpus(tmp_path / "none", replace(JOB, rate=0.0), jobs=1)
     assert (contents["n_macro"], contents["n_micro"], contents["rate"]) == (0, 0, 0.0)
-    read = read_casme2(tmp_path / "none")
-    assert (len(read.videos), read.expressions) == (8, ())
+    found = read("casme2", tmp_path / "none")
+    assert (len(found.videos), found.expressions) == (8, ())
     half = write_corpus(tmp_path / "half", replace(JOB, rate=0.5), jobs=1)
     assert 0 < half["n_macro"] + half["n_micro"] < 27
     with pytest.raises(ConfigError, match="--rate must be between 0 and 1, got 2"):

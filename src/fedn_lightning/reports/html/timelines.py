@@ -196,7 +196,7 @@ def _rows(run: RunFiles, index: int, events: VideoEvents) -> Iterator[tuple[Any,
     """A row of the table for each bar of the picture."""
     taken = {int(truth): k for k, truth in enumerate(events.hits) if truth != UNMATCHED}
     for k in range(len(events.truths)):
-        outcome = f"found, IoU {_iou(events, taken[k], k):.2f}" if k in taken else "missed"
+        outcome = f"found, IoU {_iou(events, taken[k], k):.2f}" if k in taken else "false negative"
         yield ("truth", *_event(run, index, events.truths, k), "", outcome)
     for k, hit in enumerate(events.hits.tolist()):
         outcome = f"hit, IoU {_iou(events, k, hit):.2f}" if hit != UNMATCHED else "false positive"
