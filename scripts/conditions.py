@@ -38,7 +38,7 @@ class Condition:
 
     Attributes:
         change: a picture `(H, W, 3)` uint8 and the seconds at which it is shown, to the changed picture.
-        fps: frames a second that stay of a video; 0 for all.
+        fps: frames a second that stay of a video, or more: those between two are mixed from both; 0 for all.
         crf: loss of the H.264 encoder; 12 cannot be seen.
     """
 
@@ -77,21 +77,31 @@ CONDITIONS = {
     "25 frames/s": Condition(fps=25),
     "15 frames/s": Condition(fps=15),
     "10 frames/s": Condition(fps=10),
+    "60 frames/s, mixed": Condition(fps=60),
+    "200 frames/s, mixed": Condition(fps=200),
     "0.5 of the size": Condition(lambda p, s: scaled(p, 0.5)),
     "0.35 of the size": Condition(lambda p, s: scaled(p, 0.35)),
+    "1.75 of the size": Condition(lambda p, s: scaled(p, 1.75)),
 }
 
 
 def changed(path: str, condition: Condition) -> Iterator[tuple[Picture, float]]:
     """The pictures of a video that stay, changed, with the seconds at which they are shown."""
-    taken = -1
+    taken, before = -1, None
     with av.open(path) as source:
         for number, frame in enumerate(source.decode(video=0)):
             fps = float(source.streams.video[0].average_rate or 30)
-            place = int(number / fps * (condition.fps or fps) + 1e-6)
+            rate, picture = condition.fps or fps, frame.to_ndarray(format="rgb24")
+            place = int(number / fps * rate + 1e-6)
+            between = range(taken + 1, place) if before is not None else ()
+            for step in between:
+                share = step / rate * fps - (number - 1)
+                mixed = np.asarray(cv2.addWeighted(before, 1 - share, picture, share, 0), np.uint8)
+                yield condition.change(mixed, step / rate), step / rate
             if place > taken:
                 taken = place
-                yield condition.change(frame.to_ndarray(format="rgb24"), number / fps), number / fps
+                yield condition.change(picture, number / fps), number / fps
+            before = picture
 
 
 def film(path: Path, source: str, condition: Condition) -> None:

@@ -39,9 +39,17 @@ def test_a_row_holds_out_everyone_who_is_tested(row) -> None:
 
 
 def test_all_rows_read_the_same_people() -> None:
-    for name in ("fedn_plus", "flow"):
+    for name in ("fedn", "fedn_plus", "flow"):
         assert yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["data"]["init_args"]["corpus"]["root"] == ROOTS
     assert all(len(layers(file)) > 1 for file in FOLDER.glob("*.yaml") if file.name != "study.yaml")
+
+
+def test_training_from_pixels_differs_from_its_twin_in_the_encoder_alone() -> None:
+    *twin, own = layers(FOLDER.parent / "from_pixels" / "from_pixels.yaml")
+    assert twin == layers(FOLDER.parent / "from_pixels" / "frozen.yaml")
+    changed = yaml.safe_load(own)["model"]["init_args"]
+    assert changed["encoder"].keys() == {"frozen", "sampled", "frozen_epochs", "chunk"}
+    assert changed["optimiser"].keys() == {"encoder"}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +78,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory, conditions: ModuleType) -> Pa
 
 @pytest.mark.parametrize(
     ("name", "frames", "shape"),
-    [("as it is", 30, (48, 64)), ("10 frames/s", 10, (48, 64)), ("0.5 of the size", 30, (24, 32))],
+    [
+        ("as it is", 30, (48, 64)),
+        ("10 frames/s", 10, (48, 64)),
+        ("60 frames/s, mixed", 59, (48, 64)),
+        ("0.5 of the size", 30, (24, 32)),
+    ],
 )
 def test_a_changed_video_keeps_its_time(
     name: str, frames: int, shape: tuple[int, int], clip: Path, conditions: ModuleType, tmp_path: Path
