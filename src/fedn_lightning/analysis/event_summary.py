@@ -210,13 +210,7 @@ def _deviation(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> flo
     return float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
-FILES = {
-    "csv": "summary.csv",
-    "md": "summary.md",
-    "tex": "summary.tex",
-    "json": "summary.json",
-    "png": "summary.png",
-}
+FILES = {"csv": "summary.csv", "md": "summary.md", "tex": "summary.tex", "json": "summary.json", "png": "summary.png"}
 
 Rows = list[tuple[str, ...]]
 

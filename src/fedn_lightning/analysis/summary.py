@@ -137,14 +137,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
             else {b.name: {"seen": b.seen, "expected": b.expected, "spread": b.spread} for b in summary.distractors},
             "sensitivity": {
                 trait: {
-                    g.name: {
-                        "n": g.n,
-                        "hits": g.hits,
-                        "recall": g.recall,
-                        "low": g.low,
-                        "high": g.high,
-                        "score": g.score,
-                    }
+                    g.name: {key: getattr(g, key) for key in ("n", "hits", "recall", "low", "high", "score")}
                     for g in groups
                 }
                 for trait, groups in summary.sensitivity.items()
@@ -162,7 +155,7 @@ def kind_rows(summary: Summary) -> Rows:
     run = summary.run
     wrong = [run.spotting.false_positives(run.predictions.type == kind) for kind in range(len(EXPRESSION_TYPES))]
     missed = [run.spotting.false_negatives(run.truths.type == kind) for kind in range(len(EXPRESSION_TYPES))]
-    heads = [f"{what} {name}" for what in ("false", "missed") for name in EXPRESSION_TYPES]
+    heads = [f"{what} {name}" for what in ("FP", "FN") for name in EXPRESSION_TYPES]
     rows: Rows = [("spotting", *heads, "F1 lost", "F1 if corrected", "gain")]
     for kind in KINDS:
         counts = [str(each[kind]) for each in (*wrong, *missed)]

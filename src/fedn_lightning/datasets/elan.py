@@ -9,11 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from fedn_lightning.datasets.base import (
-    MICRO_SECONDS,
-    Annotation,
-    RepairLog,
-)
+from fedn_lightning.datasets.base import MICRO_SECONDS, Annotation, RepairLog
 from fedn_lightning.datasets.eaf import KINDS, UNTYPED, CodedEvent, ElanDocument, ElanTier, read_eaf
 from fedn_lightning.datasets.release import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError

@@ -6,11 +6,7 @@ import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from fedn_lightning.datasets.base import (
-    MICRO_SECONDS,
-    Annotation,
-    RepairLog,
-)
+from fedn_lightning.datasets.base import MICRO_SECONDS, Annotation, RepairLog
 from fedn_lightning.datasets.release import not_found
 from fedn_lightning.errors import AnnotationError, ConfigError, VideoError
 from fedn_lightning.events import EXPRESSION_TYPES, ExpressionType, Video

@@ -98,12 +98,7 @@ def _study() -> Iterator[Metric]:
 def _media() -> Iterator[Metric]:
     yield Metric("val/timeline", "last", "one validation video, every few epochs", "media")
     for prefix, who in {"validation/": "validation", "test/": "held-out", "pooled/": "all folds'"}.items():
-        yield Metric(
-            f"{prefix}events",
-            "last",
-            f"one row per TP, FN and FP, {who} videos",
-            "media",
-        )
+        yield Metric(f"{prefix}events", "last", f"one row per TP, FN and FP, {who} videos", "media")
         yield Metric(f"{prefix}events_left_out", "last", "events that the table has no room for", "media")
         yield Metric(f"{prefix}confusion", "last", f"true emotions by predicted ones, {who} videos", "media")
         yield Metric(f"{prefix}timeline_*", "last", f"timelines, {who} videos", "media")

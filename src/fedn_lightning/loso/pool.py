@@ -41,12 +41,7 @@ from fedn_lightning.results.run_folder import RunConfig
 from fedn_lightning.results.writing import PREDICTION_COLUMNS, TRUTH_COLUMNS, VIDEO_COLUMNS, markdown_table, write_csv
 from fedn_lightning.utils.files import plain, write_json, write_text
 
-COLUMNS = {
-    PREDICTIONS: PREDICTION_COLUMNS,
-    PROPOSALS: PREDICTION_COLUMNS,
-    TRUTH: TRUTH_COLUMNS,
-    VIDEOS: VIDEO_COLUMNS,
-}
+COLUMNS = {PREDICTIONS: PREDICTION_COLUMNS, PROPOSALS: PREDICTION_COLUMNS, TRUTH: TRUTH_COLUMNS, VIDEOS: VIDEO_COLUMNS}
 
 
 @dataclass(frozen=True)

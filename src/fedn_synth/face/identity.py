@@ -6,8 +6,8 @@ are `x` to the right from the middle of the picture and `y` down from its top. C
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, Self
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 
@@ -66,35 +66,41 @@ def _dye(rng: np.random.Generator, grey: float) -> Colour:
     return red, green, blue
 
 
+def _between(low: float, high: float) -> Any:
+    """A field that :meth:`Feature.draw` draws from this range."""
+    return field(metadata={"range": (low, high)})
+
+
+class Feature:
+    """A part of a face."""
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, first: str = "") -> Self:
+        """Draws each field from its range: one of them first if it is named, then the others in their order."""
+        ranges = {f.name: f.metadata["range"] for f in fields(cls)}  # type: ignore[arg-type] # subclasses are dataclasses
+        return cls(**{name: rng.uniform(*ranges[name]) for name in sorted(ranges, key=lambda name: name != first)})
+
+
 @dataclass(frozen=True)
-class Skull:
+class Skull(Feature):
     """The face's outline: height chin to hairline, half widths at temple, cheekbone, jaw and chin, as shares of it."""
 
-    chin_y: float
-    height: float
-    temple: float
-    cheek: float
-    jaw: float
-    chin: float
-    lean: float  # px by which the jaw is wider on the right of the picture than on its left
-    brow_ridge: float  # px of relief
-    cheekbone: float  # px of relief
+    chin_y: float = _between(386, 398)
+    height: float = _between(254, 288)
+    temple: float = _between(0.93, 0.99)  # this, jaw and chin are drawn as shares of the cheeks
+    cheek: float = _between(0.345, 0.395)
+    jaw: float = _between(0.72, 0.86)
+    chin: float = _between(0.36, 0.52)
+    lean: float = _between(-3, 3)  # px by which the jaw is wider on the right of the picture than on its left
+    brow_ridge: float = _between(1.5, 5.5)  # px of relief
+    cheekbone: float = _between(3, 8)  # px of relief
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Self:
         """Draws a skull."""
-        width = rng.uniform(0.345, 0.395)
-        return cls(
-            chin_y=rng.uniform(386, 398),
-            height=rng.uniform(254, 288),
-            temple=width * rng.uniform(0.93, 0.99),
-            cheek=width,
-            jaw=width * rng.uniform(0.72, 0.86),
-            chin=width * rng.uniform(0.36, 0.52),
-            lean=rng.uniform(-3, 3),
-            brow_ridge=rng.uniform(1.5, 5.5),
-            cheekbone=rng.uniform(3, 8),
-        )
+        found = cls.draw(rng, "cheek")
+        width = found.cheek
+        return replace(found, temple=width * found.temple, jaw=width * found.jaw, chin=width * found.chin)
 
 
 @dataclass(frozen=True)
@@ -133,80 +139,47 @@ class Eyes:
 
 
 @dataclass(frozen=True)
-class Brows:
+class Brows(Feature):
     """Eyebrows: height over the eye, length, thickness, arch (px), slope (px, outer end higher), density 0 to 1."""
 
-    height: float
-    length: float
-    thickness: float
-    arch: float
-    slope: float
-    density: float
-    uneven: float  # px by which the brow on the right of the picture lies higher
-
-    @classmethod
-    def sample(cls, rng: np.random.Generator) -> Self:
-        """Draws eyebrows."""
-        return cls(
-            height=rng.uniform(24, 31),
-            length=rng.uniform(48, 60),
-            thickness=rng.uniform(5.5, 11),
-            arch=rng.uniform(1.5, 6.5),
-            slope=rng.uniform(-3, 4),
-            density=rng.uniform(0.55, 1.0),
-            uneven=rng.uniform(-1.8, 1.8),
-        )
+    height: float = _between(24, 31)
+    length: float = _between(48, 60)
+    thickness: float = _between(5.5, 11)
+    arch: float = _between(1.5, 6.5)
+    slope: float = _between(-3, 4)
+    density: float = _between(0.55, 1.0)
+    uneven: float = _between(-1.8, 1.8)  # px by which the brow on the right of the picture lies higher
 
 
 @dataclass(frozen=True)
-class Nose:
+class Nose(Feature):
     """Nose: level of its base over the chin (share of the height), width over the wings, bridge and tip (px)."""
 
-    level: float
-    width: float
-    bridge_width: float
-    bridge_height: float
-    tip: float
-    bend: float  # px by which the tip lies off the middle
-
-    @classmethod
-    def sample(cls, rng: np.random.Generator) -> Self:
-        """Draws a nose."""
-        return cls(
-            level=rng.uniform(0.325, 0.36),
-            width=rng.uniform(42, 57),
-            bridge_width=rng.uniform(6.5, 10),
-            bridge_height=rng.uniform(9, 17),
-            tip=rng.uniform(6, 12),
-            bend=rng.uniform(-1.5, 1.5),
-        )
+    level: float = _between(0.325, 0.36)
+    width: float = _between(42, 57)
+    bridge_width: float = _between(6.5, 10)
+    bridge_height: float = _between(9, 17)
+    tip: float = _between(6, 12)
+    bend: float = _between(-1.5, 1.5)  # px by which the tip lies off the middle
 
 
 @dataclass(frozen=True)
-class Mouth:
+class Mouth(Feature):
     """Mouth: level over the chin (share of the height), width, thickness of the lips (px), tilt of the corners (px)."""
 
-    level: float
-    width: float
-    upper: float
-    lower: float
-    bow: float  # depth of the cupid's bow, 0 to 1
-    corners: float  # px by which the corners lie below the middle of the closed mouth
-    redness: float
+    level: float = _between(0.205, 0.23)
+    width: float = _between(62, 76)
+    upper: float = _between(5.5, 10.5)
+    lower: float = _between(1.1, 1.5)  # drawn as a multiple of the upper lip
+    bow: float = _between(0.2, 1.0)  # depth of the cupid's bow, 0 to 1
+    corners: float = _between(-1.0, 1.8)  # px by which the corners lie below the middle of the closed mouth
+    redness: float = _between(0.35, 1.0)
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Self:
         """Draws a mouth."""
-        upper = rng.uniform(5.5, 10.5)
-        return cls(
-            level=rng.uniform(0.205, 0.23),
-            width=rng.uniform(62, 76),
-            upper=upper,
-            lower=upper * rng.uniform(1.1, 1.5),
-            bow=rng.uniform(0.2, 1.0),
-            corners=rng.uniform(-1.0, 1.8),
-            redness=rng.uniform(0.35, 1.0),
-        )
+        found = cls.draw(rng, "upper")
+        return replace(found, lower=found.upper * found.lower)
 
 
 @dataclass(frozen=True)
@@ -326,8 +299,8 @@ class Identity:
         return cls(
             skull=Skull.sample(rng),
             eyes=Eyes.sample(rng, skin.tone),
-            brows=Brows.sample(rng),
-            nose=Nose.sample(rng),
+            brows=Brows.draw(rng),
+            nose=Nose.draw(rng),
             mouth=Mouth.sample(rng),
             skin=skin,
             hair=Hair.sample(rng, skin.tone),

@@ -28,14 +28,8 @@ class Pull(NamedTuple):
 
 PULLS: Final[dict[str, tuple[Pull, ...]]] = {
     # Frontalis, medial and lateral part.
-    "1": (
-        Pull("brow_inner", (4, -1), (-1.0, -8.6), (17, 16)),
-        Pull("brow_inner", (4, -32), (0, -4.0), (20, 20)),
-    ),
-    "2": (
-        Pull("brow_outer", (-12, -1), (1.0, -8.6), (19, 16)),
-        Pull("brow_outer", (-12, -32), (0, -4.0), (22, 20)),
-    ),
+    "1": (Pull("brow_inner", (4, -1), (-1.0, -8.6), (17, 16)), Pull("brow_inner", (4, -32), (0, -4.0), (20, 20))),
+    "2": (Pull("brow_outer", (-12, -1), (1.0, -8.6), (19, 16)), Pull("brow_outer", (-12, -32), (0, -4.0), (22, 20))),
     # Corrugator, depressor supercilii and procerus.
     "4": (
         Pull("brow_inner", (4, 0), (-6.0, 6.5), (17, 14)),
@@ -51,10 +45,7 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
         Pull("lower_lid", (0, 10), (0, -3.0), (20, 8)),
         Pull("brow_outer", (-8, 2), (0, 2.8), (18, 10)),
     ),
-    "7": (
-        Pull("lower_lid", (-3, 9), (-1.5, -2.6), (18, 7)),
-        Pull("upper_lid", (2, -16), (0, 1.8), (18, 8)),
-    ),
+    "7": (Pull("lower_lid", (-3, 9), (-1.5, -2.6), (18, 7)), Pull("upper_lid", (2, -16), (0, 1.8), (18, 8))),
     # Levator labii superioris alaeque nasi.
     "9": (
         Pull("nose_tip", (12, -20), (1.0, -5.6), (11, 15)),
@@ -78,15 +69,9 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
         Pull("lower_lip", (14, -3), (3.0, -2.0), (15, 10)),
     ),
     # Buccinator.
-    "14": (
-        Pull("mouth_corner", (0, 0), (7.0, -1.5), (13, 11)),
-        Pull("mouth_corner", (16, -4), (-3.0, 0), (9, 14)),
-    ),
+    "14": (Pull("mouth_corner", (0, 0), (7.0, -1.5), (13, 11)), Pull("mouth_corner", (16, -4), (-3.0, 0), (9, 14))),
     # Depressor anguli oris.
-    "15": (
-        Pull("mouth_corner", (0, 1), (1.5, 7.6), (13, 14)),
-        Pull("mouth_corner", (3, 20), (1.5, 3.6), (16, 14)),
-    ),
+    "15": (Pull("mouth_corner", (0, 1), (1.5, 7.6), (13, 14)), Pull("mouth_corner", (3, 20), (1.5, 3.6), (16, 14))),
     # Mentalis.
     "17": (
         Pull("chin", (0, -24), (0, -8.0), (24, 13)),
@@ -95,10 +80,7 @@ PULLS: Final[dict[str, tuple[Pull, ...]]] = {
         Pull("mouth_corner", (-2, 2), (0, 2.0), (10, 9)),
     ),
     # Risorius.
-    "20": (
-        Pull("mouth_corner", (2, 0), (8.8, 2.0), (17, 14)),
-        Pull("mouth_corner", (20, 6), (3.6, 1.2), (19, 24)),
-    ),
+    "20": (Pull("mouth_corner", (2, 0), (8.8, 2.0), (17, 14)), Pull("mouth_corner", (20, 6), (3.6, 1.2), (19, 24))),
     # Orbicularis oris: tightened and narrowed; pressed.
     "23": (
         Pull("upper_lip", (0, -1), (0, 4.2), (27, 6)),

@@ -161,10 +161,7 @@ class Evaluation:
 
 
 def evaluate(
-    predictions: EventTable,
-    truths: EventTable,
-    protocol: Protocol = PROTOCOLS["megc"],
-    threshold: Threshold = -np.inf,
+    predictions: EventTable, truths: EventTable, protocol: Protocol = PROTOCOLS["megc"], threshold: Threshold = -np.inf
 ) -> Evaluation:
     """Scores predictions.
 

@@ -58,10 +58,7 @@ def interval_iou(
 
 
 def match(
-    predictions: EventTable,
-    truths: EventTable,
-    iou_threshold: float = 0.5,
-    within: Sequence[str] = ("video", "type"),
+    predictions: EventTable, truths: EventTable, iou_threshold: float = 0.5, within: Sequence[str] = ("video", "type")
 ) -> IntArray:
     """Matches predictions and truths one to one (shared protocol `megc`).
 
@@ -246,10 +243,7 @@ def _accept(suitor: IntArray, target: IntArray, n_targets: int) -> IntArray:
 
 
 def without_unknown_offsets(
-    predictions: EventTable,
-    truths: EventTable,
-    iou_threshold: float = 0.5,
-    within: Sequence[str] = ("video", "type"),
+    predictions: EventTable, truths: EventTable, iou_threshold: float = 0.5, within: Sequence[str] = ("video", "type")
 ) -> tuple[EventTable, EventTable]:
     """Removes the truths without a known offset, and the predictions that could be one of them.
 

@@ -208,10 +208,7 @@ def _event(run: RunFiles, index: int, table_: EventTable, k: int) -> tuple[Any, 
     video = run.videos[index]
     onset, offset = whole_frames(start, end, video.first_frame)
     emotion = int(table_.emotion[k])
-    seconds = {
-        "href": moment(run, index, start, end),
-        "text": f"{start / video.fps:.1f} to {end / video.fps:.1f}",
-    }
+    seconds = {"href": moment(run, index, start, end), "text": f"{start / video.fps:.1f} to {end / video.fps:.1f}"}
     name = run.emotions[emotion] if emotion >= 0 else "not analysed"
     return EXPRESSION_TYPES[int(table_.type[k])], name, str(onset), str(offset), seconds
 
