@@ -32,7 +32,7 @@ TINY: dict[str, dict[str, Any]] = {
     "FlowTask": {},
 }
 """What makes a task small, by its class."""
-MOTION = {"fedn_plus", "casme2_plus", "weights"}
+MOTION = {"fedn_plus", "casme2_plus", "casme2_plus_cpu", "weights"}
 """Experiments of a network with a motion stream."""
 TRAINER = {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
 
