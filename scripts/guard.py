@@ -159,6 +159,7 @@ VOLATILE: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("pooled-*/result.json", re.compile(r'"config_hash": "\w+"')),
     ("loso.json", re.compile(r'"config_hash": "\w+"')),
     ("prediction.json", re.compile(r'"(version": "[\d.]+|checkpoint": "[0-9a-f]{16})"')),
+    ("prediction.json", re.compile(r'"events\.eaf": "[0-9a-f]{64}"')),  # of a file that holds its date
     ("fedn.json", re.compile(r'"(fedn_lightning|sha256)": "[\w.]+"')),
     ("*.eaf", re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.:+Z]*")),
 )

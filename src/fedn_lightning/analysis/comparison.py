@@ -34,40 +34,24 @@ SCORES = (
 
 @dataclass(frozen=True)
 class Difference:
-    """How a score differs from the first run's.
+    """How a score differs from the first run's."""
 
-    Attributes:
-        value: this run's score minus the first run's.
-        low: lower bound of the 95 % interval over subjects.
-        high: upper bound.
-        better: share of draws in which this run is better; draws in which a score is undefined are left out.
-    """
-
-    value: float
-    low: float
-    high: float
-    better: float
+    value: float  # this run's score minus the first run's
+    low: float  # lower bound of the 95 % interval over subjects
+    high: float  # upper bound
+    better: float  # share of draws in which this run is better; draws in which a score is undefined are left out
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs side by side.
+    """Runs side by side."""
 
-    Attributes:
-        names: of the runs; the first is what the others are compared with.
-        folders: of the runs.
-        scores: of each run, by path.
-        differences: of each run but the first, by path.
-        subjects: of each run, counts by subject.
-        draws: of the paired bootstrap.
-    """
-
-    names: tuple[str, ...]
-    folders: tuple[str, ...]
-    scores: tuple[dict[str, float], ...]
-    differences: tuple[dict[str, Difference], ...]
-    subjects: tuple[dict[str, SpottingScores], ...]
-    draws: int
+    names: tuple[str, ...]  # of the runs; the first is what the others are compared with
+    folders: tuple[str, ...]  # of the runs
+    scores: tuple[dict[str, float], ...]  # of each run, by path
+    differences: tuple[dict[str, Difference], ...]  # of each run but the first, by path
+    subjects: tuple[dict[str, SpottingScores], ...]  # of each run, counts by subject
+    draws: int  # of the paired bootstrap
 
 
 def compare(folders: Sequence[str | Path], names: Sequence[str] = (), draws: int = 2000, seed: int = 0) -> Comparison:

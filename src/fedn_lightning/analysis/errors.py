@@ -56,23 +56,15 @@ COVERING: Final = (KINDS.index("classification"), KINDS.index("localisation"))
 
 @dataclass(frozen=True)
 class SortedErrors:
-    """One kind for each of N predictions and each of M truths.
+    """One kind for each of N predictions and each of M truths."""
 
-    Attributes:
-        label: what was judged beside the time.
-        kind: `(N,)` int64, index into :data:`KINDS`, or :data:`HIT` or :data:`NOT_JUDGED`.
-        truth: `(N,)` int64, row of the truth that explains it: the one taken, overlapped or near; `UNMATCHED` if none.
-        iou: `(N,)` float64, IoU with that truth, 0 if none.
-        truth_kind: `(M,)` int64, as `kind`.
-        prediction: `(M,)` int64, row of the prediction that took or covers the truth; `UNMATCHED` if none.
-    """
-
-    label: Label
-    kind: IntArray
+    label: Label  # what was judged beside the time
+    kind: IntArray  # `(N,)` int64, index into :data:`KINDS`, or :data:`HIT` or :data:`NOT_JUDGED`
+    # `(N,)` int64, row of the truth that explains it: the one taken, overlapped or near; `UNMATCHED` if none
     truth: IntArray
-    iou: FloatArray
-    truth_kind: IntArray
-    prediction: IntArray
+    iou: FloatArray  # `(N,)` float64, IoU with that truth, 0 if none
+    truth_kind: IntArray  # `(M,)` int64, as `kind`
+    prediction: IntArray  # `(M,)` int64, row of the prediction that took or covers the truth; `UNMATCHED` if none
 
     def false_positives(self, rows: npt.NDArray[np.bool_] | slice = slice(None)) -> dict[Kind, int]:
         """Number of false positives by kind, of some predictions or of all."""
@@ -216,20 +208,14 @@ def _iou_of(predictions: EventTable, truths: EventTable, truth: IntArray) -> Flo
 
 @dataclass(frozen=True)
 class ErrorEvent:
-    """A prediction that found nothing, or a truth that nothing found.
+    """A prediction that found nothing, or a truth that nothing found."""
 
-    Attributes:
-        kind: of error (:mod:`.metrics.functional.errors`, judged by expression type).
-        event: its row, of the predictions or of the truths.
-        other: row on the other side, `UNMATCHED` if there is none: for a false positive the truth that explains it,
-            for a false negative the nearest proposal.
-        iou: of the two, 0 without one.
-    """
-
-    kind: Kind
-    event: int
+    kind: Kind  # of error (see :data:`KINDS`; judged by expression type)
+    event: int  # its row, of the predictions or of the truths
+    # row on the other side, `UNMATCHED` if there is none: for a false positive the truth that explains it, for a false
+    # negative the nearest proposal
     other: int
-    iou: float
+    iou: float  # of the two, 0 without one
 
 
 def false_positives(predicted: EventTable, truths: EventTable) -> list[ErrorEvent]:

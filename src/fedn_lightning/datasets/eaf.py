@@ -38,24 +38,15 @@ _UNWRITABLE = re.compile("[\x00-\x1f\x7f\ufffe\uffff\ud800-\udfff]+")
 
 @dataclass(frozen=True, slots=True)
 class CodedEvent:
-    """One expression as a coder or a detector marked it, in milliseconds of the media file.
+    """One expression as a coder or a detector marked it, in milliseconds of the media file."""
 
-    Attributes:
-        start_ms: when it begins, counted as a player counts: 0 is the first sound or picture of the file.
-        end_ms: when it ends, at least one millisecond later.
-        type: `macro`, `micro`, or empty where nobody said.
-        emotion: the word of the coder, empty if there is none.
-        person: whose face it is; empty where a video shows one person.
-        coder: who marked it; empty if unknown.
-        attributes: anything else by name, e.g. `confidence`, `apex`, `action_units`, `note`; never empty texts.
-    """
-
-    start_ms: int
-    end_ms: int
-    type: str
-    emotion: str = ""
-    person: str = ""
-    coder: str = ""
+    start_ms: int  # when it begins, counted as a player counts: 0 is the first sound or picture of the file
+    end_ms: int  # when it ends, at least one millisecond later
+    type: str  # `macro`, `micro`, or empty where nobody said
+    emotion: str = ""  # the word of the coder, empty if there is none
+    person: str = ""  # whose face it is; empty where a video shows one person
+    coder: str = ""  # who marked it; empty if unknown
+    # anything else by name, e.g. `confidence`, `apex`, `action_units`, `note`; never empty texts.
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -88,23 +79,14 @@ class ElanTier:
 
 @dataclass(frozen=True)
 class ElanDocument:
-    """What an `.eaf` file holds.
+    """What an `.eaf` file holds."""
 
-    Attributes:
-        path: the file.
-        author: of the document.
-        media: places where its video may lie, the likeliest first; none need exist.
-        origin_ms: time of the video at which the document's time is 0.
-        tiers: in the order of the file.
-        without_time: annotations that nobody aligned, as `tier: text`.
-    """
-
-    path: Path
-    author: str
-    media: tuple[Path, ...]
-    origin_ms: int
-    tiers: tuple[ElanTier, ...]
-    without_time: tuple[str, ...] = ()
+    path: Path  # the file
+    author: str  # of the document
+    media: tuple[Path, ...]  # places where its video may lie, the likeliest first; none need exist
+    origin_ms: int  # time of the video at which the document's time is 0
+    tiers: tuple[ElanTier, ...]  # in the order of the file
+    without_time: tuple[str, ...] = ()  # annotations that nobody aligned, as `tier: text`
 
     @property
     def video(self) -> Path:

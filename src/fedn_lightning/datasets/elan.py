@@ -40,15 +40,12 @@ _UNNAMED = re.compile(r"face \d+")
 
 @dataclass(frozen=True)
 class TierMap:
-    """What tiers and the texts of annotations mean.
+    """What tiers and the texts of annotations mean."""
 
-    Attributes:
-        tiers: pattern of a tier's name -> `type` (`macro`, `micro`, `duration`: up to 0.5 s is micro, or `ignore`) and
-            `emotion` (of every annotation; the annotation's text where it is left out).
-        values: text of an annotation, in lower case -> `type` and `emotion`, as far as they differ.
-    """
-
+    # pattern of a tier's name -> `type` (`macro`, `micro`, `duration`: up to 0.5 s is micro, or `ignore`) and `emotion`
+    # (of every annotation; the annotation's text where it is left out)
     tiers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # text of an annotation, in lower case -> `type` and `emotion`, as far as they differ
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def of_tier(self, tier: ElanTier) -> Mapping[str, str] | None:

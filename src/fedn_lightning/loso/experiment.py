@@ -19,15 +19,10 @@ LONGEST = 100
 
 @dataclass(frozen=True)
 class Fold:
-    """One training: a seed, and the subjects it never sees.
+    """One training: a seed, and the subjects it never sees."""
 
-    Attributes:
-        seed: of everything random in the fold.
-        subjects: held out, sorted.
-    """
-
-    seed: int
-    subjects: tuple[str, ...]
+    seed: int  # of everything random in the fold
+    subjects: tuple[str, ...]  # held out, sorted
 
     @property
     def name(self) -> str:
@@ -83,52 +78,30 @@ OWN_KEYS = ("run_dir", "ckpt_path", "seed_everything", "data.test_subject", "dat
 
 @dataclass(frozen=True)
 class Experiment:
-    """A configuration, a corpus, and a folder for the folds.
+    """A configuration, a corpus, and a folder for the folds."""
 
-    Attributes:
-        name: the configuration's `experiment`.
-        config_hash: names everything that a fold's result depends on, save its seed and its subjects: the
-            configuration, the content of the encoder's weights, and the corpus (videos and labels).
-        words: the user's options of `fedn fit`, e.g. `--config experiments/casme2.yaml`.
-        runs: parent folder of all experiments.
-        subjects: number of videos of each subject of the corpus.
-        val_subject: the configuration's `data.val_subject`.
-        seed: the configuration's `seed_everything`.
-        seeded_data: whether the data module has a seed of its own.
-        monitor: metric that chooses the epoch, None for the last epoch.
-        monitor_mode: `max` or `min`.
-        max_epochs: epochs of a fold.
-        group: subjects held out together.
-        cpus: cores a fold keeps busy: its threads and its loader processes.
-        gpus: accelerator devices of one fold.
-        device_count: accelerator devices of this machine.
-        wandb_project: W&B project.
-        wandb_mode: configured W&B mode.
-        wandb_group: beginning of the W&B group's name.
-        parameters: numbers in the network, the encoder's included.
-        trained_parameters: those of them that training changes.
-    """
-
-    name: str
+    name: str  # the configuration's `experiment`
+    # names everything that a fold's result depends on, save its seed and its subjects: the configuration, the content
+    # of the encoder's weights, and the corpus (videos and labels)
     config_hash: str
-    words: tuple[str, ...]
-    runs: str
-    subjects: dict[str, int]
-    val_subject: int | list[str | int]
-    seed: int
-    seeded_data: bool
-    monitor: str | None
-    monitor_mode: str
-    max_epochs: int
-    group: int
-    cpus: int
-    gpus: int
-    device_count: int
-    wandb_project: str
-    wandb_mode: str
-    wandb_group: str
-    parameters: int = 0
-    trained_parameters: int = 0
+    words: tuple[str, ...]  # the user's options of `fedn fit`, e.g. `--config experiments/casme2.yaml`.
+    runs: str  # parent folder of all experiments
+    subjects: dict[str, int]  # number of videos of each subject of the corpus
+    val_subject: int | list[str | int]  # the configuration's `data.val_subject`
+    seed: int  # the configuration's `seed_everything`
+    seeded_data: bool  # whether the data module has a seed of its own
+    monitor: str | None  # metric that chooses the epoch, None for the last epoch
+    monitor_mode: str  # `max` or `min`
+    max_epochs: int  # epochs of a fold
+    group: int  # subjects held out together
+    cpus: int  # cores a fold keeps busy: its threads and its loader processes
+    gpus: int  # accelerator devices of one fold
+    device_count: int  # accelerator devices of this machine
+    wandb_project: str  # W&B project
+    wandb_mode: str  # configured W&B mode
+    wandb_group: str  # beginning of the W&B group's name
+    parameters: int = 0  # numbers in the network, the encoder's included
+    trained_parameters: int = 0  # those of them that training changes
 
     @property
     def folder(self) -> Path:

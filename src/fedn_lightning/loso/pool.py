@@ -46,32 +46,20 @@ COLUMNS = {PREDICTIONS: PREDICTION_COLUMNS, PROPOSALS: PREDICTION_COLUMNS, TRUTH
 
 @dataclass(frozen=True)
 class Pooled:
-    """The folds of one seed, scored together.
+    """The folds of one seed, scored together."""
 
-    Attributes:
-        seed: of the folds.
-        folder: where the pooled files lie.
-        folds: names of the folds.
-        missing: subjects of the corpus that no fold held out; empty if all folds are there.
-        thresholds: (macro, micro) of each fold, by name.
-        strict: every choice made on subjects that are not held out; the headline.
-        published: threshold selected on test data, to stand beside papers that do so.
-        confusion: `(C, C + 1)` int64 over the spotted expressions of the strict selection, row true, column predicted,
-            the last column without an emotion.
-        chosen_on: `validation` or `training`, the subjects that each fold chose its thresholds on.
-        given: whether the intervals were given to a recogniser, so that nothing was spotted.
-    """
-
-    seed: int
-    folder: Path
-    folds: tuple[str, ...]
-    missing: tuple[str, ...]
-    thresholds: dict[str, tuple[float, float]]
-    strict: Report
-    published: Report
+    seed: int  # of the folds
+    folder: Path  # where the pooled files lie
+    folds: tuple[str, ...]  # names of the folds
+    missing: tuple[str, ...]  # subjects of the corpus that no fold held out; empty if all folds are there
+    thresholds: dict[str, tuple[float, float]]  # (macro, micro) of each fold, by name
+    strict: Report  # every choice made on subjects that are not held out; the headline
+    published: Report  # threshold selected on test data, to stand beside papers that do so
+    # `(C, C + 1)` int64 over the spotted expressions of the strict selection, row true, column predicted, the last
+    # column without an emotion
     confusion: IntArray
-    chosen_on: str = "validation"
-    given: bool = False
+    chosen_on: str = "validation"  # `validation` or `training`, the subjects that each fold chose its thresholds on
+    given: bool = False  # whether the intervals were given to a recogniser, so that nothing was spotted
 
 
 def pool(experiment: Experiment, folds: Sequence[Fold], draws: int = 1000) -> Pooled:

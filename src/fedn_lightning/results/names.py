@@ -93,22 +93,14 @@ def headlines(given: bool) -> dict[str, str]:
 
 @dataclass
 class Names:
-    """Names met in files, each with its index; shared by all files that are scored together.
+    """Names met in files, each with its index; shared by all files that are scored together."""
 
-    Attributes:
-        subjects: index of each subject.
-        videos: index of each (subject, video).
-        emotions: index of each analysed emotion.
-        not_analysed: emotion names that count as no emotion.
-        closed_by: the video list that names every video there is; None if files may name new ones.
-        lengths: number of frames and frame rate of each video of the list.
-    """
-
-    subjects: dict[str, int] = field(default_factory=dict)
-    videos: dict[tuple[str, str], int] = field(default_factory=dict)
-    emotions: dict[str, int] = field(default_factory=dict)
-    not_analysed: tuple[str, ...] = NOT_ANALYSED
-    closed_by: str | None = None
+    subjects: dict[str, int] = field(default_factory=dict)  # index of each subject
+    videos: dict[tuple[str, str], int] = field(default_factory=dict)  # index of each (subject, video)
+    emotions: dict[str, int] = field(default_factory=dict)  # index of each analysed emotion
+    not_analysed: tuple[str, ...] = NOT_ANALYSED  # emotion names that count as no emotion
+    closed_by: str | None = None  # the video list that names every video there is; None if files may name new ones
+    # number of frames and frame rate of each video of the list
     lengths: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
     _by_vid: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     _by_loose_form: dict[str, tuple[str, str]] = field(default_factory=dict)

@@ -124,23 +124,14 @@ class SkippedRow:
 
 @dataclass(frozen=True)
 class EventFile:
-    """What a file held.
+    """What a file held."""
 
-    Attributes:
-        path: the file.
-        format: as the header gives it.
-        events: the usable rows, in order.
-        set_aside: the others; empty unless read leniently.
-        duplicates: number of rows that repeat an earlier row exactly; they are kept.
-        has_emotion: whether there is an emotion column.
-    """
-
-    path: str
-    format: Format
-    events: EventTable
-    set_aside: tuple[SkippedRow, ...]
-    duplicates: int
-    has_emotion: bool
+    path: str  # the file
+    format: Format  # as the header gives it
+    events: EventTable  # the usable rows, in order
+    set_aside: tuple[SkippedRow, ...]  # the others; empty unless read leniently
+    duplicates: int  # number of rows that repeat an earlier row exactly; they are kept
+    has_emotion: bool  # whether there is an emotion column
 
 
 def read_events(path: str | Path, names: Names, *, truth: bool = False, lenient: bool = False) -> EventFile:
@@ -328,21 +319,13 @@ def _parse_row(row: Sequence[str], layout: _Layout, names: Names) -> FloatArray:
 
 @dataclass(frozen=True)
 class RunTables:
-    """The tables of a run.
+    """The tables of a run."""
 
-    Attributes:
-        names: of subjects, videos and emotions; a video list has closed them.
-        minutes: duration of all videos.
-        truths: annotated expressions.
-        predicted: proposals with a score of at least the thresholds.
-        proposals: every proposal.
-    """
-
-    names: Names
-    minutes: float
-    truths: EventFile
-    predicted: EventFile
-    proposals: EventFile
+    names: Names  # of subjects, videos and emotions; a video list has closed them
+    minutes: float  # duration of all videos
+    truths: EventFile  # annotated expressions
+    predicted: EventFile  # proposals with a score of at least the thresholds
+    proposals: EventFile  # every proposal
 
 
 def read_run_tables(folder: Path, truth: Path | None = None, proposals: str = PROPOSALS) -> RunTables:

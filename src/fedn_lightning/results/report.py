@@ -35,46 +35,27 @@ from fedn_lightning.utils.files import plain
 
 @dataclass(frozen=True)
 class Selection:
-    """How the score threshold was chosen.
+    """How the score threshold was chosen."""
 
-    Attributes:
-        mode: `none`, `fixed`, `strict` or `published`.
-        threshold: one for all, or (macro, micro).
-        label: for a reader; `published` says that it was selected on test data.
-    """
-
-    mode: str
-    threshold: Threshold
-    label: str
+    mode: str  # `none`, `fixed`, `strict` or `published`
+    threshold: Threshold  # one for all, or (macro, micro)
+    label: str  # for a reader; `published` says that it was selected on test data
 
 
 @dataclass(frozen=True)
 class Report:
-    """All results of one evaluation.
+    """All results of one evaluation."""
 
-    Attributes:
-        evaluation: the scores.
-        selection: the threshold and where it comes from.
-        predictions: the file of predictions.
-        truths: the file of truths.
-        emotions: class names in the order of the `emotion` index.
-        n_videos: number of videos known, with or without a truth.
-        curves: the threshold swept.
-        per_subject: counts of each subject by name, if asked for.
-        intervals: bootstrap intervals by score, if asked for.
-        draws: number of resamples of the bootstrap.
-    """
-
-    evaluation: Evaluation
-    selection: Selection
-    predictions: EventFile
-    truths: EventFile
-    emotions: tuple[str, ...]
-    n_videos: int
-    curves: OperatingCurves
-    per_subject: dict[str, SpottingScores] | None = None
-    intervals: dict[str, Interval] | None = None
-    draws: int = 0
+    evaluation: Evaluation  # the scores
+    selection: Selection  # the threshold and where it comes from
+    predictions: EventFile  # the file of predictions
+    truths: EventFile  # the file of truths
+    emotions: tuple[str, ...]  # class names in the order of the `emotion` index
+    n_videos: int  # number of videos known, with or without a truth
+    curves: OperatingCurves  # the threshold swept
+    per_subject: dict[str, SpottingScores] | None = None  # counts of each subject by name, if asked for
+    intervals: dict[str, Interval] | None = None  # bootstrap intervals by score, if asked for
+    draws: int = 0  # number of resamples of the bootstrap
 
     @property
     def without_truth(self) -> tuple[int, int]:

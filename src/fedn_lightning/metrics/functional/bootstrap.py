@@ -106,38 +106,23 @@ def _percentiles(values: FloatArray, level: float) -> Interval:
 
 @dataclass(frozen=True)
 class SubjectCounts:
-    """The counts of `S` subjects for spotting and recognition.
+    """The counts of `S` subjects for spotting and recognition."""
 
-    Attributes:
-        index: `(S,)` int64, the subjects with a truth, a prediction or a proposal.
-        counts: `(S, 4, 3)` int64, TP, FP and FN of each of :meth:`SpottingScores.groups`.
-        confusion: `(S, C, C + 1)` int64, emotions of the headline group's true positives.
-        in_truth: `(S, C)` int64, whether the subject shows the emotion.
-    """
-
-    index: IntArray
-    counts: IntArray
-    confusion: IntArray
-    in_truth: IntArray
+    index: IntArray  # `(S,)` int64, the subjects with a truth, a prediction or a proposal
+    counts: IntArray  # `(S, 4, 3)` int64, TP, FP and FN of each of :meth:`SpottingScores.groups`
+    confusion: IntArray  # `(S, C, C + 1)` int64, emotions of the headline group's true positives
+    in_truth: IntArray  # `(S, C)` int64, whether the subject shows the emotion
 
 
 @dataclass(frozen=True)
 class RankedDetections:
-    """Detections at IoU 0.5, a list element per class of the truth, by descending score.
+    """Detections at IoU 0.5, a list element per class of the truth, by descending score."""
 
-    Attributes:
-        classes: emotion index of each class.
-        score: `(N,)` float64; only the order and equality of scores matter.
-        hit: `(N,)` float64, 1 where a truth is matched.
-        subject: `(N,)` int64, subject index of each detection.
-        truth_subject: `(M,)` int64, subject index of each truth.
-    """
-
-    classes: IntArray
-    score: list[FloatArray]
-    hit: list[FloatArray]
-    subject: list[IntArray]
-    truth_subject: list[IntArray]
+    classes: IntArray  # emotion index of each class
+    score: list[FloatArray]  # `(N,)` float64; only the order and equality of scores matter
+    hit: list[FloatArray]  # `(N,)` float64, 1 where a truth is matched
+    subject: list[IntArray]  # `(N,)` int64, subject index of each detection
+    truth_subject: list[IntArray]  # `(M,)` int64, subject index of each truth
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,11 @@ SUMMARIES: dict[str, tuple[float, ...]] = {"map@0.5": (0.5,), "map@0.3:0.7": WID
 
 @dataclass(frozen=True)
 class DetectionScores:
-    """Average precisions.
+    """Average precisions."""
 
-    Attributes:
-        thresholds: T IoU thresholds.
-        classes: `(C,)` int64 emotion indices that occur in the truth, ascending.
-        ap: `(T, C)` float64 average precision.
-    """
-
-    thresholds: tuple[float, ...]
-    classes: IntArray
-    ap: FloatArray
+    thresholds: tuple[float, ...]  # T IoU thresholds
+    classes: IntArray  # `(C,)` int64 emotion indices that occur in the truth, ascending
+    ap: FloatArray  # `(T, C)` float64 average precision
 
     def mean(self, thresholds: Sequence[float]) -> float:
         """Mean over the classes and the given ones of :attr:`thresholds`; NaN without a class."""

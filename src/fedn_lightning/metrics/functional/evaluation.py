@@ -98,19 +98,12 @@ def exclusive(predictions: EventTable, truths: EventTable) -> Spotted:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A named way to score.
+    """A named way to score."""
 
-    Attributes:
-        name: printed with every number.
-        summary: what it follows, for a header.
-        rule: makes true positives.
-        recognise: scores their emotions.
-    """
-
-    name: str
-    summary: str
-    rule: Rule
-    recognise: Recogniser = recognition_scores
+    name: str  # printed with every number
+    summary: str  # what it follows, for a header
+    rule: Rule  # makes true positives
+    recognise: Recogniser = recognition_scores  # scores their emotions
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -138,25 +131,17 @@ RATIOS = ("precision", "recall", "f1")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All scores of one set of predictions.
+    """All scores of one set of predictions."""
 
-    Attributes:
-        protocol: name of the protocol of spotting and recognition.
-        spotting: pooled counts.
-        recognition: for each group of :meth:`SpottingScores.groups`, the emotions of its true positives.
-        strs: for each group, spotting F1 x F1_analysis.
-        detection: average precisions of all proposals; no threshold, no protocol.
-        unknown_offsets: number of truths whose offset is not known.
-        without_unknown: spotting counts and mAP@0.5 without them (see :mod:`.unknown_offsets`); the same as above where
-            every offset is known.
-    """
-
-    protocol: str
-    spotting: SpottingScores
+    protocol: str  # name of the protocol of spotting and recognition
+    spotting: SpottingScores  # pooled counts
+    # for each group of :meth:`SpottingScores.groups`, the emotions of its true positives
     recognition: dict[str, RecognitionScores]
-    strs: dict[str, float]
-    detection: DetectionScores
-    unknown_offsets: int
+    strs: dict[str, float]  # for each group, spotting F1 x F1_analysis
+    detection: DetectionScores  # average precisions of all proposals; no threshold, no protocol
+    unknown_offsets: int  # number of truths whose offset is not known
+    # spotting counts and mAP@0.5 without them (see :mod:`.unknown_offsets`); the same as above where every offset is
+    # known
     without_unknown: tuple[SpottingScores, float]
 
 

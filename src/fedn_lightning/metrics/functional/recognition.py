@@ -14,17 +14,11 @@ from fedn_lightning.events import FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True)
 class RecognitionScores:
-    """Recognition of the spotted expressions; NaN where nothing was there to recognise.
+    """Recognition of the spotted expressions; NaN where nothing was there to recognise."""
 
-    Attributes:
-        f1_analysis: `2 P R / (P + R)` of the unweighted class means of precision and recall.
-        uf1: mean of the class F1s.
-        uar: mean of the class recalls.
-    """
-
-    f1_analysis: float = math.nan
-    uf1: float = math.nan
-    uar: float = math.nan
+    f1_analysis: float = math.nan  # `2 P R / (P + R)` of the unweighted class means of precision and recall
+    uf1: float = math.nan  # mean of the class F1s
+    uar: float = math.nan  # mean of the class recalls
 
     def to_dict(self) -> dict[str, float]:
         """`{f1_analysis, uf1, uar}`."""

@@ -62,12 +62,6 @@ class Counts:
 class SpottingScores:
     """Pooled spotting counts.
 
-    Attributes:
-        macro: matched within macro-expressions.
-        micro: matched within micro-expressions.
-        overall: the sum of both.
-        type_agnostic: matched anew whatever the type, for readers who only ask whether something was there.
-
     >>> print(SpottingScores(Counts(2, 1, 0), Counts(), Counts(2, 1, 0), Counts(2, 1, 0)))
                         TP       FP       FN  precision  recall      F1
     macro                2        1        0     0.6667  1.0000  0.8000
@@ -76,10 +70,10 @@ class SpottingScores:
     type_agnostic        2        1        0     0.6667  1.0000  0.8000
     """
 
-    macro: Counts
-    micro: Counts
-    overall: Counts
-    type_agnostic: Counts
+    macro: Counts  # matched within macro-expressions
+    micro: Counts  # matched within micro-expressions
+    overall: Counts  # the sum of both
+    type_agnostic: Counts  # matched anew whatever the type, for readers who only ask whether something was there
 
     @classmethod
     def groups(cls) -> tuple[str, ...]:
@@ -120,17 +114,11 @@ def _line(group: str, counts: Counts) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spotted:
-    """What a matching rule makes of one pool of predictions and truths.
+    """What a matching rule makes of one pool of predictions and truths."""
 
-    Attributes:
-        counts: as the rule counts; in compatibility protocols they need not add up to the number of predictions.
-        prediction: `(A,)` int64, rows of the predictions of the true positives.
-        truth: `(A,)` int64, rows of their truths.
-    """
-
-    counts: Counts
-    prediction: IntArray
-    truth: IntArray
+    counts: Counts  # as the rule counts; in compatibility protocols they need not add up to the number of predictions
+    prediction: IntArray  # `(A,)` int64, rows of the predictions of the true positives
+    truth: IntArray  # `(A,)` int64, rows of their truths
 
 
 Rule = Callable[[EventTable, EventTable], Spotted]

@@ -22,19 +22,13 @@ Threshold = float | tuple[float, float]
 
 @dataclass(frozen=True)
 class Sweep:
-    """Counts at every distinct score as threshold, from the highest on.
+    """Counts at every distinct score as threshold, from the highest on."""
 
-    Attributes:
-        score: `(K,)` float64 distinct scores, descending; position k counts the predictions with at least that score.
-        tp: `(K,)` int64 true positives.
-        n: `(K,)` int64 predictions.
-        m: number of truths.
-    """
-
+    # `(K,)` float64 distinct scores, descending; position k counts the predictions with at least that score
     score: FloatArray
-    tp: IntArray
-    n: IntArray
-    m: int
+    tp: IntArray  # `(K,)` int64 true positives
+    n: IntArray  # `(K,)` int64 predictions
+    m: int  # number of truths
 
     @property
     def precision(self) -> FloatArray:
@@ -175,17 +169,11 @@ WITHOUT_EVIDENCE = 0.5
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The chosen thresholds, and the evidence for them.
+    """The chosen thresholds, and the evidence for them."""
 
-    Attributes:
-        threshold: score from which a macro- and a micro-expression counts.
-        n_truths: truths of each type that they were chosen on.
-        capped: whether the limit of false positives raised each.
-    """
-
-    threshold: tuple[float, float]
-    n_truths: tuple[int, int]
-    capped: tuple[bool, bool]
+    threshold: tuple[float, float]  # score from which a macro- and a micro-expression counts
+    n_truths: tuple[int, int]  # truths of each type that they were chosen on
+    capped: tuple[bool, bool]  # whether the limit of false positives raised each
 
     def warnings(self) -> list[str]:
         """A warning for each type with few truths."""
@@ -267,18 +255,12 @@ RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class OperatingCurves:
-    """Sweeps over all thresholds (protocol `megc`): F1 against threshold, precision against recall, FROC.
+    """Sweeps over all thresholds (protocol `megc`): F1 against threshold, precision against recall, FROC."""
 
-    Attributes:
-        macro: the sweep of macro-expressions.
-        micro: the sweep of micro-expressions.
-        overall: both, one threshold for both.
-        minutes: total duration of the videos, also those without events, NaN if unknown; only the FROC needs it.
-    """
-
-    macro: Sweep
-    micro: Sweep
-    overall: Sweep
+    macro: Sweep  # the sweep of macro-expressions
+    micro: Sweep  # the sweep of micro-expressions
+    overall: Sweep  # both, one threshold for both
+    # total duration of the videos, also those without events, NaN if unknown; only the FROC needs it
     minutes: float = float("nan")
 
     def sweeps(self) -> dict[str, Sweep]:
