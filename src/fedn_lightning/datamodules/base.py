@@ -82,19 +82,12 @@ class CropConfig:
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A stored video with its ground truth.
+    """A stored video with its ground truth."""
 
-    Attributes:
-        index: of the video in its split.
-        video: of the corpus.
-        stored: its crops.
-        truths: its expressions in source frames.
-    """
-
-    index: int
-    video: Video
-    stored: StoredVideo
-    truths: EventTable
+    index: int  # of the video in its split
+    video: Video  # of the corpus
+    stored: StoredVideo  # its crops
+    truths: EventTable  # its expressions in source frames
 
     def in_store_frames(self, truths: EventTable) -> EventTable:
         """Events of this video, given in source frames, in frames of the clip store."""

@@ -90,35 +90,22 @@ def cut(
 
 @dataclass(frozen=True)
 class ExpressionSource:
-    """The expressions of one video as the dataset reads them.
+    """The expressions of one video as the dataset reads them."""
 
-    Attributes:
-        variants: per augmented variant the frame features `(T, D)` of the video.
-        clip: the video with its truths in source frames.
-        truths: the same in frames of the clip store.
-    """
-
+    # per augmented variant the frame features `(T, D)` of the video
     variants: tuple[npt.NDArray[np.float16] | StoredArray, ...]
-    clip: LabelledClip
-    truths: EventTable
+    clip: LabelledClip  # the video with its truths in source frames
+    truths: EventTable  # the same in frames of the clip store
 
 
 class IntervalDraw(NamedTuple):
-    """One interval to load.
+    """One interval to load."""
 
-    Attributes:
-        source: position of the video among the sources.
-        expression: position of the expression in the source's truths.
-        before: the start moves by this share of the length.
-        after: the end moves by this share of the length.
-        variant: which augmented variant of the cached features; 0 is the video as it is.
-    """
-
-    source: int
-    expression: int
-    before: float = 0.0
-    after: float = 0.0
-    variant: int = 0
+    source: int  # position of the video among the sources
+    expression: int  # position of the expression in the source's truths
+    before: float = 0.0  # the start moves by this share of the length
+    after: float = 0.0  # the end moves by this share of the length
+    variant: int = 0  # which augmented variant of the cached features; 0 is the video as it is
 
 
 class IntervalDataset(Dataset[Sample]):
@@ -268,10 +255,7 @@ class RecognitionDataModule(CorpusDataModule):
         ]
 
     def _loader(
-        self,
-        sources: list[ExpressionSource],
-        sampler: Sampler[IntervalDraw] | Sequence[IntervalDraw],
-        batch_size: int,
+        self, sources: list[ExpressionSource], sampler: Sampler[IntervalDraw] | Sequence[IntervalDraw], batch_size: int
     ) -> DataLoader[Sample]:
         return DataLoader(
             IntervalDataset(sources, self.intervals),

@@ -85,11 +85,7 @@ def with_baseline(found: Detections, reference: Reference) -> Detections:
             f"and {reached[1]:.2f} (micro) there; {dropped} expressions that do not exceed it were left out."
         )
     return replace(
-        found,
-        faces=tuple(faces),
-        measures=tuple(measures),
-        baselines=tuple(baselines),
-        notes=(*found.notes, *notes),
+        found, faces=tuple(faces), measures=tuple(measures), baselines=tuple(baselines), notes=(*found.notes, *notes)
     )
 
 

@@ -37,33 +37,22 @@ class DetectedExpression:
     """One expression that was found.
 
     FEDN does not predict the apex.
-
-    Attributes:
-        face: number of the face from the left, from 1.
-        start: first frame, 0-based; may be fractional.
-        end: one past the last frame.
-        start_seconds: when `start` is shown, by the video's own timestamps.
-        end_seconds: when the last frame ends.
-        type: `macro` or `micro`.
-        emotion: name of the class, None from a network that only spots.
-        confidence: that there is an expression of this type, in 0..1.
-        emotion_confidence: that it has this emotion, in 0..1; 1 without an emotion.
-        also: events of the other type in the same movement that gave way to this one, e.g. `micro 0.45`; see
-            :func:`~fedn_lightning.models.postprocessing.find_same_movements`.
-        intensity: greatest movement of a part of the face in eye distances, or in multiples of its movement in the
-            baseline; None where movement was not measured.
     """
 
-    face: int
-    start: float
-    end: float
-    start_seconds: float
-    end_seconds: float
-    type: ExpressionType
-    emotion: str | None
-    confidence: float
-    emotion_confidence: float
+    face: int  # number of the face from the left, from 1
+    start: float  # first frame, 0-based; may be fractional
+    end: float  # one past the last frame
+    start_seconds: float  # when `start` is shown, by the video's own timestamps
+    end_seconds: float  # when the last frame ends
+    type: ExpressionType  # `macro` or `micro`
+    emotion: str | None  # name of the class, None from a network that only spots
+    confidence: float  # that there is an expression of this type, in 0..1
+    emotion_confidence: float  # that it has this emotion, in 0..1; 1 without an emotion
+    # events of the other type in the same movement that gave way to this one, e.g. `micro 0.45`; see
+    # :func:`~fedn_lightning.models.postprocessing.find_same_movements`.
     also: tuple[str, ...] = ()
+    # greatest movement of a part of the face in eye distances, or in multiples of its movement in the baseline; None
+    # where movement was not measured
     intensity: float | None = None
 
     @property
@@ -109,70 +98,42 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """What was found in one face.
+    """What was found in one face."""
 
-    Attributes:
-        number: of the face from the left, from 1.
-        box: its face box in source pixels (median over the video); None where whole pictures are taken.
-        proposals: every event kept after suppression, whatever its score, in frames of the video.
-        curve: `(n_frames, 2)` float64, the network's macro and micro confidence in each frame.
-    """
-
-    number: int
-    box: Box | None
-    proposals: EventTable
-    curve: FloatArray
+    number: int  # of the face from the left, from 1
+    box: Box | None  # its face box in source pixels (median over the video); None where whole pictures are taken
+    proposals: EventTable  # every event kept after suppression, whatever its score, in frames of the video
+    curve: FloatArray  # `(n_frames, 2)` float64, the network's macro and micro confidence in each frame
 
 
 @dataclass(frozen=True, repr=False)
 class Detections:
-    """What a detector found in one video. Iterates over the expressions by time, those from the thresholds on.
+    """What a detector found in one video. Iterates over the expressions by time, those from the thresholds on."""
 
-    Attributes:
-        video: the file.
-        checkpoint: what found them.
-        n_frames: frames of the video.
-        fps: frames per second, the average where the rate is variable.
-        times: `(n_frames,)` float64 seconds of each frame where the rate is variable, else None.
-        emotions: class names.
-        threshold: score from which a macro- and a micro-expression counts.
-        n_faces: faces in the video; 0 where whole pictures are taken.
-        faces: those that were analysed.
-        squares: for each of them the crop's transform, `(1 or n_frames, 2, 3)` float64, source to crop pixels.
-        crop_size: side of the crop in pixels.
-        start: seconds at which the first frame is shown: above 0 where the sound starts before the picture.
-        notes: what was assumed or left out, a sentence each.
-        generated_only: whether the detector was trained on generated faces alone.
-        unreliable: stretches in which no expression may begin.
-        quality: how well each of the faces is seen, in every frame of the video.
-        ignored: streams of the file that are not looked at.
-        crop_fps: frames per second that the network worked at.
-        measures: what was measured in each crop of each face.
-        baselines: the neutral stretches that measures are relative to; empty if they are in eye distances.
-        seconds: processor work by phase.
-    """
-
-    video: str
-    checkpoint: str
-    n_frames: int
-    fps: float
+    video: str  # the file
+    checkpoint: str  # what found them
+    n_frames: int  # frames of the video
+    fps: float  # frames per second, the average where the rate is variable
+    # `(n_frames,)` float64 seconds of each frame where the rate is variable, else None
     times: npt.NDArray[np.float64] | None
-    emotions: tuple[str, ...]
-    threshold: tuple[float, float]
-    n_faces: int
-    faces: tuple[FaceTrack, ...]
+    emotions: tuple[str, ...]  # class names
+    threshold: tuple[float, float]  # score from which a macro- and a micro-expression counts
+    n_faces: int  # faces in the video; 0 where whole pictures are taken
+    faces: tuple[FaceTrack, ...]  # those that were analysed
+    # for each of them the crop's transform, `(1 or n_frames, 2, 3)` float64, source to crop pixels
     squares: tuple[npt.NDArray[np.float64], ...]
-    crop_size: int
-    start: float = 0.0
-    notes: tuple[str, ...] = ()
-    generated_only: bool = False
-    unreliable: tuple[UnreliableSpan, ...] = ()
-    quality: tuple[FaceQuality, ...] = ()
-    ignored: tuple[str, ...] = ()
-    crop_fps: float = 0.0
-    measures: tuple[FrameMeasures, ...] = ()
+    crop_size: int  # side of the crop in pixels
+    start: float = 0.0  # seconds at which the first frame is shown: above 0 where the sound starts before the picture
+    notes: tuple[str, ...] = ()  # what was assumed or left out, a sentence each
+    generated_only: bool = False  # whether the detector was trained on generated faces alone
+    unreliable: tuple[UnreliableSpan, ...] = ()  # stretches in which no expression may begin
+    quality: tuple[FaceQuality, ...] = ()  # how well each of the faces is seen, in every frame of the video
+    ignored: tuple[str, ...] = ()  # streams of the file that are not looked at
+    crop_fps: float = 0.0  # frames per second that the network worked at
+    measures: tuple[FrameMeasures, ...] = ()  # what was measured in each crop of each face
+    # the neutral stretches that measures are relative to; empty if they are in eye distances
     baselines: tuple[Baseline, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)  # processor work by phase
 
     @cached_property
     def expressions(self) -> tuple[DetectedExpression, ...]:

@@ -20,20 +20,13 @@ class Anchors:
     """The `N` anchors of a window, in frames of the window.
 
     They are ordered by level, then time step, then kind (by ratio, the anchor-free one last).
-
-    Attributes:
-        centre: `(N,)` float, centre of the time step.
-        length: `(N,)` float, length of the anchor; the level's stride for an anchor-free one.
-        has_length: `(N,)` bool, False for anchor-free ones.
-        shortest: `(N,)` float, lower end of the range of its level, see :func:`level_ranges`.
-        longest: `(N,)` float, upper end of that range.
     """
 
-    centre: Tensor
-    length: Tensor
-    has_length: Tensor
-    shortest: Tensor
-    longest: Tensor
+    centre: Tensor  # `(N,)` float, centre of the time step
+    length: Tensor  # `(N,)` float, length of the anchor; the level's stride for an anchor-free one
+    has_length: Tensor  # `(N,)` bool, False for anchor-free ones
+    shortest: Tensor  # `(N,)` float, lower end of the range of its level, see :func:`level_ranges`
+    longest: Tensor  # `(N,)` float, upper end of that range
 
     def __len__(self) -> int:
         return len(self.centre)
@@ -115,38 +108,23 @@ def decode(anchors: Anchors, regression: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Truths:
-    """The truths of a batch of windows, padded to one number per window.
+    """The truths of a batch of windows, padded to one number per window."""
 
-    Attributes:
-        interval: `(B, M, 2)` float, start and end in frames of the window.
-        type: `(B, M)` int64, 0 macro, 1 micro.
-        emotion: `(B, M)` int64, class index, or -1 where the emotion is not analysed.
-        present: `(B, M)` bool, False for padding.
-        whole: `(B, M)` bool, the required share of the truth (90 % by default) lies in the window.
-        end_known: `(B, M)` bool, False where the end of the interval is a guess and must not be learned.
-    """
-
-    interval: Tensor
-    type: Tensor
-    emotion: Tensor
-    present: Tensor
-    whole: Tensor
-    end_known: Tensor
+    interval: Tensor  # `(B, M, 2)` float, start and end in frames of the window
+    type: Tensor  # `(B, M)` int64, 0 macro, 1 micro
+    emotion: Tensor  # `(B, M)` int64, class index, or -1 where the emotion is not analysed
+    present: Tensor  # `(B, M)` bool, False for padding
+    whole: Tensor  # `(B, M)` bool, the required share of the truth (90 % by default) lies in the window
+    end_known: Tensor  # `(B, M)` bool, False where the end of the interval is a guess and must not be learned
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Targets of every anchor of a batch of windows.
+    """Targets of every anchor of a batch of windows."""
 
-    Attributes:
-        positive: `(B, N)` bool, the anchor must find a truth.
-        ignored: `(B, N)` bool, the anchor takes no part in the loss; never positive.
-        truth: `(B, N)` int64, index of the truth a positive anchor must find; 0 elsewhere.
-    """
-
-    positive: Tensor
-    ignored: Tensor
-    truth: Tensor
+    positive: Tensor  # `(B, N)` bool, the anchor must find a truth
+    ignored: Tensor  # `(B, N)` bool, the anchor takes no part in the loss; never positive
+    truth: Tensor  # `(B, N)` int64, index of the truth a positive anchor must find; 0 elsewhere
 
 
 @dataclass(frozen=True)

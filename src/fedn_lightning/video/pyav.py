@@ -65,10 +65,7 @@ class Thinning:
 
 
 def scan(
-    path: str,
-    samples: int = 0,
-    watch: Callable[[int, Any], None] = lambda number, grey: None,
-    threads: int = 1,
+    path: str, samples: int = 0, watch: Callable[[int, Any], None] = lambda number, grey: None, threads: int = 1
 ) -> VideoScan:
     """Decodes a whole file once, without converting its pictures: counts, timestamps, and some grey pictures.
 
