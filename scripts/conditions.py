@@ -145,8 +145,8 @@ def score(predictions: EventTable, truths: EventTable, minutes: float) -> dict[s
         "macro_f1": all_truths.macro.f1,
         "micro_f1": all_truths.micro.f1,
         "overall_f1_without_unknown_offsets": without.f1,
-        "false_positives_a_minute": all_truths.overall.fp / minutes,
-        "false_positives_a_minute_without_unknown_offsets": without.fp / minutes,
+        "false_positives_per_minute": all_truths.overall.fp / minutes,
+        "false_positives_per_minute_without_unknown_offsets": without.fp / minutes,
     }
 
 
