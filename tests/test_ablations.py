@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fedn_lightning.datamodules.base import CorpusConfig
-from fedn_lightning.datamodules.detection import WindowConfig
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.models.losses import DetectionLoss

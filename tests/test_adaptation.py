@@ -17,7 +17,8 @@ from pulses_data import FILE, PulsesDataModule
 from fedn_lightning import adaptation
 from fedn_lightning.adaptation import AdaptConfig, adapt, build
 from fedn_lightning.cli.main import main
-from fedn_lightning.datamodules.detection import CorpusConfig, CropConfig, WindowConfig
+from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.errors import CheckpointError, SplitError
 from fedn_lightning.models.checkpoints import read_checkpoint
 from fedn_lightning.models.encoder import EncoderConfig

@@ -20,8 +20,9 @@ import torch
 
 from fedn_lightning.analysis.comparison import Comparison, Difference, compare
 from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
-from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule
 from fedn_lightning.datamodules.splits import known
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.errors import CheckpointError, SplitError
 from fedn_lightning.events import DetectionRecord
 from fedn_lightning.models.checkpoints import OLD_DEFAULTS, read_checkpoint

@@ -16,7 +16,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.profilers import SimpleProfiler
 
 from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
-from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.tasks.detection import DetectionTask

@@ -7,10 +7,10 @@ from pulses import write_video
 from torch import nn
 
 from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
-from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule
 from fedn_lightning.datamodules.features import FeatureCache
 from fedn_lightning.datamodules.transforms import AugmentConfig
-from fedn_lightning.datamodules.windows import TrainingWindows, WindowDataset, WindowDraw, WindowSource
+from fedn_lightning.datamodules.windows import TrainingWindows, WindowConfig, WindowDataset, WindowDraw, WindowSource
 from fedn_lightning.events import Corpus, EventTable, Expression, Video
 from fedn_lightning.motion.features import N_FEATURES, mirrored
 from lookalikes.movies import numbered, read_number, write_frames, write_movie

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import lightning
@@ -13,7 +14,8 @@ import pytest
 import torch
 
 from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
-from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.events import Corpus, DetectionRecord, Expression, Video
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
@@ -75,7 +77,11 @@ def trained(films, tmp_path_factory) -> Trained:
 
 @pytest.fixture(scope="session")
 def trained_on_motion(films, tmp_path_factory) -> Trained:
-    return _trained(films, tmp_path_factory.mktemp("trained"), ENCODER, "two_trunks")
+    """FEDN+ in small, with a reach, so that a window of a test is twice as long as one of training."""
+    changes = {"streams": "two_trunks", "reach": 32}
+    return _trained(
+        films, tmp_path_factory.mktemp("trained"), ENCODER, WindowConfig(64, 16, 96, test_length=128), **changes
+    )
 
 
 @pytest.fixture(scope="session")
@@ -84,16 +90,18 @@ def train():
     return _trained
 
 
-def _trained(films: Path, folder: Path, encoder: EncoderConfig, streams: str = "appearance") -> Trained:
+def _trained(
+    films: Path, folder: Path, encoder: EncoderConfig, windows: WindowConfig = WindowConfig(64, 16, 16), **changes: Any
+) -> Trained:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.manual_seed(0)
     task = DetectionTask(
         encoder,
-        NetworkConfig(dim=16, channels=16, segment_heads=2, head_heads=2, dropout=0.0, streams=streams),
+        NetworkConfig(dim=16, channels=16, segment_heads=2, head_heads=2, dropout=0.0, **changes),
     )
     tests = {}
     for align in ("video", "track"):
-        data = _data(films, folder / align, align)
+        data = _data(films, folder / align, align, windows)
         trainer = lightning.Trainer(
             max_epochs=1, accelerator="cpu", default_root_dir=folder, logger=False, enable_progress_bar=False,
             enable_model_summary=False, enable_checkpointing=False,
@@ -107,7 +115,7 @@ def _trained(films: Path, folder: Path, encoder: EncoderConfig, streams: str = "
     return Trained(folder / "best.ckpt", tests)
 
 
-def _data(films: Path, store: Path, align: str) -> DetectionDataModule:
+def _data(films: Path, store: Path, align: str, windows: WindowConfig) -> DetectionDataModule:
     names = {"p0": "short", "p1": "short", "p2": "thirty", "p3": "fifty"}
     videos = tuple(
         Video("films", subject, name, str(films / f"{name}.mp4"), 50.0 if name == "fifty" else 30.0)
@@ -121,7 +129,7 @@ def _data(films: Path, store: Path, align: str) -> DetectionDataModule:
     module = DetectionDataModule(
         CorpusConfig("films", "nowhere"),
         CropConfig(str(store), SIZE, align=align),
-        WindowConfig(64, 16, 16),
+        windows,
         test_subject=["p2", "p3"],
         val_subject=["p1"],
         batch_size=4,

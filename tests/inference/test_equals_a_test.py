@@ -34,12 +34,15 @@ def test_a_network_with_a_motion_stream_is_given_the_motion_that_a_test_gives_it
 
     monkeypatch.setattr(MotionStream, "add", listen)
     detector = Detector.from_checkpoint(trained_on_motion.path, "cpu", "video")
-    root = trained_on_motion.path.parent / "video"
-    for video in trained_on_motion.tests["video"].videos:
+    assert (detector.config.window, detector.config.stride, detector.config.inference.per_window) == (128, 96, 100)
+    root, record = trained_on_motion.path.parent / "video", trained_on_motion.tests["video"]
+    for index, video in enumerate(record.videos):
         given.clear()
         found = detector.detect(films / f"{video.name}.mp4")
         expected = MotionCache(root / "motion", detector.config.motion).features(ClipStore(root).video(video.key))
         np.testing.assert_array_equal(np.concatenate(given), expected)
         assert np.abs(expected.astype(float)).mean() > 0.5
-        assert len(found.faces[0].proposals) > 20
+        events = record.predictions[record.predictions.video == index]
+        assert len(events) > 20
+        np.testing.assert_allclose(found.faces[0].proposals.to_rows()[:, 2:], events.to_rows()[:, 2:], atol=1e-5)
         assert found.seconds["motion"] > 0

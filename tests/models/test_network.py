@@ -146,6 +146,7 @@ def test_pyramid_halves_the_time_at_every_level():
         {"streams": "motion"},
         {"streams": "both"},
         {"streams": "two_trunks"},
+        {"reach": 24},
     ],
 )
 @pytest.mark.parametrize("emotions", [3, 0])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fedn_lightning.datamodules.detection import WindowConfig
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.events import EXPRESSION_TYPES, Corpus, DetectionRecord, EventTable
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig

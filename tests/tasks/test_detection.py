@@ -9,7 +9,8 @@ import torch
 from pulses import SIZE, write_pulses
 
 from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
-from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.errors import CheckpointError, ConfigError, SplitError
 from fedn_lightning.models.encoder import EncoderConfig, encode_crops
 from fedn_lightning.models.fedn import NetworkConfig

@@ -11,8 +11,9 @@ import torch
 from pulses import SIZE, write_pulses
 
 from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
-from fedn_lightning.datamodules.detection import DetectionDataModule, WindowConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule
 from fedn_lightning.datamodules.recognition import IntervalConfig, RecognitionDataModule
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.head import RecogniserConfig

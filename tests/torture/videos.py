@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from fedn_lightning.datamodules.detection import WindowConfig
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.models.encoder import EncoderConfig
 from fedn_lightning.models.fedn import NetworkConfig
 from fedn_lightning.tasks.detection import DetectionTask

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
@@ -14,6 +13,7 @@ from fedn_lightning.datamodules.transforms import AugmentConfig, ClipAugmenter, 
 from fedn_lightning.datamodules.windows import (
     Sample,
     TrainingWindows,
+    WindowConfig,
     WindowDataset,
     WindowDraw,
     WindowSource,
@@ -25,33 +25,6 @@ from fedn_lightning.datamodules.windows import (
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EventTable
 from fedn_lightning.motion.flow import MotionConfig
-
-
-@dataclass(frozen=True)
-class WindowConfig:
-    """Sliding windows; lengths and strides in frames at the working rate.
-
-    Attributes:
-        length: frames in a window (the precursor: 128, mark A).
-        train_stride: between training windows (32, A).
-        test_stride: between validation and test windows (16, A).
-        share: of a truth that must lie inside a window for it to count (0.9, A).
-        negatives: empty windows per window with an expression in a training epoch, at most (3, A).
-        jitter: training windows move by up to this many frames (O).
-        speed: training windows run up to this much faster or slower, e.g. 0.2 (O).
-        unknown_offset: how truths are learned whose offset the release does not know (O). `onset`: only their onset and
-            type; their end is assumed as far after the apex as their onset lies before it. `policy`: the end that
-            `corpus.policies.offset_policy` gives them is learned like any other.
-    """
-
-    length: int = 128
-    train_stride: int = 32
-    test_stride: int = 16
-    share: float = 0.9
-    negatives: float = 3.0
-    jitter: int = 16
-    speed: float = 0.0
-    unknown_offset: Literal["onset", "policy"] = "onset"
 
 
 class DetectionDataModule(CorpusDataModule):
@@ -101,8 +74,13 @@ class DetectionDataModule(CorpusDataModule):
         super().__init__(
             corpus, crops, augment, test_subject, val_subject, seed, batch_size, num_workers, feature_variants, motion
         )
-        if not 0 < windows.test_stride <= windows.length or not 0 < windows.train_stride <= windows.length:
-            raise ConfigError(f"data.windows: strides must lie between 1 and the window's length {windows.length}.")
+        for name, stride, length in (
+            ("train_stride", windows.train_stride, windows.length),
+            ("test_stride", windows.test_stride, windows.tested),
+        ):
+            if not 0 < stride <= length:
+                msg = f"data.windows.{name} = {stride} must lie between 1 and the window's length {length}: strides."
+                raise ConfigError(msg)
         self.windows, self.shift_labels, self.motion_augment = windows, shift_labels, motion_augment
 
     def train_dataloader(self) -> DataLoader[Sample]:
@@ -110,7 +88,7 @@ class DetectionDataModule(CorpusDataModule):
         sources = self.sources("train", self.feature_variants, self.shift_labels)
         self.forget_features()
         length, share = self.windows.length, self.windows.share
-        draws = self._draws(sources, self.windows.train_stride)
+        draws = self._draws(sources, length, self.windows.train_stride)
 
         def is_busy(draw: WindowDraw) -> bool:
             source = sources[draw.video]
@@ -147,9 +125,10 @@ class DetectionDataModule(CorpusDataModule):
     def evaluation_loader(self, split: str) -> DataLoader[Sample]:
         """Every window of a split, in a fixed order."""
         sources = self.sources(split)
-        draws = self._draws(sources, self.windows.test_stride)
-        dataset = WindowDataset(sources, self.windows.length, self.windows.share)
-        return self._loader(dataset, draws, 4 * self.batch_size)
+        length = self.windows.tested
+        draws = self._draws(sources, length, self.windows.test_stride)
+        dataset = WindowDataset(sources, length, self.windows.share)
+        return self._loader(dataset, draws, max(4 * self.batch_size * self.windows.length // length, 1))
 
     def sources(self, split: str, variants: int = 1, shift: bool = False) -> list[WindowSource]:
         """The videos of a split as the dataset reads them, a video with gaps in several parts.
@@ -184,8 +163,7 @@ class DetectionDataModule(CorpusDataModule):
         ]
         return replace(truths, end=np.array(mirrored, np.float64))
 
-    def _draws(self, sources: Sequence[WindowSource], stride: int) -> list[WindowDraw]:
-        length = self.windows.length
+    def _draws(self, sources: Sequence[WindowSource], length: int, stride: int) -> list[WindowDraw]:
         return [
             WindowDraw(i, s) for i, source in enumerate(sources) for s in window_starts(source.n_frames, length, stride)
         ]

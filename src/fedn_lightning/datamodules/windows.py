@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,45 @@ from fedn_lightning.utils.files import StoredArray
 from fedn_lightning.video.readers import DecodedCrops
 
 BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """Sliding windows; lengths and strides in frames at the working rate.
+
+    Attributes:
+        length: frames in a window (the precursor: 128, mark A).
+        train_stride: between training windows (32, A).
+        test_stride: between validation and test windows (16, A).
+        test_length: frames in a validation or test window; None for `length`. Longer windows suit a network whose
+            `model.network.reach` bounds what a step sees (O).
+        share: of a truth that must lie inside a window for it to count (0.9, A).
+        negatives: empty windows per window with an expression in a training epoch, at most (3, A).
+        jitter: training windows move by up to this many frames (O).
+        speed: training windows run up to this much faster or slower, e.g. 0.2 (O).
+        unknown_offset: how truths are learned whose offset the release does not know (O). `onset`: only their onset and
+            type; their end is assumed as far after the apex as their onset lies before it. `policy`: the end that
+            `corpus.policies.offset_policy` gives them is learned like any other.
+    """
+
+    length: int = 128
+    train_stride: int = 32
+    test_stride: int = 16
+    test_length: int | None = None
+    share: float = 0.9
+    negatives: float = 3.0
+    jitter: int = 16
+    speed: float = 0.0
+    unknown_offset: Literal["onset", "policy"] = "onset"
+
+    @property
+    def tested(self) -> int:
+        """Frames in a validation or test window."""
+        return self.length if self.test_length is None else self.test_length
+
+    def proposals(self, per_window: int) -> int:
+        """Proposals of a validation or test window, where a window of `length` has `per_window`."""
+        return max(per_window * self.tested // self.length, 1)
 
 
 def window_starts(n_frames: int, window: int, stride: int) -> list[int]:

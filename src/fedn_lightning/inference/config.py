@@ -11,6 +11,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from fedn_lightning.datamodules.windows import WindowConfig
 from fedn_lightning.errors import CheckpointError
 from fedn_lightning.models.checkpoints import OLD_DEFAULTS, read_checkpoint
 from fedn_lightning.models.encoder import Encoder, EncoderConfig
@@ -47,7 +48,7 @@ class DetectorConfig:
     Attributes:
         encoder: the frame encoder.
         network: sizes and variants of FEDN.
-        inference: how proposals become events.
+        inference: how proposals become events; `per_window` is of a window of :attr:`window` frames.
         crop: size, working frame rate and alignment of the face crops.
         window: frames in a sliding window, at the working rate.
         stride: frames between two windows, as in a test.
@@ -124,16 +125,17 @@ def load(
 def _read_config(
     metadata: Mapping[str, Any], threshold: Tensor, align: Align | None, landmarker: str | None
 ) -> DetectorConfig:
-    model, windows = metadata["model"], metadata["windows"]
+    model, windows = metadata["model"], WindowConfig(**metadata["windows"])
+    inference = InferenceConfig(**model["inference"])
     crop, notes = _crop(metadata, align, landmarker)
     macro, micro = threshold.tolist()
     return DetectorConfig(
         encoder=EncoderConfig(**model["encoder"]),
         network=NetworkConfig(**OLD_DEFAULTS | model["network"]),
-        inference=InferenceConfig(**model["inference"]),
+        inference=replace(inference, per_window=windows.proposals(inference.per_window)),
         crop=crop,
-        window=windows["length"],
-        stride=windows["test_stride"],
+        window=windows.tested,
+        stride=windows.test_stride,
         emotions=tuple(metadata["emotions"]) if model["recognise"] else (),
         threshold=(macro, micro),
         dataset=metadata["dataset"],

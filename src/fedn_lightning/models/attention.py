@@ -62,11 +62,30 @@ def spread(weights: Tensor, stride: int) -> Tensor:
     return inside
 
 
+def local_mean(x: Tensor, reach: int) -> Tensor:
+    """The mean of `x` `(..., T)` over the steps at most `reach` away, in float32.
+
+    A product with a banded matrix: sums of running totals would lose small values beside large ones.
+
+    >>> local_mean(torch.tensor([0.0, 3.0, 6.0, 0.0]), reach=1)
+    tensor([1.5000, 3.0000, 3.0000, 3.0000])
+    """
+    steps = torch.arange(x.shape[-1], device=x.device)
+    band = ((steps - steps.unsqueeze(1)).abs() <= reach).to(torch.promote_types(x.dtype, torch.float32))
+    with torch.autocast(x.device.type, enabled=False):
+        mean: Tensor = (x.to(band.dtype) @ band) / band.sum(0)
+    return mean
+
+
 def convolve(conv: nn.Conv1d, x: Tensor) -> Tensor:
     """`conv(x)` of `(B, C, T)`, in memory where the channels of a step lie together: faster on a CPU."""
     steps = x.transpose(1, 2).contiguous().transpose(1, 2).unsqueeze(2)
     out: Tensor = F.conv2d(steps, conv.weight.unsqueeze(2), conv.bias, (1, *conv.stride), (0, *conv.padding))
     return out.squeeze(2)
+
+
+BLOCK = 128
+"""Frames whose segments are computed together in a long window: the cost of a block grows with its square."""
 
 
 class SegmentAttention(nn.Module):
@@ -136,6 +155,8 @@ class SegmentAttention(nn.Module):
         """Attention within segments, of the :meth:`products` of windows `(B, T, ...)`; returns as :meth:`attend`."""
         projected, scores, values = products
         count = values.shape[1]
+        if count > 2 * BLOCK:
+            return self._mix_blocks(products)
         frames = segment_frames(count, self.length, self.stride).T.to(values.device)  # (length, S)
         query, key, value = self._by_head(projected)
         logits = query @ key.transpose(2, 3)  # of all pairs of frames of the window
@@ -147,6 +168,18 @@ class SegmentAttention(nn.Module):
         weights = self._weights(scores.squeeze(2)[:, frames.T], shift)
         # The weights sum to one, so the global half of the value comes out of the sum.
         return spread(weights, self.stride) @ values + overall, weights
+
+    def _mix_blocks(self, products: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """As :meth:`mix`, a block of frames at a time with those that its segments share: linear in the length."""
+        batch, count = products[-1].shape[:2]
+        extra = -(-(self.length - self.stride) // (2 * self.stride))  # segments beside a block
+        first = torch.arange(0, count, BLOCK, device=products[-1].device) - extra * self.stride
+        frames = torch.arange(BLOCK + 2 * extra * self.stride, device=first.device)
+        rows = (first.unsqueeze(1) + frames).clamp(0, count - 1)
+        parts = self.mix([part[:, rows].flatten(0, 1) for part in products])
+        inner = slice(extra, extra + BLOCK // self.stride)
+        whole = [part[:, inner].reshape(batch, -1, part.shape[2])[:, : count // self.stride] for part in parts]
+        return whole[0], whole[1]
 
     def mix_shared(self, products: Sequence[Tensor], rows: Tensor, offset: Tensor | None) -> Tensor:
         """The segments of :meth:`mix` for windows `table[rows] - offset`, of the products of the table.
@@ -257,11 +290,12 @@ class WindowAttention(nn.Module):
         dim: features of a segment.
         kernel_size: of the convolution, odd.
         gate: which of the three.
+        reach: the softmax is over the segments so many before and after each one, ours (O); None for all of a window.
     """
 
-    def __init__(self, dim: int, kernel_size: int = 3, gate: Gate = "scaled_softmax") -> None:
+    def __init__(self, dim: int, kernel_size: int = 3, gate: Gate = "scaled_softmax", reach: int | None = None) -> None:
         super().__init__()
-        self.gate = gate
+        self.gate, self.reach = gate, reach
         # A bias is the same at all times, so the softmax over time would not see it.
         self.conv = None if gate == "none" else nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, bias=False)
 
@@ -273,5 +307,12 @@ class WindowAttention(nn.Module):
         """The gate `(B, dim, S)` itself."""
         if self.conv is None:
             return segments.new_ones(segments.shape)
-        gate = convolve(self.conv, segments).softmax(dim=2)
-        return gate * segments.shape[2] if self.gate == "scaled_softmax" else gate
+        logits = convolve(self.conv, segments)
+        if self.reach is None:
+            gate, count = logits.softmax(dim=2), segments.shape[2]
+        else:
+            # Below exp(-60) of the largest, segments count alike: no sum becomes 0.
+            shares = (logits - logits.amax(dim=2, keepdim=True)).clamp(min=-60).exp()
+            count = min(2 * self.reach + 1, segments.shape[2])
+            gate = shares / local_mean(shares, self.reach) / count
+        return gate * count if self.gate == "scaled_softmax" else gate

@@ -13,7 +13,14 @@ from torch.nn import functional as F
 
 from fedn_lightning.errors import ConfigError
 from fedn_lightning.models.anchors import Anchors, make_anchors
-from fedn_lightning.models.attention import Gate, SegmentAttention, SegmentMean, SegmentScore, WindowAttention
+from fedn_lightning.models.attention import (
+    Gate,
+    SegmentAttention,
+    SegmentMean,
+    SegmentScore,
+    WindowAttention,
+    local_mean,
+)
 from fedn_lightning.models.encoder import MotionEncoder
 from fedn_lightning.models.head import DetectionHead, HeadOutput, TemporalPyramid
 from fedn_lightning.models.precision import Precision, autocast
@@ -52,6 +59,8 @@ class NetworkConfig:
             parts of the face. `both`: their sum. `two_trunks`: intervals and c come from motion, e from the sum. All
             but the first are ours (O).
         appearance_dropout: share of training windows whose appearance is left out, if motion is an input too.
+        reach: frames before and after a step that the means, softmaxes and normalisations over time take in, so that
+            a window can be as long as a video, ours (O); None for all of the window, as in the paper.
     """
 
     dim: int = 512
@@ -71,6 +80,11 @@ class NetworkConfig:
     dropout: float = 0.1
     streams: Streams = "appearance"
     appearance_dropout: float = 0.0
+    reach: int | None = None
+
+    def steps(self, stride: int) -> int | None:
+        """:attr:`reach` in steps of so many frames."""
+        return None if self.reach is None else self.reach // stride
 
     @property
     def has_motion(self) -> bool:
@@ -115,8 +129,9 @@ class Trunk(nn.Module):
         else:
             self.segments = SegmentMean(dim, dim, config.segment_length, config.segment_stride)
         self.dropout = nn.Dropout(config.dropout)
-        self.window = WindowAttention(dim, gate=config.window_gate)
-        self.pyramid = TemporalPyramid(dim, config.channels, config.levels, config.reductions)
+        reach = config.steps(config.segment_stride)
+        self.window = WindowAttention(dim, gate=config.window_gate, reach=reach)
+        self.pyramid = TemporalPyramid(dim, config.channels, config.levels, config.reductions, reach)
 
     def levels(self, frames: Tensor) -> list[Tensor]:
         """Maps `(B, T, dim)` to the levels `(B, channels, T_l)`."""
@@ -159,7 +174,7 @@ class FEDN(Trunk):
             `config.streams` asks for it.
 
     Raises:
-        ConfigError: if heads do not divide the widths they split, or two trunks are to share a branch.
+        ConfigError: if heads do not divide the widths they split, two trunks are to share a branch, or `reach` is 0.
     """
 
     def __init__(self, feature_dim: int, emotions: int, config: NetworkConfig) -> None:
@@ -170,6 +185,8 @@ class FEDN(Trunk):
         ):
             if heads and width % heads:
                 raise ConfigError(f"model.network.{name} = {heads} must divide {width}, the width it splits.")
+        if config.reach is not None and config.reach < 1:
+            raise ConfigError(f"model.network.reach = {config.reach} must be at least 1 frame, or null for the window.")
         if config.streams == "two_trunks" and not config.decoupled:
             msg = "model.network.streams = two_trunks needs decoupled = true: a shared branch has one trunk alone."
             raise ConfigError(msg)
@@ -195,6 +212,7 @@ class FEDN(Trunk):
             levels=config.levels,
             heads=config.head_heads,
             decoupled=config.decoupled,
+            reach=config.steps(config.strides[0]),
         )
 
     def forward(self, features: Tensor) -> HeadOutput:
@@ -230,8 +248,8 @@ class FEDN(Trunk):
             return self._detect(features, rows)
 
     def _detect(self, features: Tensor, rows: Tensor) -> HeadOutput:
-        shares = isinstance(self.segments, SegmentAttention | SegmentMean)
-        if not shares or rows.shape[1] < 2 * EDGE or (rows.diff(dim=1) != 1).any():  # a short video repeats a frame
+        consecutive = bool((rows.diff(dim=1) == 1).all())  # a short video repeats a frame
+        if self.config.reach is not None or rows.shape[1] < 2 * EDGE or not consecutive:
             whole: HeadOutput = self(features[rows])
             return whole
         seen, moved = torch.split(features, [self.feature_dim, self.input_dim - self.feature_dim], dim=-1)
@@ -275,6 +293,9 @@ class FEDN(Trunk):
         if self.config.frame_norm == "centred":
             x = x - x.mean(dim=1, keepdim=True)
         reduced: Tensor = self.reduce(x)
+        if self.config.frame_norm == "centred" and self.config.reach is not None:
+            mean = local_mean(reduced.transpose(1, 2), self.config.reach).transpose(1, 2)
+            reduced = reduced - mean + getattr(self.reduce, "bias", 0.0)  # a mean does not take a bias away
         if self.training and self.config.has_motion and self.config.appearance_dropout:
             kept = torch.rand(len(reduced), 1, 1, device=reduced.device) >= self.config.appearance_dropout
             reduced = reduced * kept

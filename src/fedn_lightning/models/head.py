@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fedn_lightning.errors import ConfigError
-from fedn_lightning.models.attention import convolve
+from fedn_lightning.models.attention import convolve, local_mean
 from fedn_lightning.models.encoder import MotionEncoder
 
 
@@ -31,18 +31,33 @@ class ConvBlock(nn.Module):
         self.conv = nn.Conv1d(inputs, outputs, kernel_size, stride, kernel_size // 2)
         self.norm = nn.GroupNorm(min(16, outputs), outputs)
 
-    def forward(self, x: Tensor, lengths: Sequence[int] = ()) -> Tensor:
+    def forward(self, x: Tensor, lengths: Sequence[int] = (), reaches: Sequence[int | None] = (None,)) -> Tensor:
         """Maps `(B, inputs, T)` to `(B, outputs, T / stride)`.
 
         Args:
             x: one sequence, or several behind each other that do not see each other; then the stride must be 1.
             lengths: of those sequences.
+            reaches: of the normalisation of each, see :func:`normalise`.
         """
         if len(lengths) < 2:
-            out: Tensor = torch.relu(self.norm(convolve(self.conv, x)))
-            return out
+            return torch.relu(normalise(self.norm, convolve(self.conv, x), reaches[0]))
         parts = torch.split(apart(self.conv, x, lengths), list(lengths), dim=2)
-        return torch.relu(torch.cat([self.norm(part) for part in parts], dim=2))
+        normed = [normalise(self.norm, part, reach) for part, reach in zip(parts, reaches, strict=True)]
+        return torch.relu(torch.cat(normed, dim=2))
+
+
+def normalise(norm: nn.GroupNorm, x: Tensor, reach: int | None) -> Tensor:
+    """Group normalisation of `(B, C, T)` by the mean and variance of the steps at most `reach` away; None for all."""
+    if reach is None:
+        whole: Tensor = norm(x)
+        return whole
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    grouped = x.view(len(x), norm.num_groups, -1, x.shape[2])
+    mean = local_mean(grouped.mean(2), reach)
+    variance = (local_mean(grouped.square().mean(2), reach) - mean.square()).clamp(min=0)
+    scaled = (grouped - mean.unsqueeze(2)) * (variance + norm.eps).rsqrt().unsqueeze(2)
+    normed: Tensor = scaled.flatten(1, 2) * norm.weight.unsqueeze(1) + norm.bias.unsqueeze(1)
+    return normed
 
 
 def apart(conv: nn.Conv1d, x: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -58,6 +73,16 @@ def apart(conv: nn.Conv1d, x: Tensor, lengths: Sequence[int]) -> Tensor:
     return torch.cat([part[:, :, :length] for part, length in zip(found, lengths, strict=True)], dim=2)
 
 
+def visible(lengths: Sequence[int], reaches: Sequence[int | None], device: torch.device) -> Tensor:
+    """Which steps of joined levels see which, `(sum(lengths), sum(lengths))` bool: near ones of their own level."""
+    counts = list(zip(lengths, reaches, strict=True))
+    own = torch.cat([torch.full((n,), i, device=device) for i, (n, _) in enumerate(counts)])
+    bound = torch.cat([torch.full((n,), n if reach is None else reach, device=device) for n, reach in counts])
+    place = torch.arange(len(own), device=device)
+    seen: Tensor = (own.unsqueeze(1) == own) & ((place.unsqueeze(1) - place).abs() <= bound)
+    return seen
+
+
 class TemporalPyramid(nn.Module):
     """Two stride-2 blocks that end the backbone, then one further stride-2 block for each coarser level.
 
@@ -69,10 +94,19 @@ class TemporalPyramid(nn.Module):
         channels: of every level.
         levels: number of levels.
         reductions: stride of each of the blocks that end the backbone.
+        reach: segments so many before and after a step take part in its normalisation, ours (O); None for all.
     """
 
-    def __init__(self, inputs: int, channels: int, levels: int = 4, reductions: tuple[int, ...] = (2, 2)) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        levels: int = 4,
+        reductions: tuple[int, ...] = (2, 2),
+        reach: int | None = None,
+    ) -> None:
         super().__init__()
+        self.reductions, self.reach = reductions, reach
         widths = [inputs] + [channels] * len(reductions)
         blocks = [ConvBlock(widths[i], channels, stride=stride) for i, stride in enumerate(reductions)]
         self.stem = nn.Sequential(*blocks)
@@ -80,10 +114,11 @@ class TemporalPyramid(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps `(B, inputs, S)` to one `(B, channels, T_l)` per level, each half as long as the one before."""
-        levels = [self.stem(x)]
-        for block in self.down:
-            levels.append(block(levels[-1]))
-        return levels
+        reach, levels = self.reach, [x]
+        for block, stride in zip([*self.stem, *self.down], (*self.reductions, *[2] * len(self.down)), strict=True):
+            reach = None if reach is None else reach // stride
+            levels.append(block(levels[-1], reaches=(reach,)))
+        return levels[len(self.reductions) :]
 
 
 class HeadOutput(NamedTuple):
@@ -125,18 +160,20 @@ class Branch(nn.Module):
         widths = [channels] + [hidden] * convolutions
         self.convolutions = nn.Sequential(*(ConvBlock(widths[i], hidden) for i in range(convolutions)))
 
-    def forward(self, levels: Tensor, lengths: Sequence[int] = ()) -> Tensor:
-        """Maps `(B, channels, T)`, one level or several of those lengths behind each other, to `(B, hidden, T)`."""
+    def forward(self, levels: Tensor, lengths: Sequence[int] = (), reaches: Sequence[int | None] = (None,)) -> Tensor:
+        """Maps `(B, channels, T)`, one level or several of those lengths behind each other, to `(B, hidden, T)`.
+
+        A step sees those of its level at most the level's reach away; all of them if it is None.
+        """
         if self.attention is not None and self.norm is not None:
             steps = self.norm(levels.transpose(1, 2))
             others = None
-            if len(lengths) > 1:
-                own = torch.cat([torch.full((n,), i, device=levels.device) for i, n in enumerate(lengths)])
-                others = own.unsqueeze(1) != own
+            if len(lengths) > 1 or reaches[0] is not None:
+                others = ~visible(lengths, reaches, levels.device)
             mixed = self.attention(steps, steps, steps, need_weights=False, attn_mask=others)[0]
             levels = levels + mixed.transpose(1, 2)
         for block in self.convolutions:
-            levels = block(levels, lengths)
+            levels = block(levels, lengths, reaches)
         return levels
 
 
@@ -157,6 +194,8 @@ class DetectionHead(nn.Module):
         heads: attention heads of a branch; 0 leaves the attention out.
         decoupled: one branch each for interval, confidence and emotion; False shares one branch (an ablation).
         prior: confidence an untrained head gives to every anchor, which keeps the first steps stable.
+        reach: steps of the first level so many before and after a step that it sees, and half as many in each further
+            level, ours (O); None for all.
     """
 
     def __init__(
@@ -170,9 +209,11 @@ class DetectionHead(nn.Module):
         heads: int = 4,
         decoupled: bool = True,
         prior: float = 0.01,
+        reach: int | None = None,
     ) -> None:
         super().__init__()
         self.kinds, self.emotions = kinds, emotions
+        self.reaches = [None if reach is None else reach >> level for level in range(levels)]
         tasks = ("interval", "confidence", "emotion") if emotions else ("interval", "confidence")
         names = tasks if decoupled else ("shared",)
         self.branches = nn.ModuleDict({name: Branch(channels, hidden, convolutions, heads) for name in names})
@@ -206,8 +247,10 @@ class DetectionHead(nn.Module):
         """The predictions of some levels, by task."""
         lengths = [level.shape[2] for level in levels]
         joined, named = torch.cat(levels, dim=2), torch.cat(naming, dim=2)
+        reaches = [self.reaches[i] for i in indices]
         refined = {
-            name: branch(named if name == "emotion" else joined, lengths) for name, branch in self.branches.items()
+            name: branch(named if name == "emotion" else joined, lengths, reaches)
+            for name, branch in self.branches.items()
         }
         found = {}
         for name, output in self.outputs.items():

@@ -109,7 +109,7 @@ class InferenceConfig:
     """How proposals of overlapping windows become the events of a video.
 
     Attributes:
-        per_window: number of highest-scoring proposals taken from a window (O).
+        per_window: number of highest-scoring proposals taken from a window; of a longer test window in proportion (O).
         iou: maximum IoU of two events of a type that are both kept (0.2, mark A).
         keep: maximum number of events of a type in a video (200, mark A).
         agreement: weight, in a score, of the mean over all windows that hold the expression, against the highest score

@@ -237,13 +237,14 @@ class DetectionTask(CorpusTask):
     def propose(self, batch: Batch, output: HeadOutput) -> Tensor:
         """The highest-scoring proposals of the windows of a batch."""
         where = batch["video"], batch["start"], batch["speed"]
-        return propose(output, self.anchors(length_of(batch)), *where, self.inference.per_window)
+        count = self.data.windows.proposals(self.inference.per_window)
+        return propose(output, self.anchors(length_of(batch)), *where, count)
 
     def detect(self, split: str) -> DetectionRecord:
         """Turns the proposals collected in this epoch into the events of the videos of a split."""
         clips = self.data.clips[split]
         found = zip(self.proposals.by_video(len(clips)), clips, strict=True)
-        window = self.data.windows.length
+        window = self.data.windows.tested
         results = [postprocess(proposals, clip.stored.timing, self.inference, window) for proposals, clip in found]
         self.proposals.reset()
         predictions, curves = [events for events, _ in results], [curve for _, curve in results]
