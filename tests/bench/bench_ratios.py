@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from actionformer import ActionFormer
 
+from fedn_lightning.datamodules.windows import WindowConfig, window_starts
 from fedn_lightning.metrics.functional.detection import FINE, detection_scores
 from fedn_lightning.models.encoder import FrameEncoder, encode_crops
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
@@ -36,7 +38,11 @@ from metrics.random_events import realistic
 
 BASELINE = Path(__file__).parent / "baseline.json"
 FALL = 0.8
-WINDOW, STRIDE, WINDOWS = 128, 16, 32
+WINDOW, STRIDE = 128, 16
+LONG_WINDOW, LONG_STRIDE = 1024, 896
+"""Windows of a network with a reach."""
+TOGETHER = 4096
+"""Frames of the windows that a network sees at once."""
 Run = Callable[[], object]
 Pair = tuple[Run, Run]
 """Ours, and what it is compared with."""
@@ -44,19 +50,21 @@ Pair = tuple[Run, Run]
 
 def detector(network: FEDN, steps: int, together: bool = True, precision: Precision = "fp32") -> Run:
     """FEDN over a video of `2 * steps` frames, as `fedn predict` runs it: windows, proposals, merging."""
-    frames = 2 * steps
-    features = torch.randn(frames, network.input_dim)
-    anchors = network.anchors(WINDOW)
-    rows = torch.arange(0, frames - WINDOW + 1, STRIDE)[:, None] + torch.arange(WINDOW)
+    frames, windows = 2 * steps, WindowConfig(WINDOW, test_stride=STRIDE)
+    if network.config.reach is not None:
+        windows = WindowConfig(WINDOW, test_stride=LONG_STRIDE, test_length=LONG_WINDOW)
+    features, length = torch.randn(frames, network.input_dim), windows.tested
+    anchors, count = network.anchors(length), windows.proposals(50)
+    rows = torch.tensor(window_starts(frames, length, windows.test_stride))[:, None] + torch.arange(length)
 
     def run() -> object:
         tables = []
-        for part in rows.split(WINDOWS):
+        for part in rows.split(TOGETHER // length):
             first, zeros = int(part[0, 0]), torch.zeros(len(part), dtype=torch.float64)
             span = features[first : int(part[-1, -1]) + 1]
             output = network.detect(span, part - first, precision) if together else network(features[part])
-            tables.append(propose(output, anchors, zeros, part[:, 0].double(), zeros + 1, 50))
-        return events_of_video(torch.cat(tables).numpy(), frames, InferenceConfig(), WINDOW)
+            tables.append(propose(output, anchors, zeros, part[:, 0].double(), zeros + 1, count))
+        return events_of_video(torch.cat(tables).numpy(), frames, InferenceConfig(), length)
 
     return run
 
@@ -160,8 +168,16 @@ def network_pairs(network: FEDN, small: NetworkConfig) -> Iterator[tuple[str, st
     text = "FEDN in bfloat16 against ActionFormer in float32"
     yield "short_bf16", text, 1, lambda: (detector(paper(), 2304, precision="bf16"), action_former(2304))
     yield "long_bf16", text, 1, lambda: (detector(paper(), 9216, precision="bf16"), action_former(9216))
+    text = "FEDN with a reach of 64 frames in long windows against ActionFormer, 2 304 steps"
+    yield "short_reach", text, 1, lambda: (detector(paper(reach=64), 2304), action_former(2304))
+    text = "the same, 9 216 steps"
+    yield "long_reach", text, 1, lambda: (detector(paper(reach=64), 9216), action_former(9216))
     text, plus = "FEDN+ on the CPU's size against that ActionFormer, 2 304 steps", FEDN(1024, 3, small).eval()
     yield "plus", text, 1, lambda: (detector(plus, 2304), action_former(2304))
+    text, far = "FEDN+ with that reach against that ActionFormer", FEDN(1024, 3, replace(small, reach=64)).eval()
+    yield "plus_reach", text, 1, lambda: (detector(far, 2304), action_former(2304))
+    text = "a minute of a long video against a minute alone, with that reach"
+    yield "linear_reach", text, 8, lambda: (detector(far, 7168), detector(far, 896))
     text = "shared frames computed once against window by window"
     yield "shared", text, 1, lambda: (detector(network, 2304), detector(network, 2304, together=False))
     text = "a minute of a long video against a minute alone"
