@@ -27,7 +27,7 @@ from actionformer import ActionFormer
 
 from fedn_lightning.datamodules.windows import WindowConfig, window_starts
 from fedn_lightning.metrics.functional.detection import FINE, detection_scores
-from fedn_lightning.models.encoder import FrameEncoder, encode_crops
+from fedn_lightning.models.encoder import FrameEncoder, encode_crops, folded
 from fedn_lightning.models.fedn import FEDN, NetworkConfig
 from fedn_lightning.models.postprocessing import InferenceConfig, events_of_video, nms, propose
 from fedn_lightning.models.precision import OneDnnProducts, Precision
@@ -108,7 +108,7 @@ def matrix_product(flop: float, dtype: torch.dtype) -> Run:
 def encoder(depth: int, width: int, side: int, gflop: float) -> Pair:
     """The frozen encoder on 32 frames against products of as many operations in its precision."""
     network, crops = (
-        FrameEncoder(depth, width).eval(),
+        folded(FrameEncoder(depth, width)),
         np.random.default_rng(0).integers(0, 255, (32, side, side, 3), np.uint8),
     )
     return lambda: encode_crops(network, crops, torch.device("cpu")), matrix_product(32 * gflop * 1e9, torch.bfloat16)

@@ -10,7 +10,7 @@ from torch import nn
 from fedn_lightning.errors import CheckpointError, ConfigError
 from fedn_lightning.models.attention import SegmentAttention, SegmentMean, WindowAttention, segment_frames, spread
 from fedn_lightning.models.checkpoints import load_encoder, weights_digest
-from fedn_lightning.models.encoder import FrameEncoder
+from fedn_lightning.models.encoder import FrameEncoder, folded
 from fedn_lightning.models.fedn import FEDN, NetworkConfig, join, overlapping
 from fedn_lightning.models.head import HeadOutput, TemporalPyramid
 
@@ -284,3 +284,20 @@ def test_parts_of_a_video_shorter_than_a_window_are_not_joined():
     found = HeadOutput.concatenate([network.detect(*join(windows[part], start[part])) for part in groups])
     for together, alone in zip(found, network(windows), strict=True):
         torch.testing.assert_close(together, alone)
+
+
+@pytest.mark.parametrize(("depth", "side"), [(10, 64), (18, 62), (10, 67)])
+def test_a_folded_encoder_gives_the_same_features_but_for_rounding(depth, side):
+    torch.manual_seed(0)
+    encoder = FrameEncoder(depth, 8, 2)
+    frames = torch.randint(0, 256, (16, 3, side, side), dtype=torch.uint8)
+    with torch.no_grad():
+        encoder(frames)  # gives BatchNorm statistics of its own
+        expected = encoder.eval()(frames)
+        before = {name: value.clone() for name, value in encoder.state_dict().items()}
+        fast = folded(encoder)
+        found = fast(frames).float()
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
+    assert (found - expected).norm() < 0.02 * expected.norm()
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    assert folded(other := torch.nn.Flatten()) is other

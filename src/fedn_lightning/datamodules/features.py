@@ -17,7 +17,7 @@ from torch import nn
 
 from fedn_lightning.datamodules.transforms import AugmentConfig, ClipAugmenter
 from fedn_lightning.models.checkpoints import weights_digest
-from fedn_lightning.models.encoder import encode_crops
+from fedn_lightning.models.encoder import encode_crops, folded
 from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.utils.console import ProgressBar
@@ -57,7 +57,8 @@ class FeatureCache:
 
     def path(self, video: StoredVideo, variant: int) -> Path:
         """The file of a variant of a video."""
-        key = [content(video), self.half, variant, dataclasses.asdict(self.augment) if variant else None]
+        precision = "bfloat16, folded" if self.half else "float32"
+        key = [content(video), precision, variant, dataclasses.asdict(self.augment) if variant else None]
         name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
         return self.folder / f"{name}.npy"
 
@@ -73,13 +74,14 @@ class FeatureCache:
         augmenter = ClipAugmenter(self.augment) if variants > 1 else None
         device = next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
         was_training = self.encoder.training
-        self.encoder.eval()
+        encoder = self.encoder.eval()
+        encoder = folded(encoder) if self.half else encoder
         with ProgressBar("frame features", sum(v.n_frames for v, _ in missing)) as bar:
             for video, variant in missing:
                 features = []
                 for first in range(0, video.n_frames, CHUNK):
                     frames = self._chunk(video, first, variant, augmenter)
-                    features.append(encode_crops(self.encoder, frames, device, self.half))
+                    features.append(encode_crops(encoder, frames, device, self.half))
                     bar.advance(len(features[-1]))
                 write_atomically(self.path(video, variant), partial(np.save, arr=np.concatenate(features)))
                 video.close()

@@ -13,7 +13,7 @@ from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig
 from fedn_lightning.inference.measures import MovementWatch
-from fedn_lightning.models.encoder import Encoder, encode_crops
+from fedn_lightning.models.encoder import Encoder, encode_crops, folded
 from fedn_lightning.models.fedn import FEDN, join, overlapping
 from fedn_lightning.models.head import HeadOutput
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, propose
@@ -77,7 +77,8 @@ class Networks:
     """Encoder and network on their device, and the seconds spent in each."""
 
     def __init__(self, config: DetectorConfig, encoder: Encoder, network: FEDN, device: torch.device) -> None:
-        self.config, self.encoder, self.network, self.device = config, encoder, network, device
+        self.config, self.network, self.device = config, network, device
+        self.encoder = folded(encoder) if config.encoder.cached else encoder
         self.anchors = network.anchors(config.window).to(device)
         self.feature_dim = encoder.feature_dim
         self.seconds = {"encode": 0.0, "motion": 0.0, "network": 0.0}

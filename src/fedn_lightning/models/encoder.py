@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint
 
 from fedn_lightning.errors import ConfigError
@@ -107,10 +109,46 @@ class FrameEncoder(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Maps `(N, 3, H, W)` RGB frames, values 0..255, uint8 or float, to `(N, feature_dim)`."""
         x = ((frames.float() - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x.to(self.conv1.weight.dtype)))))
         for stage in range(1, 5):
             x = self.get_submodule(f"layer{stage}")(x)
         return nn.functional.adaptive_avg_pool2d(x, self.grid).flatten(1)
+
+
+def folded(encoder: nn.Module) -> nn.Module:
+    """A frozen encoder as it is fastest: in bfloat16, channels last, BatchNorm folded into the convolutions.
+
+    Its features differ from those of the encoder itself in bfloat16 by rounding (0.5 %, like those from float32).
+
+    Args:
+        encoder: another network than a :class:`FrameEncoder` is returned as it is.
+    """
+    if not isinstance(encoder, FrameEncoder):
+        return encoder
+    fast = copy.deepcopy(encoder).eval().requires_grad_(False)
+    fast.add_module("maxpool", _MaxPool())
+    for module in fast.modules():
+        for convolution, norm in (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1")):
+            if isinstance(getattr(module, norm, None), nn.BatchNorm2d):
+                setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm)))
+                setattr(module, norm, nn.Identity())
+    fast.bfloat16().to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs forget it
+    fast.mean, fast.std = encoder.mean.clone(), encoder.std.clone()  # bfloat16 would round them
+    return fast
+
+
+class _MaxPool(nn.Module):
+    """`nn.MaxPool2d(3, 2, 1)`, of even sides in half the time on a CPU, without a gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] % 2 or x.shape[3] % 2:
+            return nn.functional.max_pool2d(x, 3, 2, 1)
+        for dim in (2, 3):
+            even, odd = (x[:, :, k::2] if dim == 2 else x[..., k::2] for k in (0, 1))
+            x = torch.maximum(even, odd)
+            later = x.narrow(dim, 1, x.shape[dim] - 1)
+            torch.maximum(later, odd.narrow(dim, 0, x.shape[dim] - 1), out=later)
+        return x
 
 
 Encoder = FrameEncoder | OnnxEncoder | LandmarkEncoder
