@@ -6,8 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedn_lightning.datamodules.base import CorpusConfig, CropConfig
+from fedn_lightning.datamodules.detection import DetectionDataModule
 from fedn_lightning.datamodules.windows import (
     TrainingWindows,
+    WindowConfig,
     WindowDataset,
     WindowDraw,
     WindowSource,
@@ -17,6 +20,7 @@ from fedn_lightning.datamodules.windows import (
     truths_in_window,
     window_starts,
 )
+from fedn_lightning.errors import ConfigError
 from fedn_lightning.events import EventTable
 from fedn_lightning.motion.features import N_FEATURES, N_TRACKS, without
 
@@ -180,3 +184,14 @@ def test_sensor_noise_is_drawn_anew_for_every_frame():
     quiet = AugmentConfig(flip=0, brightness=0, contrast=0, hue=0, shift=0, scale=0, rotate=0, noise=5.0)
     changed = ClipAugmenter(quiet)(np.full((2, 16, 16, 3), 100, np.uint8), 4)
     assert not np.array_equal(changed[0], changed[1])
+
+
+def test_windows_of_a_test_may_be_longer_and_then_have_more_proposals():
+    same, longer = WindowConfig(64), WindowConfig(64, test_stride=480, test_length=512)
+    assert (same.tested, same.proposals(50)) == (64, 50)
+    assert (longer.tested, longer.proposals(50)) == (512, 400)
+    DetectionDataModule(CorpusConfig("csv", "nowhere"), CropConfig("store"), longer)
+    for name, changes in (("test_stride", {"test_stride": 513}), ("train_stride", {"train_stride": 65})):
+        windows = WindowConfig(64, **{"train_stride": 32, "test_stride": 16, "test_length": 512, **changes})
+        with pytest.raises(ConfigError, match=f"{name} = {changes[name]}"):
+            DetectionDataModule(CorpusConfig("csv", "nowhere"), CropConfig("store"), windows)

@@ -307,7 +307,8 @@ class FEDN(Trunk):
         if self.config.frame_norm != "centred":
             return self.reduce(normed), None
         normed = normed - normed.mean(dim=0)  # the face itself is much larger than its expressions, and rounded first
-        mean = normed[rows].mean(dim=1)
+        share = normed.new_zeros(len(rows), len(normed)).scatter_(1, rows, 1 / rows.shape[1])
+        mean = share @ normed  # the mean of each window's frames, without a copy of them
         return self.reduce(normed), F.linear(mean, self.reduce.weight) if isinstance(self.reduce, nn.Linear) else mean
 
     def _shared_motion(self, moved: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
