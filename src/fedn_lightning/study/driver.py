@@ -21,7 +21,7 @@ from fedn_lightning.errors import FednError
 from fedn_lightning.events import EventTable
 from fedn_lightning.loso.experiment import Experiment, Fold
 from fedn_lightning.loso.launchers import JobSlots, LocalLaunch
-from fedn_lightning.loso.pool import read_result, read_thresholds
+from fedn_lightning.loso.pool import pool_seeds, read_result, read_thresholds
 from fedn_lightning.loso.status import DONE, Outcome, View, Watch, problem, read_status, training_seconds
 from fedn_lightning.loso.worker import Resources, Start, start_process
 from fedn_lightning.metrics.functional.bootstrap import tally
@@ -166,9 +166,6 @@ def write_unit(unit: Unit, results: str | Path, draws: int) -> bool:
 
     Other seeds in the file stay if they are of the same configuration and folds.
     """
-    # Imported here, because it imports torch, which takes seconds: a driver that only waits does not need it.
-    from fedn_lightning.loso.pool import pool_seeds
-
     experiment, folds = unit.experiment, unit.folds
     kept = stored_seeds(unit, results)
     mark = digest(experiment, folds)
