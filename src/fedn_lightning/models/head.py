@@ -52,7 +52,7 @@ def normalise(norm: nn.GroupNorm, x: Tensor, reach: int | None) -> Tensor:
         whole: Tensor = norm(x)
         return whole
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    grouped = x.view(len(x), norm.num_groups, -1, x.shape[2])
+    grouped = x.view(x.shape[0], norm.num_groups, -1, x.shape[2])
     mean = local_mean(grouped.mean(2), reach)
     variance = (local_mean(grouped.square().mean(2), reach) - mean.square()).clamp(min=0)
     scaled = (grouped - mean.unsqueeze(2)) * (variance + norm.eps).rsqrt().unsqueeze(2)
@@ -75,11 +75,13 @@ def apart(conv: nn.Conv1d, x: Tensor, lengths: Sequence[int]) -> Tensor:
 
 def visible(lengths: Sequence[int], reaches: Sequence[int | None], device: torch.device) -> Tensor:
     """Which steps of joined levels see which, `(sum(lengths), sum(lengths))` bool: near ones of their own level."""
-    counts = list(zip(lengths, reaches, strict=True))
-    own = torch.cat([torch.full((n,), i, device=device) for i, (n, _) in enumerate(counts)])
-    bound = torch.cat([torch.full((n,), n if reach is None else reach, device=device) for n, reach in counts])
-    place = torch.arange(len(own), device=device)
-    seen: Tensor = (own.unsqueeze(1) == own) & ((place.unsqueeze(1) - place).abs() <= bound)
+    own = torch.cat([torch.full((n,), i, device=device) for i, n in enumerate(lengths)])
+    seen: Tensor = own.unsqueeze(1) == own
+    if reaches[0] is not None:
+        bounds = zip(lengths, reaches, strict=True)
+        bound = torch.cat([torch.full((n,), reach or 0, device=device) for n, reach in bounds])
+        place = torch.arange(own.shape[0], device=device)  # len would fix the number in an exported graph
+        seen = seen & ((place.unsqueeze(1) - place).abs() <= bound)
     return seen
 
 
