@@ -249,7 +249,8 @@ class FEDN(Trunk):
 
     def _detect(self, features: Tensor, rows: Tensor) -> HeadOutput:
         consecutive = bool((rows.diff(dim=1) == 1).all())  # a short video repeats a frame
-        if self.config.reach is not None or rows.shape[1] < 2 * EDGE or not consecutive:
+        shares = isinstance(self.segments, SegmentAttention | SegmentMean)  # a part of somebody else's may not
+        if not shares or self.config.reach is not None or rows.shape[1] < 2 * EDGE or not consecutive:
             whole: HeadOutput = self(features[rows])
             return whole
         seen, moved = torch.split(features, [self.feature_dim, self.input_dim - self.feature_dim], dim=-1)
