@@ -142,7 +142,8 @@ def test_without_the_extra_there_is_a_sentence(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else find(name))
     assert main(["export", "--ckpt", "nowhere.ckpt"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said == "fedn: error: Export needs onnxscript; to install it: pip install 'fedn-lightning[onnx]'."
+    assert "onnxscript" in said
+    assert said.endswith("to install it: pip install 'fedn-lightning[onnx]'.")
 
 
 @pytest.mark.slow  # the exporter takes some ten seconds

@@ -39,7 +39,7 @@ def run(tmp_path: Path, conf: Path, monkeypatch: pytest.MonkeyPatch):
     sys.modules.pop("my_parts")
 
 
-def test_the_example_trains_and_is_tested(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_trains_and_is_tested(run: Path) -> None:
     weights = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
     assert "network.segments.change.weight" in weights
     assert not any("query_key_value" in name for name in weights)
@@ -47,6 +47,9 @@ def test_the_example_trains_and_is_tested(run: Path, capsys: pytest.CaptureFixtu
     arguments = yaml.safe_load((run / "config.yaml").read_text())["model"]["init_args"]
     assert arguments["scale"] == 2.0
     assert arguments["network"]["dim"] == 32  # of the base
-    capsys.readouterr()
+
+
+def test_it_is_not_exported_as_the_network_of_the_project(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxscript")
     assert main(["export", "--ckpt", str(run / "checkpoints" / "best.ckpt")]) == 2
     assert "best.ckpt" in capsys.readouterr().err.splitlines()[-1]
