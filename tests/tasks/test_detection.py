@@ -72,6 +72,15 @@ def _quiet():
 
 
 @pytest.mark.usefixtures("_quiet")
+def test_what_a_subclass_adds_beside_the_network_is_trained_too(data, tmp_path):
+    model, run = task(), trainer(tmp_path, limit_train_batches=1, limit_val_batches=0)
+    model.own = torch.nn.Linear(2, 2)
+    run.fit(model, data())
+    trained = {id(p) for group in run.optimizers[0].param_groups for p in group["params"]}
+    assert {id(p) for p in (*model.own.parameters(), *model.network.parameters())} == trained
+
+
+@pytest.mark.usefixtures("_quiet")
 def test_it_learns_to_detect_on_a_subject_it_never_saw(data, tmp_path):
     model, module = task(), data()
     run = trainer(tmp_path, epochs=20)

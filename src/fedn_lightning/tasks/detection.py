@@ -193,9 +193,10 @@ class DetectionTask(CorpusTask):
         self.score(self.detect("test"), "test")
 
     def configure_optimizers(self) -> Any:
-        """AdamW over what is trained."""
+        """AdamW over what is trained, a subclass's own parameters too."""
         steps = int(self.trainer.estimated_stepping_batches)
-        return configure(self.network.parameters(), steps, self.optimiser_config, self.encoder.parameters())
+        rest = [p for name, p in self.named_parameters() if not name.startswith("encoder.")]
+        return configure(rest, steps, self.optimiser_config, self.encoder.parameters())
 
     def init_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values, to build this module again."""
