@@ -1,5 +1,7 @@
 """Where windows come from: the clip store, the videos themselves, and folders with gaps."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +90,32 @@ def test_features_of_decoded_crops_are_those_of_the_store(root, tmp_path):
     for one, other in zip(*features, strict=True):
         assert len(one) == N
         assert np.array_equal(one, other)
+
+
+def test_of_two_runs_at_once_one_computes_the_features_of_a_video(root, tmp_path):
+    data = module(root, tmp_path)
+    clips = [data.stored(video) for video in data.corpus.videos]
+    begun, go, calls = threading.Event(), threading.Event(), []
+
+    class Slow(nn.Module):
+        def forward(self, frames):
+            calls.append(len(frames))
+            begun.set()
+            assert go.wait(60)
+            return frames.float().mean((2, 3))
+
+    runs = [
+        threading.Thread(target=FeatureCache(tmp_path, Slow(), AugmentConfig(), half=False).build, args=(clips,))
+        for _ in range(2)
+    ]
+    runs[0].start()
+    assert begun.wait(60)
+    runs[1].start()
+    runs[1].join(0.3)  # it waits for the first
+    go.set()
+    for run in runs:
+        run.join(60)
+    assert sum(calls) == sum(clip.n_frames for clip in clips)
 
 
 @pytest.mark.parametrize("frames", ["store", "video"])

@@ -273,6 +273,18 @@ def test_frames_that_windows_share_are_computed_once_with_the_same_result(stream
             torch.testing.assert_close(shared, each)
 
 
+@pytest.mark.parametrize("frame_norm", ["centred", "layer", "none"])
+@pytest.mark.parametrize("dim", [16, 24])
+def test_the_gain_of_the_frame_norm_may_be_part_of_the_map_after_it(frame_norm, dim):
+    network = FEDN(24, 3, replace(SMALL, dim=dim, frame_norm=frame_norm)).double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    frames = torch.randn(2, 128, 24, dtype=torch.float64)
+    normed = network.norm(frames)
+    plain = network.reduce(normed - normed.mean(1, keepdim=True) if frame_norm == "centred" else normed)
+    torch.testing.assert_close(network._appearance(frames), plain)
+
+
 def test_parts_of_a_video_shorter_than_a_window_are_not_joined():
     network = FEDN(24, 3, SMALL).eval().double()
     frames = torch.randn(250, network.input_dim, dtype=torch.float64)

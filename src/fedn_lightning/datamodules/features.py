@@ -21,7 +21,7 @@ from fedn_lightning.models.encoder import encode_crops, folded
 from fedn_lightning.motion.features import MotionCache
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.utils.console import ProgressBar
-from fedn_lightning.utils.files import StoredArray, write_atomically
+from fedn_lightning.utils.files import StoredArray, locked, write_atomically
 from fedn_lightning.video.store import StoredVideo, content
 
 CHUNK = 128
@@ -67,11 +67,18 @@ class FeatureCache:
         return StoredArray(self.path(video, variant))
 
     def build(self, videos: Sequence[StoredVideo], variants: int = 1) -> None:
-        """Computes what is missing, with a progress bar in frames."""
-        missing = [(v, k) for v in videos for k in range(variants) if not self.path(v, k).is_file()]
-        if not missing:
-            return
-        augmenter = ClipAugmenter(self.augment) if variants > 1 else None
+        """Computes what is missing, with a progress bar in frames; of two runs the second waits for the first."""
+
+        def missing() -> list[tuple[StoredVideo, int]]:
+            return [(v, k) for v in videos for k in range(variants) if not self.path(v, k).is_file()]
+
+        if missing():
+            self.root.mkdir(parents=True, exist_ok=True)
+            with locked(self.root / "features.lock"):
+                self._build(missing())
+
+    def _build(self, missing: Sequence[tuple[StoredVideo, int]]) -> None:
+        augmenter = ClipAugmenter(self.augment) if any(k for _, k in missing) else None
         device = next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
         was_training = self.encoder.training
         encoder = self.encoder.eval()
@@ -118,9 +125,9 @@ class StoredFeatures:
 
     def build(self, videos: Sequence[StoredVideo], variants: int = 1) -> None:
         """Computes what is missing, of the encoder's features in so many variants."""
-        self.encoded.build(videos, variants)
-        if self.moved is not None:
+        if self.moved is not None:  # first: a run that starts beside another encodes first
             self.moved.build(videos, self.jobs)
+        self.encoded.build(videos, variants)
 
     def motion(self, video: StoredVideo) -> npt.NDArray[np.float16] | None:
         """The motion features `(T, M)` of a video; None for a network without them."""

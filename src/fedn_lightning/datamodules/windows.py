@@ -287,7 +287,7 @@ def interpolate(
     below = np.floor(position).astype(np.int64)
     # Read and converted once, in one piece: neighbouring positions share frames.
     first = below.min()
-    span = features[first : below.max() + 2].astype(np.float32)
+    span = _as_float32(features[first : below.max() + 2])
     lower: npt.NDArray[np.float32] = span[below - first]
     part = (position - below).astype(np.float32)[:, None]
     if not part.any():
@@ -297,6 +297,12 @@ def interpolate(
     upper *= part
     lower += upper
     return lower
+
+
+def _as_float32(rows: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    """Torch converts float16 ten times as fast as numpy does."""
+    wide: npt.NDArray[np.float32] = torch.from_numpy(np.array(rows)).float().numpy()
+    return wide
 
 
 def collate(samples: Sequence[Sample]) -> dict[str, Any]:

@@ -290,10 +290,10 @@ class FEDN(Trunk):
         return (motion if self.config.streams == "two_trunks" else both), both
 
     def _appearance(self, seen: Tensor) -> Tensor:
-        x = self.norm(seen)
+        x = F.layer_norm(seen, seen.shape[-1:]) if isinstance(self.norm, nn.LayerNorm) else seen
         if self.config.frame_norm == "centred":
             x = x - x.mean(dim=1, keepdim=True)
-        reduced: Tensor = self.reduce(x)
+        reduced = self._reduce(x)
         if self.config.frame_norm == "centred" and self.config.reach is not None:
             mean = local_mean(reduced.transpose(1, 2), self.config.reach).transpose(1, 2)
             reduced = reduced - mean + getattr(self.reduce, "bias", 0.0)  # a mean does not take a bias away
@@ -301,6 +301,20 @@ class FEDN(Trunk):
             kept = torch.rand(len(reduced), 1, 1, device=reduced.device) >= self.config.appearance_dropout
             reduced = reduced * kept
         return reduced
+
+    def _reduce(self, x: Tensor) -> Tensor:
+        """The map of normalised features `(..., feature_dim)` to `(..., dim)`.
+
+        The gain of the normalisation is part of the map: features need no gradient then, and they are many.
+        """
+        gain, shift = (getattr(self.norm, name, None) for name in ("weight", "bias"))
+        if not isinstance(self.reduce, nn.Linear):
+            x = x if gain is None else x * gain
+            return x if shift is None else x + shift
+        weight, bias = self.reduce.weight, self.reduce.bias
+        if shift is not None:
+            bias = bias + weight @ shift
+        return F.linear(x, weight if gain is None else weight * gain, bias)
 
     def _shared_appearance(self, seen: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
         """Reduced appearance `(K, dim)` of frames, and what centring subtracts from each window, `(B, dim)`."""

@@ -27,7 +27,7 @@ from fedn_lightning.events import FloatArray
 from fedn_lightning.motion.flow import FlowStream, MotionConfig, measure
 from fedn_lightning.motion.regions import CELLS, EYES_APART, REGIONS, Region, head_motion, region_centres, region_means
 from fedn_lightning.utils.console import ProgressBar
-from fedn_lightning.utils.files import write_atomically
+from fedn_lightning.utils.files import locked, write_atomically
 from fedn_lightning.utils.workers import Cluster, Tick, run
 from fedn_lightning.video.store import StoredVideo, content
 
@@ -304,7 +304,7 @@ class MotionCache:
         return motion_features(tracks(self.load(video)), video.fps)
 
     def build(self, videos: Sequence[StoredVideo], jobs: int | None, cluster: Cluster | None = None) -> None:
-        """Measures what is missing, with a progress bar in frames.
+        """Measures what is missing, with a progress bar in frames; of two runs the second waits for the first.
 
         Args:
             videos: of the clip store.
@@ -314,9 +314,18 @@ class MotionCache:
         Raises:
             StoreError: naming the first video that could not be measured.
         """
-        missing = [(video, self.path(video), self.config) for video in videos if not self.path(video).is_file()]
-        if not missing:
-            return
+
+        def missing() -> list[tuple[StoredVideo, Path, MotionConfig]]:
+            return [(video, self.path(video), self.config) for video in videos if not self.path(video).is_file()]
+
+        if missing():
+            self.root.mkdir(parents=True, exist_ok=True)
+            with locked(self.root / "motion.lock"):
+                self._build(missing(), jobs, cluster)
+
+    def _build(
+        self, missing: Sequence[tuple[StoredVideo, Path, MotionConfig]], jobs: int | None, cluster: Cluster | None
+    ) -> None:
         with ProgressBar("optical flow", sum(video.n_frames for video, _, _ in missing)) as bar:
 
             def tick(index: int, frames: int) -> None:
