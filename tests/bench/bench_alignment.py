@@ -55,8 +55,9 @@ def aligned(face, tracks):
         tracker.add(frame, grey)
         if frame % 30 == 0:
             sampled[frame] = grey
-    once = find_video_face(list(sampled.values()), list(sampled), "generated")
-    track = settled(tracker.track(), list(sampled), [find_face(grey) for grey in sampled.values()])
+    found = [find_face(grey) for grey in sampled.values()]
+    once = find_video_face(found, list(sampled.values()), list(sampled), "generated")
+    track = settled(tracker.track(), list(sampled), found)
     return {
         "video": np.repeat(eye_transform(once.left, once.right, SIZE)[None], N, axis=0),
         "track": transforms(track, N, FPS, SIZE),

@@ -18,7 +18,7 @@ from fedn_lightning.inference.writers import columns, crop_places, emotion_curve
 from fedn_lightning.motion.features import AREAS, FILTERS, N_TRACKS, excursions
 from fedn_lightning.motion.flow import MotionConfig
 from fedn_lightning.video.alignment import crop, eye_transform
-from fedn_lightning.video.faces import find_face
+from fedn_lightning.video.faces import find_face, moving_face
 from fedn_synth.face.identity import Identity
 from fedn_synth.face.motion import FaceTracks
 from fedn_synth.renderers import make_renderer
@@ -50,6 +50,18 @@ def test_a_moved_mouth_corner_shows_in_its_column_and_its_size():
     assert found.movement.max() == pytest.approx(0.1, abs=0.005)
     assert found.moved[157, corner, 1] == pytest.approx(-0.1, abs=0.005)
     assert not found.movement[:130].any()
+
+
+def test_movement_of_every_other_crop_is_about_that_of_every_crop():
+    frames = moving_face(64, 90)
+    whole, half = (MovementWatch(90, 30.0, MotionConfig(side=64), every) for every in (1, 2))
+    for part in np.array_split(frames, 7):
+        assert whole.add(part).shape == half.add(part).shape == (len(part), 0)
+    assert [sum(map(len, watch._tracks)) for watch in (whole, half)] == [90, 45]
+    one, other = whole.measures(), half.measures()
+    assert one.moved.shape == other.moved.shape
+    assert other.movement.max() == pytest.approx(one.movement.max(), rel=0.1)
+    assert np.corrcoef(one.movement, other.movement)[0, 1] > 0.98
 
 
 def test_places_and_tilt_follow_the_crop():

@@ -20,12 +20,16 @@ def test_the_eyes_of_a_face_are_found(still_face, shrink):
     assert np.hypot(*(face.right - right)) < 0.1 * distance
 
 
+def of_video(pictures, numbers=range(9)):
+    return find_video_face([find_face(each) for each in pictures], pictures, numbers, "v.avi")
+
+
 def test_the_median_forgets_a_wrong_picture(still_face):
     picture, _ = still_face
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     blank = np.zeros_like(grey)
     moved = np.roll(grey, 60, axis=1)
-    face = find_video_face([grey, blank, grey, moved, grey], range(5), "v.avi")
+    face = of_video([grey, blank, grey, moved, grey])
     assert face.left == pytest.approx(find_face(grey).left)
 
 
@@ -37,7 +41,7 @@ def test_pictures_without_seen_eyes_do_not_count_beside_others():
 def test_no_face_names_the_frames():
     noise = np.random.default_rng(0).integers(0, 255, (240, 320), np.uint8)
     with pytest.raises(FaceNotFoundError, match=r"v\.avi: no face was found in the frames looked at \(0, 40\).*align"):
-        find_video_face([noise, noise], [0, 40], "v.avi")
+        of_video([noise, noise], [0, 40])
 
 
 def test_an_opencv_without_cascades_is_reported_before_any_work(monkeypatch, tmp_path):
@@ -62,10 +66,10 @@ def test_a_video_that_must_be_turned_first_is_refused_with_the_way_to_do_it(quar
     grey = np.asarray(sample_face().mean(axis=2), np.uint8)
     turned = np.ascontiguousarray(np.rot90(grey, quarters))
     with pytest.raises(FaceNotFoundError, match=f"v.avi: the face {lies} in 3 of the 3 .* -vf {filters} OUT"):
-        find_video_face([turned] * 3, [0, 1, 2], "v.avi")
+        of_video([turned] * 3)
 
 
 def test_a_few_turned_pictures_are_no_reason_to_refuse():
     grey = np.asarray(sample_face().mean(axis=2), np.uint8)
     turned = np.ascontiguousarray(np.rot90(grey, 2))
-    assert find_video_face([grey, turned, grey], [0, 1, 2], "v.avi").box[2] > 100
+    assert of_video([grey, turned, grey]).box[2] > 100

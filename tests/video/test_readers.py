@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fedn_lightning.errors import ConfigError, VideoError
+from fedn_lightning.video.containers import decoded, opened
 from fedn_lightning.video.pyav import PyAVSource, scan, scan_fast
 from fedn_lightning.video.readers import FolderSource, open_video
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
@@ -109,6 +110,19 @@ def test_fast_scan_finds_what_a_scan_finds(movies, name):
     assert (found.fps, found.height, found.width) == (expected.fps, expected.height, expected.width)
     assert found.sampled == expected.sampled
     assert np.array_equal(found.samples, expected.samples)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_frames_of_h264_that_nothing_depends_on_are_left_out_on_the_way_to_others(movies, threads):
+    path = str(movies / "h264-b.mp4")
+    source = PyAVSource(path, threads)
+    stamps = source._indexed().stamps
+    with opened(path, threads) as (container, stream):
+        shown = [frame.pts for frame in decoded(path, container, stream, {stamps[k] for k in (13, 14, 97)})]
+    assert {stamps[k] for k in (13, 14, 97)} <= set(shown)
+    assert len(shown) < 0.6 * N  # every other frame is a B frame that no other is predicted from
+    every = list(source.greys(range(N)))
+    assert all(np.array_equal(grey, every[k]) for k, grey in zip((13, 14, 97), source.greys([13, 14, 97]), strict=True))
 
 
 def test_a_turned_video_is_shown_upright(movies, tmp_path):

@@ -29,7 +29,7 @@ from fedn_lightning.inference.shots import (
 from fedn_lightning.utils.workers import Tick
 from fedn_lightning.video.alignment import Box
 from fedn_lightning.video.crops import Clock, CropJob, FaceScan, decode_crops, plan_crop, scan_face, scan_face_fast
-from fedn_lightning.video.faces import SMALL_FACES, check_upright, find_faces
+from fedn_lightning.video.faces import SMALL_FACES, check_upright
 from fedn_lightning.video.media import ignored_streams, probe
 from fedn_lightning.video.timing import Timing, frame_plan, stored_fps
 
@@ -142,7 +142,7 @@ def _people(request: CropRequest, face_scan: FaceScan) -> tuple[list[Box], tuple
             msg = f"face is {request.face!r}, but this checkpoint takes whole pictures (align: none); leave it out."
             raise ConfigError(msg)
         return [], (0,)
-    faces = [find_faces(picture, request.spec.finder) for picture in face_scan.pictures]
+    faces = face_scan.faces(request.spec.finder)
     check_upright(face_scan.pictures, sum(map(bool, faces)), request.path)
     boxes = find_people(faces)
     if not boxes:

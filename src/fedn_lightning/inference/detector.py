@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
@@ -21,14 +22,14 @@ from fedn_lightning.inference.measures import (
     ABSENT,
     CropWatch,
     FaceQuality,
-    MovementWatch,
     UnreliableSpan,
     find_spans,
     without_unreliable,
 )
-from fedn_lightning.inference.streaming import FaceProposer, Networks
+from fedn_lightning.inference.streaming import Aside, FaceProposer, Networks
 from fedn_lightning.metrics.functional.threshold import at_threshold
 from fedn_lightning.models.postprocessing import postprocess
+from fedn_lightning.motion.flow import one_thread
 from fedn_lightning.utils import available_cores
 from fedn_lightning.video.alignment import EYE_DISTANCE
 from fedn_lightning.video.prepare import Align
@@ -148,17 +149,24 @@ class Detector:
 
     def _detect(self, request: CropRequest, stall_seconds: float, tick: Tick) -> Detections:
         self.networks.seconds = dict.fromkeys(self.networks.seconds, 0.0)
-        with CropStream(request, stall_seconds) as stream:
+        with (
+            CropStream(request, stall_seconds) as stream,
+            ThreadPoolExecutor(1) as flow,
+            ThreadPoolExecutor(1) as watching,
+            one_thread(),  # of OpenCV in each of the two
+        ):
             scene, timing = stream.scene, stream.scene.timing
             size = timing.n_stored, timing.stored_fps
-            movements = [MovementWatch(*size, self.config.motion) for _ in scene.chosen]
-            proposers = [FaceProposer(self.networks, *size, movement) for movement in movements]
+            proposers = [FaceProposer(self.networks, *size, flow) for _ in scene.chosen]
             watches = [CropWatch(timing.stored_fps) for _ in scene.chosen]
+            watched = [Aside(watching, watch.add) for watch in watches]
             for part in stream:
-                for proposer, watch, crops in zip(proposers, watches, part.crops, strict=True):
+                for proposer, seen, crops in zip(proposers, watched, part.crops, strict=True):
+                    seen.put(crops)
                     proposer.add(crops)
-                    watch.add(crops)
                 tick(part.frames, timing.n_frames)
+        for seen in watched:
+            seen.results()  # raises what failed
         faces = [
             self._track(scene, position, proposer.proposals())
             for position, proposer in zip(scene.chosen, proposers, strict=True)
@@ -192,7 +200,7 @@ class Detector:
             generated_only=self.config.generated_only,
             start=scene.start,
             crop_fps=timing.stored_fps,
-            measures=tuple(movement.measures() for movement in movements),
+            measures=tuple(proposer.movement.measures() for proposer in proposers),
             seconds={**stream.seconds, **self.networks.seconds},
         )
 

@@ -16,7 +16,6 @@ from typing import Any, Protocol, TypeVar
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from fedn_lightning.errors import ConfigError, FaceNotFoundError
 from fedn_lightning.events import FloatArray
@@ -157,6 +156,8 @@ def join(
     Returns:
         The people in the order in which they appear, and what is unsure, a sentence each.
     """
+    from scipy.optimize import linear_sum_assignment  # half of the decoder's start, and few videos have several shots
+
     people: list[Person] = []
     notes: list[str] = []
     for shot in shots:

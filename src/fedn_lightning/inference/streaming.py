@@ -1,9 +1,12 @@
-"""From the crops of one face, as they arrive, to the proposals of all its windows."""
+"""From the crops of one face, as they arrive, to its movement and the proposals of all its windows."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +15,54 @@ import torch
 from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig
-from fedn_lightning.inference.measures import MovementWatch
+from fedn_lightning.inference.measures import MovementWatch, measured_every
 from fedn_lightning.models.encoder import Encoder, encode_crops, folded
 from fedn_lightning.models.fedn import FEDN, join, overlapping
 from fedn_lightning.models.head import HeadOutput
 from fedn_lightning.models.postprocessing import PROPOSAL_COLUMNS, propose
 from fedn_lightning.models.precision import OneDnnProducts
-from fedn_lightning.motion.features import MotionStream
+from fedn_lightning.motion.features import N_FEATURES, MotionStream
 
 Features = npt.NDArray[np.floating]
+Images = npt.NDArray[np.uint8]
+
+BEHIND = 16
+"""Parts of a video that another thread may lie behind."""
+
+
+class Aside:
+    """Gives the crops of one face to a function in another thread, part by part, while the caller goes on.
+
+    Args:
+        thread: an executor with one thread; several faces may share it.
+        function: of crops `(T, S, S, 3)`.
+
+    Attributes:
+        seconds: spent in the function.
+    """
+
+    def __init__(self, thread: Executor, function: Callable[[Images], Any]) -> None:
+        self._thread, self._function = thread, function
+        self._given: deque[Future[Any]] = deque()
+        self.seconds = 0.0
+
+    def put(self, crops: Images) -> list[Any]:
+        """Takes the next part; returns the results that are ready, in order, and waits if too many are not."""
+        self._given.append(self._thread.submit(self._call, crops))
+        return self.results(BEHIND)
+
+    def results(self, behind: int = 0) -> list[Any]:
+        """The next results, in order; waits until no more than `behind` are missing."""
+        found = []
+        while self._given and (len(self._given) > behind or self._given[0].done()):
+            found.append(self._given.popleft().result())
+        return found
+
+    def _call(self, crops: Images) -> Any:
+        started = time.perf_counter()
+        result = self._function(crops)
+        self.seconds += time.perf_counter() - started
+        return result
 
 
 class WindowCutter:
@@ -110,47 +152,56 @@ class Networks:
 
 
 class FaceProposer:
-    """Collects the proposals of one face; keeps a chunk of crops and the features of the open window.
+    """Collects the proposals and the movement of one face; keeps a chunk of crops and the features of the open window.
 
-    Motion features come some seconds late, since their filters look ahead; so long the encoder's features wait.
+    Motion is measured in another thread, and its features come some seconds late, since their filters look ahead; so
+    long the encoder's features wait.
 
     Args:
         networks: encoder and network.
         n_crops: how many crops there will be.
         fps: their rate, in frames per second.
-        movement: is told the motion of the face.
+        thread: measures motion.
+
+    Attributes:
+        movement: of the face, complete once :meth:`proposals` was called.
     """
 
-    def __init__(self, networks: Networks, n_crops: int, fps: float, movement: MovementWatch) -> None:
+    def __init__(self, networks: Networks, n_crops: int, fps: float, thread: Executor) -> None:
         self.networks, self.n_crops = networks, n_crops
         config = networks.config
         self._windows = WindowCutter(n_crops, config.window, config.stride)
-        self._movement = movement
-        self._motion = None
+        every = 1 if config.network.has_motion else measured_every(fps)
+        self.movement = MovementWatch(n_crops, fps, config.motion, every)
+        measure = self.movement.add
         if config.network.has_motion:
-            self._motion = MotionStream(n_crops, fps, config.motion, movement.take)
+            measure = MotionStream(n_crops, fps, config.motion, self.movement.take).add
+        self._motion = Aside(thread, measure)
+        # Of the next frames; without a motion stream the features of motion have no columns.
         self._encoded: Features = np.empty((0, networks.feature_dim), np.float16)
-        self._crops: list[npt.NDArray[np.uint8]] = []
+        self._moved: list[Features] = [np.empty((0, N_FEATURES if config.network.has_motion else 0), np.float16)]
+        self._crops: list[Images] = []
         self._waiting: list[tuple[int, npt.NDArray[np.float32]]] = []
         self._seen = 0
         self._starts: list[int] = []
         self._proposals: list[npt.NDArray[np.float32]] = []
 
-    def add(self, crops: npt.NDArray[np.uint8]) -> None:
+    def add(self, crops: Images) -> None:
         """Takes the next crops `(T, S, S, 3)`."""
         self._seen += len(crops)
         self._crops.append(crops)
-        if not self._motion:
-            started = time.perf_counter()
-            self._movement.add(crops)
-            self.networks.seconds["motion"] += time.perf_counter() - started
+        self._moved += self._motion.put(crops)
         while self._held() >= CHUNK or (self._seen == self.n_crops and self._held()):
             held = np.concatenate(self._crops)
             self._crops = [held[CHUNK:]]
-            self._encode(held[:CHUNK])
+            self._encoded = np.concatenate([self._encoded, self.networks.encode(held[:CHUNK])])
+            self._cut()
 
     def proposals(self) -> FloatArray:
         """All proposals `(P, 8)`, once every crop was added, in an order that depends on their values alone."""
+        self._moved += self._motion.results()
+        self.networks.seconds["motion"] += self._motion.seconds
+        self._cut()
         self._flush()
         table = np.concatenate(self._proposals).astype(np.float64)
         table[:, :, IN_FRAMES] += np.array(self._starts)[:, None, None]
@@ -160,23 +211,19 @@ class FaceProposer:
     def _held(self) -> int:
         return sum(map(len, self._crops))
 
-    def _encode(self, crops: npt.NDArray[np.uint8]) -> None:
-        for window in self._windows.add(self._features(crops)):
+    def _cut(self) -> None:
+        for window in self._windows.add(self._features()):
             self._waiting.append(window)
             if len(self._waiting) * self._windows.window >= TOGETHER:
                 self._flush()
 
-    def _features(self, crops: npt.NDArray[np.uint8]) -> Features:
+    def _features(self) -> Features:
         """The next frames' features that are complete, `(K, D)`; K may be 0."""
-        encoded = self.networks.encode(crops)
-        if self._motion is None:
-            return encoded
-        started = time.perf_counter()
-        moved = self._motion.add(crops)
-        self.networks.seconds["motion"] += time.perf_counter() - started
-        waiting = np.concatenate([self._encoded, encoded])
-        self._encoded = waiting[len(moved) :]
-        return np.concatenate([waiting[: len(moved)], moved], axis=1)
+        moved = np.concatenate(self._moved)
+        ready = min(len(moved), len(self._encoded))
+        features = np.concatenate([self._encoded[:ready], moved[:ready]], axis=1)
+        self._encoded, self._moved = self._encoded[ready:], [moved[ready:]]
+        return features
 
     def _flush(self) -> None:
         if self._waiting:

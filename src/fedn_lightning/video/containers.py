@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,11 +55,21 @@ def packets(path: str, container: Any, stream: Any) -> Iterator[Any]:
         raise VideoError(f"{path} is damaged: {reason(error)}.") from None
 
 
-def decoded(path: str, container: Any, stream: Any) -> Iterator[Any]:
-    """The frames that are shown, in the order they are shown; what cannot be decoded raises a :class:`VideoError`."""
-    number = 0
+def decoded(path: str, container: Any, stream: Any, needed: Container[int] = ()) -> Iterator[Any]:
+    """The frames that are shown, in the order they are shown; what cannot be decoded raises a :class:`VideoError`.
+
+    Args:
+        path: the file, for the message.
+        container: of the file.
+        stream: of the picture.
+        needed: timestamps; if given, other frames of H.264 that no frame is predicted from may be left out. In other
+            codecs that mark does not hold for all frames.
+    """
+    number, spared = 0, bool(needed) and stream.codec_context.name == "h264"
     try:
         for packet in container.demux(stream):
+            if spared:
+                stream.codec_context.skip_frame = "DEFAULT" if packet.pts in needed else "NONREF"
             for frame in packet.decode():
                 yield frame
                 number += 1
@@ -189,16 +199,15 @@ class Clock:
     unit: float  # length of a timestamp's step in seconds
     start: float  # the timestamp in seconds that a player shows as 0
     rate: float  # frames per second
-    promised: int  # number of frames in the header of an AVI without an index, else 0
+    promised: int  # number of frames in the header of an AVI, else 0
+    indexed: int  # number of frames in its index; without one, of those that were looked at on opening
 
     @classmethod
     def of(cls, path: str, container: Any, stream: Any) -> Clock:
         """The clock of an opened file."""
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-        # An index at the end of an AVI shows that the file is complete, whatever the header counts.
-        without_index = container.format.name == "avi" and not len(stream.index_entries)
-        promised = stream.frames if without_index else 0
-        return cls(path, float(stream.time_base), clock_start(container), rate, promised)
+        promised, indexed = (stream.frames, len(stream.index_entries)) if container.format.name == "avi" else (0, 0)
+        return cls(path, float(stream.time_base), clock_start(container), rate, promised, indexed)
 
     def timeline(self, *stamps: list[int | None]) -> Timeline:
         """The timeline of frames, by the first of several lists of timestamps that ascends.
@@ -219,8 +228,9 @@ class Clock:
         ascending = [np.array(s, np.float64) * self.unit for s in stamps if _ascending(s)]
         seconds = ascending[0] if ascending else np.arange(len(stamps[0])) / self.rate
         times = seconds - seconds[0]
-        # Time, not count: an AVI has an empty chunk for a frame that shows nothing new.
-        if self.promised and times[-1] * self.rate + 1 < self.promised - 1:
+        # An index at the end of an AVI shows that the file is complete, whatever the header counts. Time, not count: an
+        # AVI has an empty chunk for a frame that shows nothing new.
+        if self.indexed < len(times) and times[-1] * self.rate + 1 < self.promised - 1:
             msg = f"{self.path} breaks off: its header promises {self.promised} frames, {len(times)} can be decoded."
             raise VideoError(msg)
         # Only the times at which frames are shown belong to the clock of the sound.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from fedn_lightning.errors import FaceNotFoundError, StoreError
 from fedn_lightning.events import Video
 from fedn_lightning.utils.workers import Tick
 from fedn_lightning.video.alignment import Box, Face, box_transform, crop, eye_transform
-from fedn_lightning.video.faces import BOX_EYES, check_upright, find_face, find_video_face
+from fedn_lightning.video.faces import BOX_EYES, check_upright, find_faces, find_video_face, meant
 from fedn_lightning.video.landmarks import read_eyes
 from fedn_lightning.video.media import Frames, FrameSource
 from fedn_lightning.video.pyav import PyAVSource, Thinning, scan, scan_fast
@@ -75,6 +75,13 @@ class FaceScan:
     numbers: list[int]  # frame numbers of `pictures`
     pictures: list[Any]  # grey pictures spread over the video
     tracker: HeadTracker | None  # has followed the head, if that is wanted
+    _faces: list[list[Face]] = field(default_factory=list)
+
+    def faces(self, finder: str) -> list[list[Face]]:
+        """The faces of each picture, the largest first; looked for once, by :func:`~.faces.find_faces`."""
+        if not self._faces:
+            self._faces.extend(find_faces(picture, finder) for picture in self.pictures)
+        return self._faces
 
 
 @dataclass(frozen=True)
@@ -177,11 +184,11 @@ def plan_crop(job: CropJob, face_scan: FaceScan, clock: Clock) -> CropPlan:
         return CropPlan(eye_transform(left, right, size)[None], {"face": "box given by hand"})
     if job.landmarks:
         return _plan_by_eyes(job, face_scan)
+    found = [meant(each, job.near) for each in clock.time("face", lambda: face_scan.faces(job.spec.finder))]
     if face_scan.tracker is None:
-        finder, near = job.spec.finder, job.near
-        face = clock.time("face", lambda: find_video_face(face_scan.pictures, face_scan.numbers, path, finder, near))
+        face = find_video_face(found, face_scan.pictures, face_scan.numbers, path)
         return CropPlan(eye_transform(face.left, face.right, size)[None], _face_notes(face))
-    return _follow(job, face_scan, face_scan.tracker, clock)
+    return _follow(job, face_scan, face_scan.tracker, found)
 
 
 def _plan_by_eyes(job: CropJob, face_scan: FaceScan) -> CropPlan:
@@ -197,22 +204,20 @@ def _plan_by_eyes(job: CropJob, face_scan: FaceScan) -> CropPlan:
     return CropPlan(np.stack(placed), {"face": f"landmarks of {job.landmarks}"})
 
 
-def _follow(job: CropJob, face_scan: FaceScan, tracker: HeadTracker, clock: Clock) -> CropPlan:
+def _follow(job: CropJob, face_scan: FaceScan, tracker: HeadTracker, found: list[Face | None]) -> CropPlan:
     """The crop that follows the head."""
     track = tracker.track()
     if track is None:
-        find_video_face(
-            face_scan.pictures, face_scan.numbers, job.video.path, job.spec.finder, job.near
-        )  # raises with the frames that were searched
+        # Raises with the frames that were searched.
+        find_video_face(found, face_scan.pictures, face_scan.numbers, job.video.path)
         raise FaceNotFoundError(f"{job.video.path}: the face is not seen long enough to be followed. Set align: video.")
     if len(track.lost) > (1 - MIN_TRACKED) * len(track.numbers):
         raise FaceNotFoundError(
             f"{job.video.path}: the head was lost in {len(track.lost)} of {len(track.numbers)} frames looked at, first "
             f"in frame {track.lost[0]}. Set align: video."
         )
-    faces = clock.time("face", lambda: [find_face(p, job.spec.finder, job.near) for p in face_scan.pictures])
-    check_upright(face_scan.pictures, sum(face is not None for face in faces), job.video.path)
-    track = settled(track, face_scan.numbers, faces)
+    check_upright(face_scan.pictures, sum(face is not None for face in found), job.video.path)
+    track = settled(track, face_scan.numbers, found)
     lost = {"frames_tracked": len(track.numbers), "frames_lost": len(track.lost)}
     placed = transforms(track, face_scan.n_frames, face_scan.fps, job.spec.crop_size)
     return CropPlan(placed, {**_face_notes(track.reference), **lost})

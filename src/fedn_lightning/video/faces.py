@@ -54,9 +54,12 @@ def find_face(grey: Grey, finder: str = "cascade", near: Box | None = None) -> F
     Returns:
         The face in the picture's own pixels, or None.
     """
-    if near is None:
-        return next(iter(find_faces(grey, finder, most=1)), None)
-    return next((face for face in find_faces(grey, finder) if _is_near(face.box, near)), None)
+    return meant(find_faces(grey, finder, most=1 if near is None else None), near)
+
+
+def meant(faces: Sequence[Face], near: Box | None) -> Face | None:
+    """The face that :func:`find_face` would give, of those of :func:`find_faces`."""
+    return next((face for face in faces if near is None or _is_near(face.box, near)), None)
 
 
 def find_faces(grey: Grey, finder: str = "cascade", most: int | None = None) -> list[Face]:
@@ -100,17 +103,14 @@ def _is_near(box: Box, near: Box) -> bool:
     return all(0 <= box[k] + box[k + 2] / 2 - near[k] <= near[k + 2] for k in (0, 1))
 
 
-def find_video_face(
-    pictures: Sequence[Grey], numbers: Sequence[int], path: str, finder: str = "cascade", near: Box | None = None
-) -> Face:
+def find_video_face(found: Sequence[Face | None], pictures: Sequence[Grey], numbers: Sequence[int], path: str) -> Face:
     """The one face of a video: the median over its pictures.
 
     Args:
+        found: the face in each of the pictures, see :func:`find_face`.
         pictures: grey `(H, W)` uint8, spread over the video.
         numbers: their frame numbers, for the message.
         path: the video, for the message.
-        finder: see :func:`find_face`.
-        near: see :func:`find_face`.
 
     Returns:
         Median box and eyes. Pictures in which both eyes were seen count alone if there are at least three.
@@ -118,7 +118,7 @@ def find_video_face(
     Raises:
         FaceNotFoundError: if no picture shows a face, or the face does not stand upright.
     """
-    faces = [face for picture in pictures if (face := find_face(picture, finder, near))]
+    faces = [face for face in found if face]
     check_upright(pictures, len(faces), path)
     if not faces:
         shown = ", ".join(str(number) for number in numbers)

@@ -163,7 +163,9 @@ def picture_stream(container: Any) -> Any:
     Raises:
         IndexError: if there is none.
     """
-    streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+    # What breaks off may name no codec.
+    known = [s for s in container.streams.video if s.codec_context]
+    streams = [s for s in known if not s.disposition & s.disposition.attached_pic]
     moving = [s for s in streams if s.frames != 1] or streams
     best = container.streams.best("video")
     return best if best in moving else moving[0]

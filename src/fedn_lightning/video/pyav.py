@@ -162,17 +162,19 @@ class PyAVSource:
     def greys(self, numbers: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
         """The grey pictures `(H, W)` of some frames, ascending, as :func:`scan` gives them; opens the file once."""
         index, upright = self._indexed(), _Upright()
+        for number in numbers:
+            check_range(self.path, number, number + 1, len(index.stamps))
+        needed = {index.stamps[number] for number in numbers}
         with opened(self.path, self.threads) as (container, stream):
             frames: Iterator[Any] = iter(())
             at: int | None = None
             for number in numbers:
-                check_range(self.path, number, number + 1, len(index.stamps))
                 wanted = index.stamps[number]
                 before = bisect_right(index.keys, wanted)
                 key = index.keys[before - 1] if before else None
                 if key is not None and (at is None or at < key):  # nothing is gained by a jump within a group
                     container.seek(key, stream=stream)
-                    frames = decoded(self.path, container, stream)
+                    frames = decoded(self.path, container, stream, needed)
                 frame = next((f for f in frames if f.pts is None or f.pts >= wanted), None)
                 at = None if frame is None else frame.pts
                 found = frame is not None and at == wanted and not frame.is_corrupt
