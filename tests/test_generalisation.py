@@ -18,19 +18,25 @@ from fedn_synth.plan.presets import PRESETS
 
 HOME = Path(__file__).parents[1]
 FOLDER = HOME / "experiments" / "generalisation"
-ROOTS = yaml.safe_load((FOLDER / "motion.yaml").read_text())["data"]["init_args"]["corpus"]["root"]
-PEOPLE = [f"{Path(root).name}-s{number}" for root in ROOTS for number in PRESETS["weights"].folders]
 VALIDATION = 4
+
+
+def roots(file: str | Path) -> list[str]:
+    """The corpora of an experiment, its own or those of its base."""
+    contents = [yaml.safe_load(layer) for layer in layers(Path(file))[1:]]  # the first is a path
+    corpora = [content["data"]["init_args"].get("corpus", {}) for content in contents if "data" in content]
+    return [corpus["root"] for corpus in corpora if "root" in corpus][-1]
 
 
 @pytest.mark.parametrize("row", read_plan([str(FOLDER)]).rows, ids=lambda row: row.name)
 def test_a_row_holds_out_everyone_who_is_tested(row) -> None:
     tests = read_plan([str(FOLDER)]).tests
-    (fold,) = row.folds(PEOPLE, seed=7, group=4)
-    tested = [person for person in PEOPLE if any(fits(person, patterns) for patterns in tests.values())]
+    people = [f"{Path(root).name}-s{n}" for root in roots(row.configs[0]) for n in PRESETS["weights"].folders]
+    (fold,) = row.folds(people, seed=7, group=4)
+    tested = [person for person in people if any(fits(person, patterns) for patterns in tests.values())]
     assert len(tested) == 40
     assert set(tested) <= set(fold.subjects)
-    trained = len(PEOPLE) - len(fold.subjects) - VALIDATION
+    trained = len(people) - len(fold.subjects) - VALIDATION
     if "people" in row.name:
         assert trained == int(row.name.rpartition("_")[2])
     if "motion" in row.name:  # epochs make up for people
@@ -39,8 +45,9 @@ def test_a_row_holds_out_everyone_who_is_tested(row) -> None:
 
 
 def test_all_rows_read_the_same_people() -> None:
-    for name in ("fedn", "fedn_plus", "flow"):
-        assert yaml.safe_load((FOLDER / f"{name}.yaml").read_text())["data"]["init_args"]["corpus"]["root"] == ROOTS
+    for name in ("fedn", "fedn_plus", "flow", "spotter", "recogniser"):
+        assert roots(FOLDER / f"{name}.yaml") == roots(FOLDER / "motion.yaml")
+    assert len(roots(FOLDER / "fedn_plus_turning.yaml")) == len(roots(FOLDER / "motion.yaml"))
     assert all(len(layers(file)) > 1 for file in FOLDER.glob("*.yaml") if file.name != "study.yaml")
 
 

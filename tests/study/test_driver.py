@@ -154,6 +154,15 @@ def test_a_pipeline_trains_both_runs_once_and_reports_a_mismatch(capsys: pytest.
     assert "two_step, seed 7: not written, There is no checkpoint at runs/fedn" in capsys.readouterr().out
 
 
+def test_a_pipeline_shares_the_trainings_of_its_spotter_where_a_row_names_its_people() -> None:
+    rows = (
+        Row("spotter", ("a.yaml",), train=("a",)),
+        Row("two_step", ("a.yaml", "b.yaml"), train=("a",), spotter="spotter"),
+    )
+    units = make_units(Plan("toy", rows, "spotter"), toy_study.toy_experiments())
+    assert [part.name for part, _ in trainings(units)] == ["fedn_spotter", "ablated_two_step"]
+
+
 def test_progress_counts_folds_of_every_row_and_estimates_what_is_left() -> None:
     units = toy_units()
     finish(units[2])

@@ -38,7 +38,7 @@ def test_a_study_file_lists_rows_in_order() -> None:
     assert plan.rows == (
         Row("fedn", ("abl/fedn.yaml",), (3, 5)),
         Row("spotter", ("abl/spotter.yaml",), 1),
-        Row("two_step", ("abl/spotter.yaml", "abl/recogniser.yaml"), 2),
+        Row("two_step", ("abl/spotter.yaml", "abl/recogniser.yaml"), 2, spotter="spotter"),
     )
     assert read_plan(["abl/study.yaml"]) == plan
 

@@ -33,6 +33,7 @@ class Row:
     # shell patterns of the subjects that are trained and validated on, all others being held out together in one fold;
     # empty for the study's groups of held-out subjects
     train: tuple[str, ...] = ()
+    spotter: str = ""  # of a pipeline: the row whose trainings are its first half
 
     def seeds_from(self, first: int) -> tuple[int, ...]:
         """The seeds themselves, for an experiment whose own seed is `first`.
@@ -164,7 +165,7 @@ def _read_row(entry: Any, above: dict[str, Row], path: Path, where: str) -> Row:
     if spotter is None or len(spotter.configs) > 1:
         raise ConfigError(f"{where}: the spotter {parts['spotter']!r} is no experiment among the rows above it.")
     recogniser = _existing(path.parent / str(parts["recogniser"]), where)
-    return Row(name, (*spotter.configs, recogniser), seeds, spotter.train)
+    return Row(name, (*spotter.configs, recogniser), seeds, spotter.train, spotter.name)
 
 
 def _mapping(path: Path) -> dict[str, Any]:
@@ -256,8 +257,9 @@ def make_units(plan: Plan, experiments: Mapping[str, Experiment]) -> list[Unit]:
     units = []
     for row in plan.rows:
         parts = tuple(experiments[config] for config in row.configs)
-        if row.train:  # rows of one experiment file have folders of their own
-            parts = tuple(replace(part, name=f"{part.name}_{row.name}") for part in parts)
+        if row.train:  # rows of one experiment file have folders of their own; a pipeline shares its spotter's
+            owners = (row.spotter, row.name) if row.spotter else (row.name,)
+            parts = tuple(replace(p, name=f"{p.name}_{owner}") for p, owner in zip(parts, owners, strict=True))
         for seed in row.seeds_from(parts[0].seed):
             folds = row.folds(parts[0].subjects, seed, plan.group)
             units.append(Unit(row, seed, parts, folds, row_experiment(row, parts)))
