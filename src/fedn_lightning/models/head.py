@@ -174,7 +174,7 @@ class Branch(nn.Module):
             others = None
             if len(lengths) > 1 or reaches[0] is not None:
                 others = ~visible(lengths, reaches, levels.device)
-            # While a CPU learns, its fused attention takes ten times as long as plain products on so few steps.
+            # On so few steps a CPU's fused attention is slower than plain products, most of all in its backward pass.
             plain = self.training and steps.device.type == "cpu"
             with sdpa_kernel(SDPBackend.MATH) if plain else nullcontext():
                 mixed = self.attention(steps, steps, steps, need_weights=False, attn_mask=others)[0]
@@ -241,22 +241,12 @@ class DetectionHead(nn.Module):
             levels: `(B, channels, T_l)` each.
             naming: levels of the same shapes for the branch of e, where it has a pyramid of its own.
         """
-        named = levels if naming is None else naming
-        # Levels behind each other take fewer calls, but on a CPU their backward pass takes longer than that of each.
-        apiece = self.training and levels[0].device.type == "cpu"
-        groups = [[index] for index in range(len(levels))] if apiece else [list(range(len(levels)))]
-        parts = [self._predict([levels[i] for i in group], [named[i] for i in group], group) for group in groups]
-        merged = {name: torch.cat([part[name] for part in parts], dim=1) for name in self.outputs}
-        nothing = merged["interval"].new_zeros((*merged["interval"].shape[:2], 0))
-        return HeadOutput(merged["interval"], merged["confidence"], merged.get("emotion", nothing))
-
-    def _predict(self, levels: list[Tensor], naming: list[Tensor], indices: list[int]) -> dict[str, Tensor]:
-        """The predictions of some levels, by task."""
+        # Levels behind each other take a quarter of the calls that each alone would take.
         lengths = [level.shape[2] for level in levels]
-        joined, named = torch.cat(levels, dim=2), torch.cat(naming, dim=2)
-        reaches = [self.reaches[i] for i in indices]
+        joined = torch.cat(levels, dim=2)
+        named = joined if naming is None else torch.cat(naming, dim=2)
         refined = {
-            name: branch(named if name == "emotion" else joined, lengths, reaches)
+            name: branch(named if name == "emotion" else joined, lengths, self.reaches)
             for name, branch in self.branches.items()
         }
         found = {}
@@ -266,10 +256,11 @@ class DetectionHead(nn.Module):
             with torch.autocast(joined.device.type, enabled=False):  # scores of bfloat16 would be equal by the hundred
                 value = apart(output, shown.to(output.weight.dtype), lengths)
             if name == "interval":
-                value = value * torch.cat([self.scale[i].expand(n) for i, n in zip(indices, lengths, strict=True)])
+                value = value * torch.cat([self.scale[i].expand(n) for i, n in enumerate(lengths)])
             steps = value.transpose(1, 2)
             found[name] = steps.reshape(steps.shape[0], sum(lengths) * self.kinds, -1)
-        return found
+        nothing = found["interval"].new_zeros((*found["interval"].shape[:2], 0))
+        return HeadOutput(found["interval"], found["confidence"], found.get("emotion", nothing))
 
 
 @dataclass(frozen=True)
