@@ -28,10 +28,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "export.md"
 WINDOW, SIZE = 64, 48
 
 
-def write_checkpoint(path: Path, encoder: EncoderConfig = EncoderConfig(depth=10, width=8)) -> None:
+def write_checkpoint(
+    path: Path, encoder: EncoderConfig = EncoderConfig(depth=10, width=8), reach: int | None = None
+) -> None:
     """A network with random weights, in a checkpoint as a run writes it."""
     torch.manual_seed(0)
-    network = NetworkConfig(dim=32, channels=32, levels=2, decoupled=False)
+    network = NetworkConfig(dim=32, channels=32, levels=2, decoupled=False, reach=reach)
     task = DetectionTask(encoder, network)
     with torch.no_grad():
         for output in task.network.head.outputs.values():  # untrained ones say the same of every slot
@@ -133,6 +135,22 @@ def test_a_file_that_says_something_else_is_refused(home: Path) -> None:
         network.head.scale += 0.01
     with pytest.raises(ExportError, match="differ: intervals"):
         export._check_differences(export.compare(detection, program, [trial]))
+
+
+@pytest.mark.slow  # the exporter takes some ten seconds
+def test_a_network_with_a_reach_is_exported_for_windows_of_any_length(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    write_checkpoint(tmp_path / "best.ckpt", reach=32)
+    _, detection = export.graphs_of(*load(tmp_path / "best.ckpt", None, torch.device("cpu")))
+    logging.disable(logging.DEBUG)  # pytest would keep some hundred thousand lines of torch's
+    program = export.translate(detection)
+    logging.disable(logging.NOTSET)
+    rng, dim = np.random.default_rng(0), detection.example.shape[2]
+    trials = [rng.normal(size=(2, length, dim)).astype(np.float32) for length in (16, WINDOW, 16 * WINDOW)]
+    differences = export.compare(detection, program, trials)
+    export._check_differences(differences)
+    assert [d.output for d in differences] == ["intervals", "confidence", "emotion"]
 
 
 def test_without_the_extra_there_is_a_sentence(
