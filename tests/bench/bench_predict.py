@@ -83,7 +83,7 @@ class Memory(threading.Thread):
         self.peak, self.at_peak, self.stop = 0.0, {}, threading.Event()
 
     def run(self):
-        while not self.stop.wait(0.25):
+        while not self.stop.wait(1.0):  # the kernel takes some 10 ms for each answer
             found = {pid: pss(pid) for pid in (os.getpid(), *children())}
             if sum(found.values()) > self.peak:
                 self.peak, self.at_peak = sum(found.values()), found
