@@ -1,5 +1,6 @@
 """Motion of patterns whose motion is known."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -74,11 +75,29 @@ def test_stretches_are_joined_without_a_step():
 
 
 @pytest.mark.parametrize("sizes", [[T], [1] * T, [70, 3, 77]])
-def test_crops_may_come_in_any_pieces(sizes):
+@pytest.mark.parametrize("rate", [None, 15.0, 4.0])
+def test_crops_may_come_in_any_pieces(sizes, rate):
     frames = np.stack([shifted(texture(2), 0.02 * t, 0) for t in range(T)])
-    stream = FlowStream(T, 30.0, CONFIG)
+    config = replace(CONFIG, rate=rate)
+    stream = FlowStream(T, 30.0, config)
     parts = [stream.add(piece) for piece in np.split(frames, np.cumsum(sizes)[:-1])]
-    np.testing.assert_array_equal(np.concatenate(parts), measure(frames, 30.0, CONFIG))
+    np.testing.assert_array_equal(np.concatenate(parts), measure(frames, 30.0, config))
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 7, T])
+def test_flow_at_a_lower_rate_is_interpolated_and_stays_after_the_last(n_frames):
+    frames = np.stack([shifted(texture(2), 0.02 * t, 0) for t in range(n_frames)])
+    every, third = (measure(frames, 30.0, replace(CONFIG, rate=rate)) for rate in (None, 10.0))
+    assert every.shape == third.shape
+    np.testing.assert_array_equal(third[::3], measure(frames[::3], 10.0, CONFIG))
+    for number in range((n_frames - 1) // 3 * 3):
+        share = number % 3 / 3
+        between = (1 - share) * third[number // 3 * 3] + share * third[number // 3 * 3 + 3]
+        np.testing.assert_allclose(third[number], between, atol=1e-5)
+    np.testing.assert_array_equal(
+        third[(n_frames - 1) // 3 * 3 :], third[[(n_frames - 1) // 3 * 3] * ((n_frames - 1) % 3 + 1)]
+    )
+    np.testing.assert_allclose(third[..., 0].mean((1, 2)), every[..., 0].mean((1, 2)), atol=0.05)
 
 
 def test_the_motion_of_the_head_is_taken_off_and_that_of_the_brows_stays():

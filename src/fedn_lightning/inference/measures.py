@@ -77,19 +77,6 @@ def _movement(moved: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
     return np.asarray(lengths.max(axis=1, initial=0.0), np.float32)
 
 
-MEASURED_FPS = 15.0
-"""Movement is measured at least so often a second where no network needs it in every crop, and interpolated between."""
-
-
-def measured_every(fps: float) -> int:
-    """How many crops there are from one that is measured to the next.
-
-    >>> [measured_every(fps) for fps in (10.0, 25.0, 30.0, 200.0)]
-    [1, 1, 2, 13]
-    """
-    return max(1, int(fps / MEASURED_FPS))
-
-
 class MovementWatch:
     """Collects the movement of one face while its crops come.
 
@@ -97,19 +84,16 @@ class MovementWatch:
         n_frames: how many crops will come.
         fps: their rate.
         config: how motion is measured.
-        every: measures the first of so many crops.
     """
 
-    def __init__(self, n_frames: int, fps: float, config: MotionConfig, every: int = 1) -> None:
-        self.n_frames, self.fps, self.every = n_frames, fps, every
-        self._flow = FlowStream(len(range(0, n_frames, every)), fps / every, config)
-        self._seen = 0
+    def __init__(self, n_frames: int, fps: float, config: MotionConfig) -> None:
+        self._flow = FlowStream(n_frames, fps, config)
+        self.fps = fps
         self._tracks: list[npt.NDArray[np.float32]] = []
 
     def add(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16]:
         """Takes the next crops `(T, S, S, 3)` where nobody else measures them; returns `(T, 0)`, no features."""
-        cells = self._flow.add(crops[-self._seen % self.every :: self.every])
-        self._seen += len(crops)
+        cells = self._flow.add(crops)
         if len(cells):
             self.take(tracks(cells))
         return np.empty((len(crops), 0), np.float16)
@@ -121,10 +105,6 @@ class MovementWatch:
     def measures(self) -> FrameMeasures:
         """The measures of all crops, once they have come."""
         whole = np.concatenate(self._tracks) if self._tracks else np.empty((0, N_TRACKS, 2), np.float32)
-        if self.every > 1:
-            at, frames = np.arange(0, self.n_frames, self.every), np.arange(self.n_frames)
-            channels = [np.interp(frames, at, channel) for channel in whole.reshape(len(at), -1).T]
-            whole = np.stack(channels, axis=1).astype(np.float32).reshape(-1, N_TRACKS, 2)
         blocks = list(_excursions(whole, self.fps))
         moved = np.concatenate(blocks) if blocks else whole.astype(np.float16)
         return FrameMeasures(moved, _movement(moved))

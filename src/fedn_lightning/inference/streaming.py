@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from fedn_lightning.datamodules.windows import window_frames, window_starts
 from fedn_lightning.events import FloatArray
 from fedn_lightning.inference.config import DetectorConfig
-from fedn_lightning.inference.measures import MovementWatch, measured_every
+from fedn_lightning.inference.measures import MovementWatch
 from fedn_lightning.models.encoder import Encoder, encode_crops, folded
 from fedn_lightning.models.fedn import FEDN, join, overlapping
 from fedn_lightning.models.head import HeadOutput
@@ -151,6 +152,10 @@ class Networks:
         return rows.float().cpu().numpy().reshape(len(windows), -1, len(PROPOSAL_COLUMNS))
 
 
+TABLE_RATE = 15.0
+"""Flow is measured so often a second where no network needs it: its table is smoothed more than that."""
+
+
 class FaceProposer:
     """Collects the proposals and the movement of one face; keeps a chunk of crops and the features of the open window.
 
@@ -171,11 +176,11 @@ class FaceProposer:
         self.networks, self.n_crops = networks, n_crops
         config = networks.config
         self._windows = WindowCutter(n_crops, config.window, config.stride)
-        every = 1 if config.network.has_motion else measured_every(fps)
-        self.movement = MovementWatch(n_crops, fps, config.motion, every)
+        motion = config.motion if config.network.has_motion else replace(config.motion, rate=TABLE_RATE)
+        self.movement = MovementWatch(n_crops, fps, motion)
         measure = self.movement.add
         if config.network.has_motion:
-            measure = MotionStream(n_crops, fps, config.motion, self.movement.take).add
+            measure = MotionStream(n_crops, fps, motion, self.movement.take).add
         self._motion = Aside(thread, measure)
         # Of the next frames; without a motion stream the features of motion have no columns.
         self._encoded: Features = np.empty((0, networks.feature_dim), np.float16)

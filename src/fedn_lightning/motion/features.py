@@ -291,7 +291,9 @@ class MotionCache:
 
     def path(self, video: StoredVideo) -> Path:
         """The file of a video."""
-        key = [content(video), video.fps, dataclasses.asdict(self.config), CELLS, VERSION, cv2.__version__]
+        # Without what is null, so that files from before `rate` keep their names.
+        config = {name: value for name, value in dataclasses.asdict(self.config).items() if value is not None}
+        key = [content(video), video.fps, config, CELLS, VERSION, cv2.__version__]
         return self.root / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.npy"
 
     def load(self, video: StoredVideo) -> npt.NDArray[np.float16]:

@@ -30,11 +30,13 @@ class MotionConfig:
         side: crops are scaled to this side in pixels, a multiple of 16, before flow is computed.
         reference_seconds: time between two reference frames.
         overlap_seconds: time that two neighbouring references share.
+        rate: flow is measured in so many frames a second at least, and interpolated between; null for all of them.
     """
 
     side: int = 128
     reference_seconds: float = 2.0
     overlap_seconds: float = 0.5
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         if self.side < CELLS or self.side % CELLS:
@@ -45,6 +47,16 @@ class MotionConfig:
                 f"data.motion.overlap_seconds = {self.overlap_seconds} must lie above 0 and not above "
                 f"reference_seconds = {self.reference_seconds}."
             )
+        if self.rate is not None and not self.rate > 0:
+            raise ConfigError(f"data.motion.rate = {self.rate} must be above 0, or null.")
+
+    def every(self, fps: float) -> int:
+        """How many frames there are from one in which flow is measured to the next.
+
+        >>> [MotionConfig(rate=15.0).every(fps) for fps in (10.0, 25.0, 30.0, 200.0)]
+        [1, 1, 2, 13]
+        """
+        return 1 if self.rate is None else max(1, int(fps / self.rate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +108,16 @@ class FlowStream:
     """
 
     def __init__(self, n_frames: int, fps: float, config: MotionConfig) -> None:
-        period = max(round(config.reference_seconds * fps), 1)
-        overlap = min(max(round(config.overlap_seconds * fps), 1), period)
-        self._stretches = stretches(n_frames, period, overlap)
+        self._n_frames, self._every = n_frames, config.every(fps)
+        period = max(round(config.reference_seconds * fps / self._every), 1)
+        overlap = min(max(round(config.overlap_seconds * fps / self._every), 1), period)
+        self._stretches = stretches(len(range(0, n_frames, self._every)), period, overlap)
         self._side = config.side
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._greys: list[Grey] = []
         self._before = np.empty((0, CELLS, CELLS, 2), np.float32)
+        self._seen = self._told = 0
+        self._last = self._before
 
     def add(self, frames: npt.NDArray[np.uint8]) -> Cells:
         """Takes the next crops.
@@ -114,11 +129,26 @@ class FlowStream:
             `(K, CELLS, CELLS, 2)` float32 displacements of the next finished frames in cells, relative to the video's
             first reference frame; K may be 0. After the last crop all frames have been returned.
         """
-        self._greys += [grey(frame, self._side) for frame in frames]
+        self._greys += [grey(frame, self._side) for frame in frames[-self._seen % self._every :: self._every]]
+        self._seen += len(frames)
         settled = [self._before[:0]]
         while self._stretches and len(self._greys) >= self._stretches[0].stop - self._stretches[0].first:
             settled.append(self._measure(self._stretches.pop(0)))
-        return np.concatenate(settled)
+        return self._between(np.concatenate(settled))
+
+    def _between(self, measured: Cells) -> Cells:
+        """The displacements of the next frames, by those that were measured in some; after the last they stay."""
+        if self._every == 1 or not len(measured):
+            return measured
+        known = np.concatenate([self._last, measured])
+        first = -(-self._told // self._every) - len(self._last)  # number of `known[0]` among those that are measured
+        stop = self._every * (first + len(known) - 1) + 1 if self._stretches else self._n_frames
+        place = np.arange(self._told, stop) / self._every - first
+        low = np.minimum(place.astype(int), len(known) - 1)
+        share = (place - low).astype(np.float32)[:, None, None, None]
+        self._told, self._last = stop, known[-1:]
+        between = known[low] + share * (known[np.minimum(low + 1, len(known) - 1)] - known[low])
+        return np.asarray(between, np.float32)
 
     def _measure(self, stretch: Stretch) -> Cells:
         """The displacements of a stretch up to the start of the next one."""
