@@ -14,7 +14,8 @@ from fedn_lightning.datamodules.features import FeatureCache
 from fedn_lightning.datamodules.transforms import AugmentConfig
 from fedn_lightning.datamodules.windows import TrainingWindows, WindowConfig, WindowDataset, WindowDraw, WindowSource
 from fedn_lightning.events import Corpus, EventTable, Expression, Video
-from fedn_lightning.motion.features import N_FEATURES, mirrored
+from fedn_lightning.motion.features import N_FEATURES, MotionCache, mirrored, motion_features, tracks
+from fedn_lightning.motion.flow import MotionConfig
 from lookalikes.movies import numbered, read_number, write_frames, write_movie
 
 N, SIDE, WINDOW = 60, 112, 16
@@ -90,6 +91,19 @@ def test_features_of_decoded_crops_are_those_of_the_store(root, tmp_path):
     for one, other in zip(*features, strict=True):
         assert len(one) == N
         assert np.array_equal(one, other)
+
+
+def test_motion_features_are_computed_with_the_motion_and_anew_for_other_filters(root, tmp_path, monkeypatch):
+    data = module(root, tmp_path / "store")
+    clips, cache = [data.stored(video) for video in data.corpus.videos], MotionCache(tmp_path, MotionConfig())
+    cache.build(clips, jobs=0)
+    assert len(list(tmp_path.glob("*.npy"))) == 2 * len(clips)
+    for clip in clips:
+        computed = motion_features(tracks(cache.load(clip)), clip.fps)
+        assert np.array_equal(cache.features(clip), computed)
+        monkeypatch.setattr("fedn_lightning.motion.features.MIN_NOISE", 1.0)
+        assert not np.array_equal(cache.features(clip), computed)
+        monkeypatch.undo()
 
 
 def test_of_two_runs_at_once_one_computes_the_features_of_a_video(root, tmp_path):

@@ -195,7 +195,8 @@ class SegmentAttention(nn.Module):
         shown = rows[:, frames]  # (B, S, length)
         flat = shown.flatten(0, 1).T
         query, key, value = (part[0] for part in self._by_head(projected.unsqueeze(0)))
-        logits = (query @ key.transpose(1, 2)).flatten(1)[:, flat.unsqueeze(1) * len(values) + flat]
+        pairs = flat.unsqueeze(1) * len(values) + flat
+        logits = (query @ key.transpose(1, 2)).flatten(1).index_select(1, pairs.flatten()).view(-1, *pairs.shape)
         seen = value.transpose(0, 1).flatten(1)[rows]
         scores = scores[shown].squeeze(3)
         moved: Tensor | float = 0.0

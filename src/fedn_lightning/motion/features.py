@@ -279,8 +279,14 @@ VERSION = 1
 """Version of the measurement, part of the file names."""
 
 
+def features_beside(path: Path) -> Path:
+    """The file of the motion features beside that of a video's motion; its name tells the filters they come from."""
+    recipe = repr([FILTERS, USUAL, SAMPLES, AREAS, HEAD_POINTS.tolist(), MIN_NOISE, HEAD_UNIT])
+    return path.with_suffix(f".{hashlib.sha256(recipe.encode()).hexdigest()[:8]}.npy")
+
+
 class MotionCache:
-    """Displacements (:func:`.flow.measure`) of stored videos, kept on disk as float16.
+    """Displacements (:func:`.flow.measure`) of stored videos, and their features, kept on disk as float16.
 
     A file's name holds a hash of everything its content depends on: the crops, the configuration, the grid, the version
     of OpenCV. Files appear whole or not at all.
@@ -302,8 +308,12 @@ class MotionCache:
         return motion
 
     def features(self, video: StoredVideo) -> npt.NDArray[np.float16]:
-        """The motion features `(T, N_FEATURES)` of a video."""
-        return motion_features(tracks(self.load(video)), video.fps)
+        """The motion features `(T, N_FEATURES)` of a video, computed where an older version has measured it."""
+        made = features_beside(self.path(video))
+        if not made.is_file():
+            return motion_features(tracks(self.load(video)), video.fps)
+        features: npt.NDArray[np.float16] = np.load(made)
+        return features
 
     def build(self, videos: Sequence[StoredVideo], jobs: int | None, cluster: Cluster | None = None) -> None:
         """Measures what is missing, with a progress bar in frames; of two runs the second waits for the first.
@@ -340,7 +350,7 @@ class MotionCache:
 
 
 def measure_video(job: tuple[StoredVideo, Path, MotionConfig], tick: Tick) -> Any:
-    """Measures one video and writes its file, in a worker process.
+    """Measures one video and writes its files, in a worker process.
 
     Args:
         job: the video, the file, and the configuration.
@@ -348,5 +358,7 @@ def measure_video(job: tuple[StoredVideo, Path, MotionConfig], tick: Tick) -> An
     """
     video, path, config = job
     motion = measure(video.frames, video.fps, config, tick)  # type: ignore[arg-type] # decoded crops are sliced alike
-    write_atomically(path, partial(np.save, arr=motion.astype(np.float16)))
+    features = motion_features(tracks(motion), video.fps)
+    write_atomically(features_beside(path), partial(np.save, arr=features))
+    write_atomically(path, partial(np.save, arr=motion.astype(np.float16)))  # last: it says that both are there
     video.close()
