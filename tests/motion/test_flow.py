@@ -13,11 +13,13 @@ from fedn_lightning.errors import ConfigError
 from fedn_lightning.motion.flow import FlowStream, MotionConfig, join, measure, stretches
 from fedn_lightning.motion.regions import (
     CELLS,
+    FACE,
     REGIONS,
     fit_and_apply,
     region_centres,
     region_means,
     steady_cells,
+    terms,
     without_head,
 )
 
@@ -117,7 +119,18 @@ def test_points_that_go_their_own_way_are_outvoted():
     places = np.array([complex(x, y) for x in range(5) for y in range(5)])
     displaced = np.full((2, 25), 1 + 2j)
     displaced[:, ::4] += 3
-    np.testing.assert_allclose(fit_and_apply(places, displaced, np.array([9 + 9j])), 1 + 2j, atol=1e-6)
+    moved = fit_and_apply(terms(places, False), displaced, terms(np.array([9 + 9j]), False))
+    np.testing.assert_allclose(moved, 1 + 2j, atol=1e-6)
+
+
+def test_what_a_turning_head_does_to_its_near_parts_is_taken_off():
+    rows, columns = np.mgrid[:CELLS, :CELLS]
+    depth = -(((columns - FACE.x) / FACE.half_width) ** 2) - ((rows - FACE.y) / FACE.half_height) ** 2
+    own = 0.4 * (brows(CELLS) > 0.5)
+    cells = np.stack([0.5 * depth + 0.2, own - 0.3 * depth], axis=-1)[None]
+    expected = region_means(np.stack([0 * own, own], axis=-1)[None])[0]
+    off = {model: np.abs(without_head(cells, model)[0] - expected).max() for model in ("similarity", "depth")}
+    assert off["depth"] < 0.04 < 0.12 < off["similarity"], "little is left: the term is held back"
 
 
 def test_regions_lie_on_the_grid_and_apart_from_what_tells_the_head():

@@ -2,7 +2,8 @@
 
 The head's own motion is the same all over the head. The published methods subtract the displacement of the nose. Ours
 (O) goes one step further: cells all over the head are fitted by a similarity transform, which also removes nods and
-tilts, and in which cells that an expression moves are outliers.
+tilts, and in which cells that an expression moves are outliers. A head that turns moves its near parts farther than its
+far ones; a depth of the face as a third term removes that too.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def region_centres(regions: Sequence[Region] = REGIONS) -> npt.NDArray[np.comple
     return np.array(middles) * CELLS - (0.5 + 0.5j)
 
 
-HeadModel = Literal["similarity", "nose", "none"]
+HeadModel = Literal["similarity", "depth", "nose", "none"]
 
 NOSE = (slice(5, 8), slice(7, 9))
 """Rows and columns of the cells on the bridge of the nose."""
@@ -82,6 +83,24 @@ NOSE = (slice(5, 8), slice(7, 9))
 ITERATIONS = 6
 MIN_REACH = 0.03 / 8
 """Cells within this distance of the head's motion, in cells, keep their full weight: flow is not more exact."""
+
+MIDDLE = (CELLS - 1) / 2 * (1 + 1j)
+"""The middle of the crop as `x + iy` in cells."""
+
+
+class Bowl(NamedTuple):
+    """A paraboloid that stands for the depth of a face: its middle and half axes in cells."""
+
+    x: float
+    y: float
+    half_width: float
+    half_height: float
+
+
+FACE = Bowl(7.5, 7.0, 7.5, 9.0)
+
+SHRINKAGE = 1e-3
+"""Share of the mean of their diagonal that is added to the normal equations with depth: few cells suggest no turn."""
 
 ComplexArray = npt.NDArray[np.complex128]
 
@@ -105,7 +124,8 @@ def without_head(cells: npt.NDArray[np.floating], model: HeadModel = "similarity
 
     Args:
         cells: `(T, CELLS, CELLS, 2)` displacements in cells.
-        model: what is subtracted: `similarity` transform, mean displacement of the `nose`, or `none`.
+        model: what is subtracted: `similarity` transform, that and a shift in proportion to `depth`, mean displacement
+            of the `nose`, or `none`.
 
     Returns:
         `(T, R, 2)` float64, in cells.
@@ -116,15 +136,16 @@ def without_head(cells: npt.NDArray[np.floating], model: HeadModel = "similarity
     if model == "nose":
         nose: FloatArray = cells[:, *NOSE].mean(axis=(1, 2), dtype=np.float64)
         return moved - nose[:, None]
-    return moved - head_motion(cells, region_centres())
+    return moved - head_motion(cells, region_centres(), depth=model == "depth")
 
 
-def head_motion(cells: npt.NDArray[np.floating], wanted: ComplexArray) -> FloatArray:
+def head_motion(cells: npt.NDArray[np.floating], wanted: ComplexArray, depth: bool = False) -> FloatArray:
     """The displacement that points of the face have with the head alone.
 
     Args:
         cells: `(T, CELLS, CELLS, 2)` displacements in cells.
         wanted: `(M,)` points as `x + iy` in cells.
+        depth: besides a similarity transform, a shift in proportion to the depth of the face, as when a head turns.
 
     Returns:
         `(T, M, 2)` float64, in cells.
@@ -132,35 +153,53 @@ def head_motion(cells: npt.NDArray[np.floating], wanted: ComplexArray) -> FloatA
     steady = steady_cells()
     row, column = np.nonzero(steady)
     displaced = cells[:, steady].astype(np.float64)
-    head = fit_and_apply(column + 1j * row, displaced[..., 0] + 1j * displaced[..., 1], wanted)
+    head = fit_and_apply(
+        terms(column + 1j * row, depth), displaced[..., 0] + 1j * displaced[..., 1], terms(wanted, depth)
+    )
     return np.stack([head.real, head.imag], axis=-1)
 
 
-def fit_and_apply(places: ComplexArray, displaced: ComplexArray, wanted: ComplexArray) -> ComplexArray:
-    """Displacements under the similarity transform that most points follow, fitted to each frame separately.
+def terms(points: ComplexArray, depth: bool) -> ComplexArray:
+    """What the motion of a head is a sum of, at points `(N,)` given as `x + iy` in cells.
+
+    Returns:
+        `(N, 2)`: shift; turn and change of size about the middle of the crop. With `depth` `(N, 3)`: also the depth of
+        the face, to which the motion of a head that turns left and right, or up and down, is proportional.
+    """
+    found: list[ComplexArray] = [np.ones_like(points), np.asarray(points - MIDDLE)]
+    if depth:
+        x, y = (points.real - FACE.x) / FACE.half_width, (points.imag - FACE.y) / FACE.half_height
+        found.append(np.asarray(-(x**2) - y**2, np.complex128))
+    return np.stack(found, axis=1)
+
+
+def fit_and_apply(known: ComplexArray, displaced: ComplexArray, wanted: ComplexArray) -> ComplexArray:
+    """Displacements under the motion that most points follow, fitted to each frame separately.
 
     Iteratively reweighted least squares with Tukey's weights, for all frames at once.
 
     Args:
-        places: `(N,)` points as `x + iy`.
+        known: `(N, K)` :func:`terms` of the points.
         displaced: `(T, N)` their displacements.
-        wanted: `(M,)` other points.
+        wanted: `(M, K)` terms of other points.
 
     Returns:
         `(T, M)` displacements of these.
 
-    >>> fit_and_apply(np.array([0, 1, 1j]), np.array([[2, 2.5, 2 + 0.5j]]), np.array([2 + 0j])).round(6)
+    >>> places = np.array([0, 1, 1j, 1 + 1j])
+    >>> moved = (2 + 0.5 * places)[None]
+    >>> fit_and_apply(terms(places, False), moved, terms(np.array([2 + 0j]), False)).round(6)
     array([[3.+0.j]])
     """
+    count = known.shape[1]
+    products = (known.conj()[:, :, None] * known[:, None, :]).reshape(len(known), -1)
     weight = np.ones(displaced.shape)
     for _ in range(ITERATIONS):
-        total = weight.sum(axis=1, keepdims=True)
-        place = (weight @ places)[:, None] / total
-        shift = (weight * displaced).sum(axis=1, keepdims=True) / total
-        away = places - place
-        turn = (weight * (displaced - shift) * away.conj()).sum(axis=1, keepdims=True)
-        turn /= (weight * np.abs(away) ** 2).sum(axis=1, keepdims=True)
-        off = np.abs(shift + turn * away - displaced)
+        normal = (weight @ products).reshape(-1, count, count)
+        if count > 2:
+            normal += SHRINKAGE * np.trace(normal, axis1=1, axis2=2).real[:, None, None] / count * np.eye(count)
+        shares = np.linalg.solve(normal, ((weight * displaced) @ known.conj())[..., None])[..., 0]
+        off = np.abs(shares @ known.T - displaced)
         reach = np.maximum(3 * 1.4826 * np.median(off, axis=1, keepdims=True), MIN_REACH)
         weight = np.clip(1 - (off / reach) ** 2, 0, None) ** 2 + 1e-9
-    return np.asarray(shift + turn * (wanted - place), np.complex128)
+    return np.asarray(shares @ wanted.T, np.complex128)

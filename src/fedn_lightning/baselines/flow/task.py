@@ -60,7 +60,8 @@ class FlowTask(VideoTask):
     (:mod:`fedn_lightning.baselines.flow.spotter`). Validation and test subjects are only scored.
 
     Args:
-        head: how the head's own motion is taken off: `similarity`, `nose` or `none`.
+        head: how the head's own motion is taken off: `similarity`, `depth`, `nose` or `none`, see
+            :func:`.regions.without_head`.
         macro: what is tried for macro-expressions.
         micro: what is tried for micro-expressions.
         iou: maximum IoU of two events of a type that are both kept.
