@@ -262,8 +262,9 @@ class CropWatch:
             if len(grey) >= POSE_SIDE and len(self._small) % self._stride == 0:
                 self._poses.append(judge_pose(grey))
             self._small.append(np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8))
-            self._sharp.append(float(cv2.Laplacian(grey, cv2.CV_32F).var()))
-            self._eyes.append([float(window.std() / max(window.mean(), 1.0)) for window in _eye_windows(grey)])
+            self._sharp.append(_mean_and_deviation(cv2.Laplacian(grey, cv2.CV_16S))[1] ** 2)
+            eyes = [_mean_and_deviation(window) for window in _eye_windows(grey)]
+            self._eyes.append([deviation / max(mean, 1.0) for mean, deviation in eyes])
 
     def quality(self, eye_distance: npt.NDArray[np.float64]) -> FaceQuality:
         """What is known of every crop.
@@ -285,6 +286,12 @@ class CropWatch:
             eye_distance=eye_distance,
             blink=lost_contrast(np.array(self._eyes), self._fps),
         )
+
+
+def _mean_and_deviation(picture: npt.NDArray[Any]) -> tuple[float, float]:
+    """By OpenCV, in a quarter of numpy's time and without holding other threads."""
+    mean, deviation = cv2.meanStdDev(picture)
+    return float(mean[0, 0]), float(deviation[0, 0])
 
 
 def _eye_windows(grey: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
