@@ -13,6 +13,7 @@ from fedn_lightning.inference import decoding_worker as worker
 from fedn_lightning.inference.decoding import CropRequest, Crops, Done, MiscountedError, Scene
 from fedn_lightning.inference.decoding_worker import stream
 from fedn_lightning.inference.pictures import corners
+from fedn_lightning.video.crops import Clock
 from fedn_lightning.video.store import CropSpec
 from fedn_lightning.video.timing import Timing
 from lookalikes.movies import write_movie
@@ -67,6 +68,13 @@ def test_the_largest_of_three_faces_is_taken_and_the_others_on_request(three):
     assert np.array_equal(third[0], crops[2])
     with pytest.raises(FaceNotFoundError, match="face 4 from the left was asked for, and 3 can be seen"):
         watch(three, 4)
+
+
+def test_small_pictures_are_decoded_in_one_thread(films, monkeypatch):
+    request = CropRequest(str(films / "thirty.mp4"), SPEC, threads=3)
+    assert worker.find_scene(request, Clock(), lambda frames: None)[0].source.threads == 1
+    monkeypatch.setattr(worker, "SMALL_PICTURE", 320 * 240 - 1)
+    assert worker.find_scene(request, Clock(), lambda frames: None)[0].source.threads == 3
 
 
 def test_each_of_three_heads_is_followed_by_itself(three):

@@ -45,7 +45,7 @@ class CropRequest:
     face: FaceChoice = "largest"  # which of its faces
     fast: bool = True  # whether the file's timestamps may be trusted; else it is decoded once more to count its frames
     embedding: str | None = None  # ONNX network by which people are told apart after a cut; None for gradients
-    threads: int = 1  # that decode
+    threads: int = 1  # that decode large pictures
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,9 @@ from fedn_lightning.video.timing import Timing, frame_plan, stored_fps
 
 Send = Callable[[Any], None]
 
+SMALL_PICTURE = 500_000
+"""Pixels of a picture up to which one thread decodes: it is faster than the network, whose cores more would take."""
+
 
 def stream(request: CropRequest, send: Send) -> None:
     """Sends a video's scene, then its crops from the first to the last, then the end.
@@ -68,7 +71,7 @@ def find_scene(request: CropRequest, clock: Clock, tick: Tick) -> tuple[FaceScan
     """Finds what is needed before the first crop: frames, times, people, and the places of their crops."""
     header = probe(request.path)
     video = Video("", "", request.path, request.path, header.fps)
-    job = CropJob(video, "", request.spec, threads=request.threads)
+    job = CropJob(video, "", request.spec, threads=1 if header.pixels <= SMALL_PICTURE else request.threads)
     tick(0)
     if request.face == "all" and request.spec.align != "none":
         face_scan, cast = _find_everybody(request, job, clock, tick)

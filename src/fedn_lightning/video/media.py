@@ -90,6 +90,7 @@ class Header:
     # number of frames; for a folder, last number - first number + 1; None where a header is silent
     n_frames: int | None
     first_frame: int = 1  # number of the first frame; 1 for a video file
+    pixels: int = 0  # of a picture of a video file
 
 
 def frame_number(name: str) -> int | None:
@@ -145,13 +146,13 @@ def probe(path: str | Path) -> Header:
         with av.open(local_name(path)) as container:
             stream = picture_stream(container)
             rate = stream.average_rate or stream.guessed_rate
-            count = stream.frames or None
+            count, pixels = stream.frames or None, stream.width * stream.height
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         raise VideoError(f"{path} cannot be opened as a video: {reason(error)}.") from None
     if not rate:
         msg = f"{path} does not say its frame rate, so its annotations have no time. Convert it to a common container."
         raise VideoError(msg)
-    return Header(fps=float(rate), n_frames=count)
+    return Header(float(rate), count, pixels=pixels)
 
 
 def picture_stream(container: Any) -> Any:
