@@ -1,9 +1,9 @@
-"""Times `fedn predict` on a long video, and measures memory: `bench_predict.py [MINUTES [ALIGN [WIDTHxHEIGHT]]]`.
+"""Times `fedn predict` and its memory: `bench_predict.py [MINUTES [ALIGN [WIDTHxHEIGHT [CHECKPOINT]]]]`.
 
 Films a generated face (640x480 H.264, 30 fps, 10 minutes by default) and runs the detector on it with a network of the
-size of experiments/synthetic.yaml and random weights; the alignment is `video` by default, or `track`. Exit code 1 if
-fewer than 60 frames a second are done or all processes together take more than 1.5 GiB (PSS, so that shared pages
-count once). To compare memory, run it with 10 and with 60: the two peaks should differ by less than 5 %.
+size of experiments/synthetic.yaml and random weights, or CHECKPOINT; the alignment is `video` by default, or `track`.
+Exit code 1 if fewer than 60 frames a second are done or all processes together take more than 1.5 GiB (PSS, so that
+shared pages count once). To compare memory, run it with 10 and with 60: the two peaks should differ by less than 5 %.
 """
 
 import dataclasses
@@ -114,11 +114,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         video, checkpoint = Path(folder) / "long.mp4", Path(folder) / "best.ckpt"
         film(video, minutes, size)
-        write_checkpoint(checkpoint, align)
+        if len(sys.argv) > 4:
+            checkpoint = Path(sys.argv[4])
+        else:
+            write_checkpoint(checkpoint, align)
         memory = Memory()
         memory.start()
         started, busy = time.perf_counter(), time.process_time()
-        detections = Detector.from_checkpoint(checkpoint, "cpu").detect(video)
+        detections = Detector.from_checkpoint(checkpoint, "cpu", align).detect(video)
         seconds, busy = time.perf_counter() - started, time.process_time() - busy
         detections.plot()
         memory.stop.set()
