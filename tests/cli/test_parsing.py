@@ -15,9 +15,30 @@ NESTED = """Parser key "data":
   Given value type: <class 'dict'>
   Given value: {'class_path': 'ToyData', 'init_args': {'test_subject': 3}}"""
 
+NULL = """Parser key "model":
+  Errors:
+    - Problem with given class_path 'toys.ToyTask':
+        Parser key "network.reach":
+          Does not validate against any of the Union subtypes
+          Subtypes: [<class 'int'>, <class 'NoneType'>]
+          Errors:
+            - Expected a <class 'int'>
+            - Expected a <class 'NoneType'>
+          Given value type: <class 'str'>
+          Given value: {given}
+    - Expected a <class 'NoneType'>
+  Given value type: <class 'jsonargparse._util.NestedArg'>
+  Given value: NestedArg(key='network.reach', val=None)"""
+
 
 def test_the_innermost_key_is_named() -> None:
     assert explain(NESTED) == 'The configuration key "data.test_subject" must be of type list, not 3.'
+
+
+def test_null_that_the_parser_makes_text_of_is_sent_to_a_file() -> None:
+    report = NULL.format(given="None")
+    assert '"model.network.reach" takes null from a file alone: write reach: null there' in explain(report)
+    assert explain(NULL.format(given="abc")).endswith("must be of type int, not abc.")
 
 
 def test_what_is_not_understood_is_passed_on_in_one_line() -> None:

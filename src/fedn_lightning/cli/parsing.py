@@ -82,11 +82,18 @@ def explain(message: str, known_keys: Iterable[str] = ()) -> str:
             given = given or line.removeprefix("Given value: ")
         elif not _NOISE.match(line) and line not in complaints:
             complaints.append(line)
-    return _sentence(".".join(keys), class_path, given, complaints, list(known_keys))
+    if given == "None" and "Expected a <class 'NoneType'>" in message.partition("Given value")[0]:
+        # The parser makes text of null below a class; null from a file it leaves alone.
+        name = keys[-1].rpartition(".")[2]
+        return f"{_subject(keys)} takes null from a file alone: write {name}: null there, and give it with --config."
+    return _sentence(_subject(keys), ".".join(keys), class_path, given, complaints, list(known_keys))
 
 
-def _sentence(key: str, class_path: str, given: str, complaints: list[str], known_keys: list[str]) -> str:
-    subject = f'The configuration key "{key}"' if key else "The configuration"
+def _subject(keys: Sequence[str]) -> str:
+    return f'The configuration key "{".".join(keys)}"' if keys else "The configuration"
+
+
+def _sentence(subject: str, key: str, class_path: str, given: str, complaints: list[str], known_keys: list[str]) -> str:
     first = complaints[0] if complaints else ""
     if match := _UNKNOWN.match(first):
         name = match["option"] or match["name"]
