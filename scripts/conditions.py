@@ -179,7 +179,7 @@ def main() -> None:
         events = EventTable.from_rows([row for rows, _ in results for row in rows])
         conditions[name] = score(events, truths, sum(seconds for _, seconds in results) / 60)
         write_json(options.result, content)
-        print(name, {key: round(value, 3) for key, value in conditions[name].items()}, flush=True)
+        print(name, {key: round(float(value), 3) for key, value in conditions[name].items()}, flush=True)
 
 
 if __name__ == "__main__":
