@@ -11,7 +11,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-# The data steps use every core by themselves.
+# The data steps use every core by themselves; only the two trainings of `fit`, which name a log, run at once.
 ifndef PLUS_LOG
 .NOTPARALLEL:
 endif
@@ -43,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 fit: data/.synthetic-seed7 runs/encoder_synthetic/result.json ## generate the corpus, train encoder, FEDN and FEDN+
 	@echo "FEDN and FEDN+ are trained at once; FEDN+ writes to runs/fedn_plus.log."
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 PLUS_LOG='> runs/fedn_plus.log 2>&1' \
-	  runs/synthetic/result.json runs/fedn_plus/result.json
+	  runs/synthetic/result.json runs/fedn_plus/result.json || { tail -n 20 runs/fedn_plus.log; exit 1; }
 	@grep -A 99 '^╭' runs/fedn_plus.log || true
 	@echo "The results are in runs/synthetic (FEDN) and runs/fedn_plus (FEDN+): result.json, timelines/, curves.png."
 

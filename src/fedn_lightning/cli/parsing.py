@@ -82,7 +82,7 @@ def explain(message: str, known_keys: Iterable[str] = ()) -> str:
             given = given or line.removeprefix("Given value: ")
         elif not _NOISE.match(line) and line not in complaints:
             complaints.append(line)
-    if given == "None" and "Expected a <class 'NoneType'>" in message.partition("Given value")[0]:
+    if keys and given == "None" and "Expected a <class 'NoneType'>" in message.partition("Given value")[0]:
         # The parser makes text of null below a class; null from a file it leaves alone.
         name = keys[-1].rpartition(".")[2]
         return f"{_subject(keys)} takes null from a file alone: write {name}: null there, and give it with --config."

@@ -108,7 +108,7 @@ class FrameEncoder(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Maps `(N, 3, H, W)` RGB frames, values 0..255, uint8 or float, to `(N, feature_dim)`."""
-        x = (frames - self.mean).div_(self.std).contiguous(memory_format=torch.channels_last)  # float32
+        x = (frames - self.mean.float()).div_(self.std.float()).contiguous(memory_format=torch.channels_last)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x.to(self.conv1.weight.dtype)))))
         for stage in range(1, 5):
             x = self.get_submodule(f"layer{stage}")(x)
